@@ -1,0 +1,56 @@
+"""CIFAR-100: the paper's ResNet-44, or the field's ResNet-34.
+
+  python launch.py --config=configs/cifar100.py:sl,symmetric,0.4,recipe=paper
+
+recipe=paper: the authors' code: pre-activation ResNet-44, SGD, learning rate
+0.1, a tenth from epoch 81 and 121, each divided by 1 + 5e-3 * step; L2 0.01
+on all kernels; shifts, flips, rotations of up to 20 degrees; 150 epochs; SL
+with alpha 6, beta 0.1.
+recipe=apl: the protocol of Ma et al. (ICML 2020) with ResNet-34, as later
+papers use it: learning rate 0.1, cosine, weight decay 1e-5, gradients clipped
+at 5, crops, flips, rotations, 200 epochs.
+
+Expected, symmetric 0.4, as published: recipe=paper, CE 50.82, SL 53.69 (the
+paper's table, transcribed in issue 3 of its repository); recipe=apl, last
+epoch, CE 39.31, SL 40.23 (Wang et al., NeurIPS 2024, table 2).
+Time: needs a GPU; minutes (ResNet-44) to an hour (ResNet-34) on one.
+"""
+
+from ml_collections import config_dict
+
+from configs import common
+
+DEFAULT = common.Choice('sl', 'symmetric', 0.4, recipe='paper')
+
+
+def get_config(argument: str | None = None) -> config_dict.ConfigDict:
+  """The config of an argument string, see common.py."""
+  return cifar100(common.parse(argument, DEFAULT, ('paper', 'apl')), 'cifar100')
+
+
+def cifar100(choice: common.Choice, dataset: str) -> config_dict.ConfigDict:
+  """The config for CIFAR-100's images, with whichever labels."""
+  c = common.base(choice, dataset)
+  c.data.augment.flip = True
+  c.data.augment.rotate = 20.0
+  c.train.steps_per_dispatch = 130
+  if choice.recipe == 'paper':
+    c.data.normalization = 'pixel_mean'
+    c.data.augment.shift = 0.2
+    c.data.augment.fill = 'nearest'
+    c.model.name = 'resnet44'
+    c.optim.learning_rate = 0.1
+    c.optim.boundaries = (81, 121)
+    c.optim.time_decay = 5e-3
+    c.optim.l2 = 0.01
+    c.optim.l2_names = 'kernel$'
+    c.train.epochs = 150
+  else:
+    c.data.normalization = 'mean_std'
+    c.data.augment.pad_crop = 4
+    common.use_apl(c, learning_rate=0.1, weight_decay=1e-5)
+    c.model.name = 'resnet34'
+    c.model.use_bias = False
+    c.model.initializer = 'torch'
+    c.train.epochs = 200
+  return common.finish(c, choice)

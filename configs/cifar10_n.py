@@ -1,0 +1,23 @@
+"""CIFAR-10N: CIFAR-10 with labels that people gave (Wei et al., ICLR 2022).
+
+  python launch.py --config=configs/cifar10_n.py:sl,worse
+
+The noise is one of aggre (9 % wrong), random1 to random3 (17 to 18 %), worse
+(40 %). Settings as in configs/cifar10.py.
+
+Expected, as published for ResNet-34 and the best epoch, worse: CE 77.69
+(Wang et al., NeurIPS 2024); nothing is published for this network.
+Time: as configs/cifar10.py.
+"""
+
+from ml_collections import config_dict
+
+from configs import cifar10, common
+
+DEFAULT = common.Choice('sl', 'worse', 0.0, recipe='apl')
+
+
+def get_config(argument: str | None = None) -> config_dict.ConfigDict:
+  """The config of an argument string, see common.py."""
+  choice = common.parse(argument, DEFAULT, ('paper', 'apl'))
+  return cifar10.cifar10(choice, 'cifar10_n')

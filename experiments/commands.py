@@ -1,0 +1,117 @@
+"""The modes of launch.py: what each does, and its exit code."""
+
+from collections.abc import Sequence
+import os
+import pathlib
+import sys
+
+from ml_collections import config_dict
+
+from configs import digits
+from experiments import compare, plots
+from sce_jax import compilation_cache, preemption, train
+from sce_jax import config as config_lib
+from sce_jax.errors import UserError
+
+BAD_INPUT = 2
+NON_FINITE = 3
+INTERRUPTED = 130
+
+
+def run(
+  mode: str,
+  *,
+  config: config_dict.ConfigDict | None,
+  workdir: str | None,
+  data_dir: str | None,
+  losses: Sequence[str],
+  seeds: int,
+) -> int:
+  """Does what a command line asks for.
+
+  Args:
+    mode: 'train', 'evaluate' or 'compare'.
+    config: the config that was given, if any.
+    workdir: the folder that was given, if any.
+    data_dir: the tfds folder that was given, if any.
+    losses: which losses to compare.
+    seeds: how many seeds to compare.
+
+  Returns:
+    The exit code: 0; 2: bad input; 3: a loss turned non-finite; 75: stopped by
+    SIGTERM; 130: by Ctrl-C. After the last two the same command goes on.
+  """
+  compilation_cache.enable()
+  try:
+    if mode == 'evaluate':
+      _evaluate(config, workdir, data_dir)
+    elif mode == 'train':
+      if config is None:
+        raise UserError(
+          '--mode=train needs a config: give'
+          ' --config=configs/mnist.py:sl,symmetric,0.4, say'
+        )
+      _train(config, workdir, data_dir)
+    else:
+      config = digits.get_config() if config is None else config
+      compare.compare(config, losses, seeds, workdir, data_dir)
+  except UserError as error:
+    print(f'error: {error}', file=sys.stderr)
+    return BAD_INPUT
+  except train.NonFiniteLoss as error:
+    print(f'error: {error}', file=sys.stderr)
+    return NON_FINITE
+  except preemption.Preempted as notice:
+    print(notice, file=sys.stderr)
+    return preemption.EXIT_CODE
+  except KeyboardInterrupt:
+    print('interrupted; the same command goes on from here', file=sys.stderr)
+    return INTERRUPTED
+  return 0
+
+
+def _train(
+  config: config_dict.ConfigDict, workdir: str | None, data_dir: str | None
+) -> None:
+  config_lib.check(config)
+  folder = pathlib.Path(workdir or default_workdir(config))
+  result = train.train_and_evaluate(config, folder, data_dir)
+  picture = plots.plot_runs({config.loss.name: [folder]}, folder / 'run.png')
+  print(compare.table({config.loss.name: [result]}))
+  print(f'run:      {folder}\npicture:  {picture}')
+
+
+def _evaluate(
+  config: config_dict.ConfigDict | None,
+  workdir: str | None,
+  data_dir: str | None,
+) -> None:
+  if workdir is None:
+    raise UserError('--mode=evaluate needs the folder of a run: --workdir=...')
+  figures = train.evaluate_run(workdir, data_dir, expected=config)
+  print(f'{workdir}, epoch {figures["epoch"]} (step {figures["step"]})')
+  for split, name in (('test', 'test'), ('train_split', 'training')):
+    values = figures[split]
+    print(f'{name} split, {values["examples"]} examples')
+    for key in ('loss', 'accuracy', 'accuracy_given', 'memorised'):
+      if values[key] is not None:
+        print(f'  {key:16}{values[key]:.4f}')
+    classes = '  '.join(
+      f'{x:.3f}' for x in values['class_accuracy'] if x is not None
+    )
+    print(f'  {"class_accuracy":16}{classes}')
+
+
+def default_workdir(config: config_dict.ConfigDict) -> str:
+  """A folder below runs/ whose name tells the config."""
+  name = '-'.join(
+    [
+      config.data.name,
+      config.loss.name,
+      config.noise.name,
+      f'{config.noise.rate:g}',
+      f'seed{config.seed}',
+      config_lib.fingerprint(config),
+    ]
+  )
+  return os.path.join('runs', name)

@@ -1,0 +1,175 @@
+"""Losses side by side: several seeds of each, trained together."""
+
+from collections.abc import Mapping, Sequence
+import copy
+import os
+import pathlib
+
+from ml_collections import config_dict
+import numpy as np
+
+from configs import common
+from experiments import plots
+from sce_jax import config as config_lib
+from sce_jax import losses as losses_lib
+from sce_jax import train
+from sce_jax import workdir as workdir_lib
+from sce_jax.errors import UserError
+
+_NAMES = {
+  'ce': 'cross entropy (CE)',
+  'sl': 'symmetric learning (SL)',
+  'rce': 'reverse cross entropy (RCE)',
+  'gce': 'generalized cross entropy (GCE)',
+  'mae': 'mean absolute error (MAE)',
+  'lsr': 'label smoothing (LSR)',
+}
+
+
+def compare(
+  config: config_dict.ConfigDict,
+  losses: Sequence[str],
+  seeds: int,
+  workdir: str | None,
+  data_dir: str | None,
+) -> dict[str, list[train.Result]]:
+  """Trains each loss with each seed, prints a table, draws a picture.
+
+  Args:
+    config: what all runs have in common; its own loss keeps its parameters.
+    losses: config names of losses.
+    seeds: how many, from the config's seed on.
+    workdir: a folder for the runs' folders; None for one below runs/.
+    data_dir: as in train.train_and_evaluate.
+
+  Returns:
+    The results of each loss.
+  """
+  configs = {name: _configs(config, name, seeds) for name in losses}
+  for runs in configs.values():
+    for run in runs:
+      config_lib.check(run)
+  folder = pathlib.Path(workdir or _default_workdir(config, losses, seeds))
+  folders = {
+    name: [folder / f'{name}-seed{run.seed}' for run in runs]
+    for name, runs in configs.items()
+  }
+  results = {
+    name: train.train_together(runs, folders[name], data_dir)
+    for name, runs in configs.items()
+  }
+  finished = [r for runs in results.values() for r in runs if 'failed' not in r]
+  path = workdir_lib.write_results(folder, finished)
+  picture = plots.plot_runs(folders, folder / 'comparison.png')
+  print()
+  print(_heading(config, seeds))
+  print(table(results))
+  print(f'\nruns:     {folder}\ntable:    {path}\npicture:  {picture}\n')
+  print(_suggestions(config, folder, losses[-1]))
+  failed = [
+    r['failed'] for runs in results.values() for r in runs if 'failed' in r
+  ]
+  if failed:
+    raise train.NonFiniteLoss('; '.join(failed))
+  return results
+
+
+def table(results: Mapping[str, Sequence[train.Result]]) -> str:
+  """The last epoch's figures, mean and spread over seeds, as text."""
+  rows = [
+    (
+      'loss',
+      'test accuracy',
+      'worst class',
+      'wrong labels memorised',
+      'seconds a run',
+    )
+  ]
+  for name, runs in results.items():
+    runs = [run for run in runs if 'failed' not in run]
+    if not runs:
+      rows.append((_NAMES.get(name, name), 'failed', '', '', ''))
+      continue
+    worst = [
+      min(x for x in run['test']['class_accuracy'] if x is not None)
+      for run in runs
+    ]
+    rows.append(
+      (
+        _NAMES.get(name, name),
+        _spread([run['test_accuracy'] for run in runs]),
+        _spread(worst),
+        _spread([run['memorised'] for run in runs]),
+        f'{np.mean([run["train_seconds"] for run in runs]):.1f}',
+      )
+    )
+  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+  lines = [
+    '  '.join(
+      cell.ljust(width) if i == 0 else cell.rjust(width)
+      for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+    )
+    for row in rows
+  ]
+  return '\n'.join([lines[0], '-' * len(lines[0]), *lines[1:]])
+
+
+def _spread(values: Sequence[float | None]) -> str:
+  if any(value is None for value in values):
+    return '-'
+  mean = f'{100 * np.mean(values):.1f} %'
+  if len(values) == 1:
+    return mean
+  return f'{mean} +- {100 * np.std(values, ddof=1):.1f}'
+
+
+def _configs(
+  config: config_dict.ConfigDict, loss: str, seeds: int
+) -> list[config_dict.ConfigDict]:
+  if loss not in losses_lib.LOSSES:
+    raise UserError(
+      f'loss {loss!r} is not known: use some of {", ".join(losses_lib.LOSSES)}'
+    )
+  runs = []
+  for seed in range(config.seed, config.seed + seeds):
+    run = copy.deepcopy(config)
+    run.seed = seed
+    if loss != config.loss.name:
+      with run.unlocked():
+        run.loss = common.loss_section(loss, config.data.name)
+    runs.append(run)
+  return runs
+
+
+def _default_workdir(
+  config: config_dict.ConfigDict, losses: Sequence[str], seeds: int
+) -> str:
+  digest = config_lib.fingerprint(
+    {'config': config, 'losses': list(losses), 'seeds': seeds}
+  )
+  noise = f'{config.noise.name}-{config.noise.rate:g}'
+  return os.path.join('runs', f'compare-{config.data.name}-{noise}-{digest}')
+
+
+def _heading(config: config_dict.ConfigDict, seeds: int) -> str:
+  noise = f'{config.noise.name} {config.noise.rate:g}'
+  return (
+    f'{config.data.name}, {noise} label noise, {config.train.epochs} epochs,'
+    f' last epoch, mean +- standard deviation over {seeds} seed(s)'
+  )
+
+
+def _suggestions(
+  config: config_dict.ConfigDict, folder: pathlib.Path, loss: str
+) -> str:
+  name = config.data.name
+  return '\n'.join(
+    [
+      'To try next:',
+      f'  python launch.py --config=configs/{name}.py:sl,symmetric,0.6'
+      ' --mode=compare --losses=ce,sl,gce,mae',
+      f'  python launch.py --mode=evaluate --workdir='
+      f'{folder / f"{loss}-seed{config.seed}"}',
+      '  python launch.py --config=configs/mnist.py:sl,symmetric,0.4',
+    ]
+  )

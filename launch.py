@@ -1,0 +1,68 @@
+"""Trains classifiers on wrongly labelled data with robust losses.
+
+  python launch.py
+      Cross entropy and Symmetric Learning on digits with wrong labels, side by
+      side: a table and a picture, in about a minute.
+  python launch.py --config=configs/mnist.py:sl,symmetric,0.4
+      One run; the argument is LOSS,NOISE,RATE and any of recipe=, seed=, tiny.
+  python launch.py --config=configs/mnist.py:sl,symmetric,0.4 --mode=compare
+      Several losses and seeds on one data set.
+  python launch.py --mode=evaluate --workdir=runs/...
+      A finished or stopped run, evaluated again from its last checkpoint.
+
+A run that was stopped goes on when the same command is given again.
+"""
+
+import os
+import sys
+
+from absl import app, flags
+from ml_collections import config_flags
+
+_CONFIG = config_flags.DEFINE_config_file(
+  'config',
+  None,
+  'configs/DATASET.py:LOSS,NOISE,RATE[,recipe=...][,seed=...][,tiny]; any field'
+  ' follows as --config.optim.learning_rate=0.1. All fields: configs/common.py',
+)
+_WORKDIR = flags.DEFINE_string(
+  'workdir', None, 'Folder of the run. None: one below runs/, by config.'
+)
+_DATA_DIR = flags.DEFINE_string(
+  'data_dir',
+  None,
+  "Folder of prepared tfds data. None: $TFDS_DATA_DIR, or tfds's default.",
+)
+_MODE = flags.DEFINE_enum(
+  'mode',
+  None,
+  ['train', 'evaluate', 'compare'],
+  'None: train where a config is given, else compare.',
+)
+_LOSSES = flags.DEFINE_list('losses', ['ce', 'sl'], 'compare: which losses.')
+_SEEDS = flags.DEFINE_integer('seeds', 3, 'compare: how many.', lower_bound=1)
+
+
+def main(argv: list[str]) -> None:
+  if len(argv) > 1:
+    raise app.UsageError(f'{argv[1]!r} is not a flag: flags begin with --')
+  # TensorFlow's and XLA's C++ notes are no news to the user.
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+  # Imported late: --help and a mistyped flag need not wait for jax.
+  from experiments import commands  # noqa: PLC0415
+
+  mode = _MODE.value or ('train' if _CONFIG.value else 'compare')
+  sys.exit(
+    commands.run(
+      mode,
+      config=_CONFIG.value,
+      workdir=_WORKDIR.value,
+      data_dir=_DATA_DIR.value,
+      losses=_LOSSES.value,
+      seeds=_SEEDS.value,
+    )
+  )
+
+
+if __name__ == '__main__':
+  app.run(main)

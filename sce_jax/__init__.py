@@ -1,0 +1,1 @@
+"""Robust losses for learning with noisy labels, in JAX."""

@@ -1,0 +1,73 @@
+"""Saves and restores runs: the only file that knows orbax."""
+
+import logging
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from sce_jax.train_state import TrainState
+
+# Orbax reports every step of every save at level INFO and above.
+logging.getLogger('absl').setLevel(logging.ERROR)
+
+
+class Checkpoints:
+  """A run's checkpoints, written in the background."""
+
+  def __init__(self, folder: pathlib.Path, keep: int | None):
+    self._manager = ocp.CheckpointManager(
+      folder.absolute(),
+      options=ocp.CheckpointManagerOptions(
+        max_to_keep=keep, enable_async_checkpointing=True
+      ),
+    )
+
+  def steps(self) -> list[int]:
+    """The steps at which there are checkpoints, in order."""
+    return sorted(self._manager.all_steps())
+
+  def save(self, state: TrainState, extra: dict[str, Any]) -> None:
+    """Begins to save a run.
+
+    Args:
+      state: the run; may be donated as soon as this returns.
+      extra: what else goes on where it stood; JSON.
+    """
+    step = int(state.step)
+    if step in self._manager.all_steps():
+      return
+    # A copy: the next step is given the memory of this state's arrays, which
+    # on a CPU are what would be written in the background.
+    copy = jax.tree.map(np.array, state)
+    self._manager.save(
+      step,
+      args=ocp.args.Composite(
+        state=ocp.args.StandardSave(copy), extra=ocp.args.JsonSave(extra)
+      ),
+    )
+
+  def restore(
+    self, step: int, like: TrainState
+  ) -> tuple[TrainState, dict[str, Any]]:
+    """Restores what was saved at a step.
+
+    Args:
+      step: one of `steps()`.
+      like: a state of the same shape.
+    """
+    abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+    restored = self._manager.restore(
+      step,
+      args=ocp.args.Composite(
+        state=ocp.args.StandardRestore(abstract), extra=ocp.args.JsonRestore()
+      ),
+    )
+    return restored['state'], restored['extra']
+
+  def close(self) -> None:
+    """Waits until everything is saved."""
+    self._manager.wait_until_finished()
+    self._manager.close()

@@ -1,0 +1,1 @@
+"""Data sets: tfds builders in, batches with noisy labels out."""

@@ -1,0 +1,86 @@
+"""The data sets, a row each."""
+
+from collections.abc import Mapping
+import dataclasses
+import types
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetInfo:
+  """What the pipeline needs to know of a data set.
+
+  Attributes:
+    num_classes: K.
+    image_shape: (height, width, channels).
+    maximum: the pixel value that becomes 1.
+    mean: of each channel over the training images, of pixels scaled to [0, 1].
+    std: of each channel, likewise.
+    human_labels: human labels that can be chosen as the noise, by the name of
+      the noise: the feature that holds them.
+    host: where tfds downloads it from, None for what needs no network.
+  """
+
+  num_classes: int
+  image_shape: tuple[int, int, int]
+  maximum: float
+  mean: tuple[float, ...]
+  std: tuple[float, ...]
+  human_labels: Mapping[str, str] = dataclasses.field(
+    default_factory=lambda: types.MappingProxyType({})
+  )
+  host: str | None = None
+
+
+_CIFAR10 = {
+  'num_classes': 10,
+  'image_shape': (32, 32, 3),
+  'maximum': 255.0,
+  # Over all pixels of the 50,000 training images, as SCELoss-Reproduce and
+  # Active Passive Loss use them: torch's convention, (x / 255 - mean) / std.
+  'mean': (0.49139968, 0.48215827, 0.44653124),
+  'std': (0.24703233, 0.24348505, 0.26158768),
+  'host': 'www.cs.toronto.edu',
+}
+_CIFAR100 = {
+  'num_classes': 100,
+  'image_shape': (32, 32, 3),
+  'maximum': 255.0,
+  'mean': (0.5071, 0.4865, 0.4409),
+  'std': (0.2673, 0.2564, 0.2762),
+  'host': 'www.cs.toronto.edu',
+}
+
+DATASETS: dict[str, DatasetInfo] = {
+  'digits': DatasetInfo(
+    num_classes=10,
+    image_shape=(8, 8, 1),
+    maximum=16.0,
+    # Over the 1,198 training images.
+    mean=(0.3053,),
+    std=(0.3760,),
+  ),
+  'mnist': DatasetInfo(
+    num_classes=10,
+    image_shape=(28, 28, 1),
+    maximum=255.0,
+    mean=(0.1307,),
+    std=(0.3081,),
+    host='storage.googleapis.com',
+  ),
+  'cifar10': DatasetInfo(**_CIFAR10),
+  'cifar100': DatasetInfo(**_CIFAR100),
+  # CIFAR-N (Wei et al., ICLR 2022): the rates in the paper are 9.03 %
+  # (aggre), 40.21 % (worse), 17.23, 18.12 and 17.64 % (random1 to 3).
+  'cifar10_n': DatasetInfo(
+    **_CIFAR10,
+    human_labels={
+      'aggre': 'aggre_label',
+      'worse': 'worse_label',
+      'random1': 'random_label1',
+      'random2': 'random_label2',
+      'random3': 'random_label3',
+    },
+  ),
+  # 40.20 % of the labels are wrong.
+  'cifar100_n': DatasetInfo(**_CIFAR100, human_labels={'noisy': 'noise_label'}),
+}

@@ -1,0 +1,83 @@
+"""What every loss takes: its types, its dtype check, its pass over the logits.
+
+Inside a loss sums are written `jnp.sum(a * b)` and never `jnp.dot(a, b)`: on a
+TPU, and on a GPU with TF32, a float32 dot rounds its factors.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, Float, Int, Real
+
+# An integer dtype means a class, a floating dtype a distribution over classes.
+Label = Int[Array, ''] | Float[Array, ' K']
+
+# A hyper-parameter: a Python or NumPy number, or a (traced) array of no axes.
+Scalar = Real[ArrayLike, '']
+
+
+def is_class(label: Array) -> bool:
+  """Whether the label is an integer class rather than a target."""
+  return jnp.issubdtype(label.dtype, jnp.integer)
+
+
+def prepare(
+  logits: Float[Array, ' K'], label: Label
+) -> tuple[Float[Array, ' K'], Float[Array, ' K']]:
+  """Checks one example and brings it to the dtype the loss is computed in.
+
+  Args:
+    logits: Unnormalized log probabilities `[K]`.
+    label: A class `[]` of integer dtype or a target `[K]` of floating dtype.
+
+  Returns:
+    The logits and the target, both `[K]`, in float32 or wider. A class becomes
+    a one-hot target. A class outside `0 .. K-1` becomes a target of NaN: under
+    `jit` nothing can be raised, and a NaN loss is seen where a wrong but finite
+    one is not.
+
+  Raises:
+    TypeError: The logits are not floating, or the label is neither of integer
+      nor of floating dtype.
+    ValueError: The shapes are not those of one example of at least 2 classes.
+  """
+  if not jnp.issubdtype(logits.dtype, jnp.floating):
+    raise TypeError(f'logits must be of floating dtype, not {logits.dtype}')
+  if logits.ndim != 1 or logits.size < 2:
+    raise ValueError(
+      'a loss takes the logits[K] of one example, K >= 2, not shape '
+      f'{logits.shape}; use jax.vmap for a batch'
+    )
+  size = logits.size
+  narrow = jnp.finfo(logits.dtype).bits < 32
+  dtype = jnp.float32 if narrow else logits.dtype
+  if is_class(label):
+    if label.ndim:
+      raise ValueError(f'an integer label must be a scalar, not {label.shape}')
+    label = jnp.asarray(label, jnp.int32)
+    known = (label >= 0) & (label < size)
+    one_hot = (jnp.arange(size, dtype=jnp.int32) == label).astype(dtype)
+    target = jnp.where(known, one_hot, jnp.nan)
+  elif jnp.issubdtype(label.dtype, jnp.floating):
+    if label.shape != logits.shape:
+      raise ValueError(
+        f'a target must have the shape of the logits, {logits.shape}, '
+        f'not {label.shape}'
+      )
+    target = jnp.asarray(label, dtype)
+  else:
+    raise TypeError(
+      'the label must be an integer class or a floating target, '
+      f'not {label.dtype}'
+    )
+  return jnp.asarray(logits, dtype), target
+
+
+def log_softmax_and_softmax(
+  logits: Float[Array, ' K'],
+) -> tuple[Float[Array, ' K'], Float[Array, ' K']]:
+  """Computes `log p` and `p` from a single exponential of the logits."""
+  # The shift cancels in both results, hence it needs no gradient.
+  shifted = logits - jax.lax.stop_gradient(jnp.max(logits))
+  exponentials = jnp.exp(shifted)
+  total = jnp.sum(exponentials)
+  return shifted - jnp.log(total), exponentials / total

@@ -1,0 +1,110 @@
+"""Losses that hold a power of a probability.
+
+The powers are taken in log space, `p^a = exp(a log p)`: the gradient of x^a at
+0 is infinite for a < 1, that of exp(a log p) in the logits never is.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from sce_jax.losses.inputs import (
+  Label,
+  Scalar,
+  log_softmax_and_softmax,
+  prepare,
+)
+
+
+def generalized_cross_entropy(
+  logits: Float[Array, ' K'], label: Label, *, q: Scalar = 0.7
+) -> Float[Array, '']:
+  """Generalized cross entropy (GCE) of one example.
+
+  For a class y the loss is `(1 - p_y^q) / q`, for a target t it is the mean
+  `sum_k t_k (1 - p_k^q) / q`. It goes to cross entropy as q goes to 0, where
+  it is not defined itself, and is half the mean absolute error at q = 1.
+
+  Args:
+    logits: Unnormalized log probabilities `[K]`.
+    label: A class `[]` or a target `[K]`.
+    q: The exponent; above 0 and at most 1.
+
+  Returns:
+    The loss `[]`.
+
+  Raises:
+    TypeError: The logits are not floating.
+    ValueError: The shapes are not those of one example.
+
+  Examples:
+    >>> import jax.numpy as jnp
+    >>> logits = jnp.array([jnp.log(3.0), 0.0])
+    >>> loss = generalized_cross_entropy(logits, jnp.array(1), q=0.5)
+    >>> print(f'{loss:.4f}')
+    1.0000
+
+  References:
+    Zhang and Sabuncu, `Generalized Cross Entropy Loss for Training Deep Neural
+    Networks with Noisy Labels <https://arxiv.org/abs/1805.07836>`_, NeurIPS
+    2018.
+  """
+  logits, target = prepare(logits, label)
+  log_p, _ = log_softmax_and_softmax(logits)
+  q = jnp.asarray(q, log_p.dtype)
+  # expm1 keeps the digits that 1 - p^q loses near p = 1 and for a small q.
+  return jnp.sum(target * -jnp.expm1(q * log_p) / q)
+
+
+def focal(
+  logits: Float[Array, ' K'], label: Label, *, gamma: Scalar = 2.0
+) -> Float[Array, '']:
+  """Focal loss of one example.
+
+  For a class y the loss is `-(1 - p_y)^gamma log p_y`, for a target q it is
+  the mean `-sum_k q_k (1 - p_k)^gamma log p_k`. The gradient flows through the
+  factor `(1 - p_k)^gamma` too (some codes of the field hold it constant). At
+  gamma = 0 it is cross entropy.
+
+  Args:
+    logits: Unnormalized log probabilities `[K]`.
+    label: A class `[]` or a target `[K]`.
+    gamma: How strongly well classified examples are played down; at least 0.
+
+  Returns:
+    The loss `[]`.
+
+  Raises:
+    TypeError: The logits are not floating.
+    ValueError: The shapes are not those of one example.
+
+  Examples:
+    >>> import jax.numpy as jnp
+    >>> logits = jnp.array([jnp.log(3.0), 0.0])
+    >>> loss = focal(logits, jnp.array(1), gamma=2.0)
+    >>> print(f'{loss:.4f}')
+    0.7798
+
+  References:
+    Lin et al., `Focal Loss for Dense Object Detection
+    <https://arxiv.org/abs/1708.02002>`_, ICCV 2017.
+  """
+  logits, target = prepare(logits, label)
+  log_p, p = log_softmax_and_softmax(logits)
+  gamma = jnp.asarray(gamma, p.dtype)
+  factor = jnp.exp(gamma * _log_one_minus_p(log_p, p))
+  return -jnp.sum(target * factor * log_p)
+
+
+def _log_one_minus_p(
+  log_p: Float[Array, ' K'], p: Float[Array, ' K']
+) -> Float[Array, ' K']:
+  """Computes `log(1 - p_k)` for every class, finite and exact at p_k = 1."""
+  # Only the largest p can come near 1. There 1 - p has no digits left, but the
+  # others' logarithms still have: 1 - p_top = sigmoid(log(sum_others / p_top)).
+  # All the rest are at most 1/2, where 1 - p is exact enough.
+  top = jax.nn.one_hot(jnp.argmax(log_p), log_p.size, dtype=bool)
+  log_others = jax.nn.logsumexp(log_p, where=~top)
+  log_top = jnp.sum(jnp.where(top, log_p, 0))
+  below = jnp.log1p(-jnp.where(top, 0, p))
+  return jnp.where(top, jax.nn.log_sigmoid(log_others - log_top), below)

@@ -1,0 +1,121 @@
+"""Cross entropy, its reverse, and their sum: Symmetric Learning.
+
+With p = softmax(logits) and q the target, cross entropy measures p against q
+and its reverse measures q against p. For a one-hot q the reverse contains
+log 0, which is defined to be a negative constant A, here `log_zero`. Only the
+product -A beta matters to training.
+"""
+
+import math
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from sce_jax.losses.inputs import (
+  Label,
+  Scalar,
+  log_softmax_and_softmax,
+  prepare,
+)
+
+# Public codes of SL clip the one-hot target at 1e-4 and so compute with
+# A = log(1e-4), about -9.21, whatever A their paper quotes. Pass this as
+# `log_zero` to train with the constant they train with.
+LOG_ZERO_PUBLIC_CODES = math.log(1e-4)
+
+
+def _reverse(p: Array, target: Array, log_zero: Scalar) -> Array:
+  zero = target == 0
+  # The inner where keeps log away from 0: the outer one alone would still send
+  # 0 * inf, a NaN, into the gradient with respect to the target.
+  log_q = jnp.log(jnp.where(zero, 1, target))
+  return -jnp.sum(p * jnp.where(zero, jnp.asarray(log_zero, p.dtype), log_q))
+
+
+def reverse_cross_entropy(
+  logits: Float[Array, ' K'], label: Label, *, log_zero: Scalar = -4.0
+) -> Float[Array, '']:
+  """Reverse cross entropy of one example.
+
+  The loss is `-sum_k p_k log q_k`, with p = softmax(logits), q the target and
+  `log 0 := log_zero`; for a class y it is `-log_zero (1 - p_y)`. At
+  `log_zero=-2` it is the mean absolute error.
+
+  Only a q_k of exactly 0 takes `log_zero`. Any q_k above 0 enters with its own
+  logarithm, which for a tiny q_k lies below `log_zero`. The gradient in a q_k
+  of 0 is 0.
+
+  Args:
+    logits: Unnormalized log probabilities `[K]`.
+    label: A class `[]` or a target `[K]`.
+    log_zero: The constant A that stands for log 0; below 0.
+
+  Returns:
+    The loss `[]`.
+
+  Raises:
+    TypeError: The logits are not floating.
+    ValueError: The shapes are not those of one example.
+
+  Examples:
+    >>> import jax.numpy as jnp
+    >>> logits = jnp.array([jnp.log(3.0), 0.0])
+    >>> loss = reverse_cross_entropy(logits, jnp.array(1), log_zero=-4.0)
+    >>> print(f'{loss:.4f}')
+    3.0000
+
+  References:
+    Wang et al., `Symmetric Cross Entropy for Robust Learning with Noisy Labels
+    <https://arxiv.org/abs/1908.06112>`_, ICCV 2019.
+  """
+  logits, target = prepare(logits, label)
+  _, p = log_softmax_and_softmax(logits)
+  return _reverse(p, target, log_zero)
+
+
+def symmetric_cross_entropy(
+  logits: Float[Array, ' K'],
+  label: Label,
+  *,
+  alpha: Scalar,
+  beta: Scalar,
+  log_zero: Scalar = -4.0,
+) -> Float[Array, '']:
+  """Symmetric Learning (SL): cross entropy plus its reverse, in one pass.
+
+  The loss is `alpha l_ce + beta l_rce`. For a class y its gradient in the
+  logits is `(alpha - beta log_zero p_y) (p - onehot(y))`: cross entropy's own,
+  scaled by how far the network already believes the label.
+
+  Args:
+    logits: Unnormalized log probabilities `[K]`.
+    label: A class `[]` or a target `[K]`; see `reverse_cross_entropy`.
+    alpha: The weight of the cross entropy; at least 0.
+    beta: The weight of the reverse cross entropy; at least 0.
+    log_zero: The constant A that stands for log 0; below 0. See
+      `LOG_ZERO_PUBLIC_CODES` for the one in public codes.
+
+  Returns:
+    The loss `[]`.
+
+  Raises:
+    TypeError: The logits are not floating.
+    ValueError: The shapes are not those of one example.
+
+  Examples:
+    >>> import functools, jax, jax.numpy as jnp
+    >>> loss = functools.partial(symmetric_cross_entropy, alpha=0.1, beta=1.0)
+    >>> logits = jnp.array([[0.0, 0.0], [jnp.log(3.0), 0.0]])
+    >>> losses = jax.vmap(loss)(logits, jnp.array([0, 1]))
+    >>> print(', '.join(f'{x:.4f}' for x in losses))
+    2.0693, 3.1386
+
+  References:
+    Wang et al., `Symmetric Cross Entropy for Robust Learning with Noisy Labels
+    <https://arxiv.org/abs/1908.06112>`_, ICCV 2019.
+  """
+  logits, target = prepare(logits, label)
+  log_p, p = log_softmax_and_softmax(logits)
+  alpha, beta = jnp.asarray(alpha, p.dtype), jnp.asarray(beta, p.dtype)
+  cross = -jnp.sum(target * log_p)
+  return alpha * cross + beta * _reverse(p, target, log_zero)

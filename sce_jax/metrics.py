@@ -1,0 +1,113 @@
+"""Sums and counts over examples, and the figures they give.
+
+Batches, devices and whole splits are added up as sums; the division comes
+once, at the end, so no figure depends on how the examples were batched.
+"""
+
+from typing import Any
+
+from flax import struct
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+import numpy as np
+
+
+@struct.dataclass
+class Sums:
+  """Sums over examples; add them with `+`.
+
+  Attributes:
+    loss: sum of the losses against the given labels.
+    class_count: examples of each class, by clean label.
+    class_correct: of these, those predicted as their clean label.
+    given_correct: examples predicted as their given label.
+    wrong: examples whose given label is not the clean one.
+    memorised: of these, those predicted as their (wrong) given label.
+  """
+
+  loss: Float[Array, '']
+  class_count: Int[Array, 'K']
+  class_correct: Int[Array, 'K']
+  given_correct: Int[Array, '']
+  wrong: Int[Array, '']
+  memorised: Int[Array, '']
+
+  def __add__(self, other: 'Sums') -> 'Sums':
+    return Sums(
+      **{name: a + getattr(other, name) for name, a in vars(self).items()}
+    )
+
+
+def zeros(num_classes: int) -> Sums:
+  """The sums over no example."""
+  none = jnp.zeros((), jnp.int32)
+  per_class = jnp.zeros((num_classes,), jnp.int32)
+  return Sums(jnp.zeros(()), per_class, per_class, none, none, none)
+
+
+def sums(
+  logits: Float[Array, 'N K'],
+  losses: Float[Array, 'N'],
+  label: Int[Array, 'N'],
+  clean_label: Int[Array, 'N'],
+  counted: Bool[Array, 'N'],
+) -> Sums:
+  """Sums over the examples of a batch that are to be counted.
+
+  Args:
+    logits: the network's outputs.
+    losses: the loss of each example.
+    label: the given label, which the network is trained on.
+    clean_label: the true label.
+    counted: False for what only fills up the batch.
+  """
+  predicted = jnp.argmax(logits, axis=-1).astype(label.dtype)
+  right = counted & (predicted == clean_label)
+  given = counted & (predicted == label)
+  wrong = counted & (label != clean_label)
+  is_class = clean_label[:, None] == jnp.arange(
+    logits.shape[-1], dtype=clean_label.dtype
+  )
+
+  def count(which, axis=None):
+    return which.sum(axis, dtype=jnp.int32)
+
+  return Sums(
+    loss=jnp.where(counted, losses, 0.0).sum(),
+    class_count=count(is_class & counted[:, None], 0),
+    class_correct=count(is_class & right[:, None], 0),
+    given_correct=count(given),
+    wrong=count(wrong),
+    memorised=count(wrong & given),
+  )
+
+
+def summarise(sums: Sums) -> dict[str, Any]:
+  """The figures of a split.
+
+  Returns:
+    A dict that JSON can hold; None where there was nothing to divide by:
+      loss: mean loss against the given labels.
+      accuracy: share predicted as their clean label.
+      accuracy_given: share predicted as their given label.
+      memorised: share of the wrongly labelled predicted as their wrong label.
+      class_accuracy: accuracy of each class, by clean label.
+      examples: number of examples.
+  """
+  counts = np.asarray(sums.class_count)
+  correct = np.asarray(sums.class_correct)
+  total = int(counts.sum())
+  return {
+    'loss': _ratio(float(sums.loss), total),
+    'accuracy': _ratio(int(correct.sum()), total),
+    'accuracy_given': _ratio(int(sums.given_correct), total),
+    'memorised': _ratio(int(sums.memorised), int(sums.wrong)),
+    'class_accuracy': [
+      _ratio(int(c), int(n)) for c, n in zip(correct, counts, strict=True)
+    ],
+    'examples': total,
+  }
+
+
+def _ratio(numerator: float, denominator: int) -> float | None:
+  return numerator / denominator if denominator else None

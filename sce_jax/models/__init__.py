@@ -1,0 +1,76 @@
+"""The networks of the paper and of the field, by their config names."""
+
+from collections.abc import Callable, Mapping
+import functools
+from typing import Any
+
+from flax import linen as nn
+import jax.numpy as jnp
+
+from sce_jax.models import layers
+from sce_jax.models.cnn import CNN
+from sce_jax.models.initializers import INITIALIZERS
+from sce_jax.models.layers import LAYOUTS
+from sce_jax.models.resnet import ResNet
+
+__all__ = ['DTYPES', 'INITIALIZERS', 'LAYOUTS', 'MODELS', 'build']
+
+DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
+
+MODELS: dict[str, Callable[..., nn.Module]] = {
+  # 74,074 parameters on 8x8 images in 10 classes.
+  'digits_cnn': functools.partial(
+    CNN,
+    stages=((16, 16), (32,)),
+    pooled=(True, False),
+    hidden=128,
+    batch_norm=False,
+  ),
+  # The paper's 4 layers: 422,090 parameters on 28x28 images in 10 classes.
+  'mnist_cnn': functools.partial(
+    CNN, stages=((32,), (64,)), pooled=(True, True), hidden=128
+  ),
+  # The paper's 8 layers: 1,639,794 parameters on CIFAR-10.
+  'cifar_cnn': functools.partial(
+    CNN,
+    stages=((64, 64), (128, 128), (196, 196)),
+    pooled=(True, True, True),
+    hidden=256,
+  ),
+  # The paper's pre-activation ResNet-44: 668,676 parameters on CIFAR-100.
+  'resnet44': functools.partial(
+    ResNet, blocks=(7, 7, 7), widths=(16, 32, 64), pre_activation=True
+  ),
+  # 21,328,292 parameters on CIFAR-100, without biases.
+  'resnet34': functools.partial(
+    ResNet,
+    blocks=(3, 4, 6, 3),
+    widths=(64, 128, 256, 512),
+    pre_activation=False,
+  ),
+}
+
+
+def build(
+  config: Mapping[str, Any], num_classes: int, *, axis_name: str | None = None
+) -> nn.Module:
+  """Builds the network that a config names.
+
+  Args:
+    config: the `model` section of a config.
+    num_classes: number of logits.
+    axis_name: mapped axis over which a batch is split, or None.
+
+  Returns:
+    A module that maps normalised images [N, H, W, C] to float32 logits [N, K].
+  """
+  return MODELS[config['name']](
+    num_classes=num_classes,
+    momentum=config['batch_norm_momentum'],
+    epsilon=config['batch_norm_epsilon'],
+    use_bias=config['use_bias'],
+    initializer=INITIALIZERS[config['initializer']],
+    dtype=DTYPES[config['dtype']],
+    layout=config['layout'] or layers.platform_layout(),
+    axis_name=axis_name,
+  )

@@ -1,0 +1,282 @@
+"""Convolution, batch norm and pooling in two memory layouts.
+
+The only file that knows layouts. A network is written once, on top of these
+layers, and runs in either:
+
+  nhwc  batch first, channels last, `lax.conv`: what GPUs and TPUs want.
+  chwn  channels first, batch last, convolutions as matrix products: XLA's CPU
+        backend multiplies matrices at close to the machine's rate but is
+        several times slower in the gradient of a convolution.
+
+Parameters have the same names and shapes in both, so a checkpoint written in
+one layout is read in the other.
+"""
+
+from flax import linen as nn
+import jax
+from jax import lax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from sce_jax.models import initializers
+
+LAYOUTS = ('nhwc', 'chwn')
+
+
+def platform_layout() -> str:
+  """The faster layout on the default backend."""
+  return 'chwn' if jax.default_backend() == 'cpu' else 'nhwc'
+
+
+def from_nhwc(images: Float[Array, 'N H W C'], layout: str) -> Array:
+  """Brings a batch of images into the layout."""
+  return images.transpose(3, 1, 2, 0) if layout == 'chwn' else images
+
+
+def flatten(x: Array, layout: str) -> Float[Array, 'N D']:
+  """Flattens each example in the order (H, W, C), whatever the layout."""
+  if layout == 'chwn':
+    x = x.transpose(3, 1, 2, 0)
+  return x.reshape(x.shape[0], -1)
+
+
+def max_pool(x: Array) -> Array:
+  """Maximum over 2x2 windows with stride 2; an odd last row is left out.
+
+  A reshape and a maximum: its gradient shares a tie equally between the tied
+  entries, so constant regions (MNIST's background) are not counted twice.
+  """
+  height, width = x.shape[1] // 2, x.shape[2] // 2  # In both layouts.
+  x = x[:, : 2 * height, : 2 * width]
+  x = x.reshape(x.shape[0], height, 2, width, 2, x.shape[3])
+  return x.max(axis=(2, 4))
+
+
+def mean_pool(x: Array, layout: str) -> Float[Array, 'N C']:
+  """Mean over all positions (global average pooling)."""
+  x = x.mean(axis=(1, 2))
+  return x.T if layout == 'chwn' else x
+
+
+class Conv(nn.Module):
+  """Convolution with 'SAME' padding.
+
+  Attributes:
+    features: number of output channels.
+    kernel_size: height and width of the kernel.
+    strides: step in both directions.
+    use_bias: whether a bias is added.
+    init: the initialisers of kernel and bias.
+    dtype: what the products are computed in; parameters stay float32.
+    layout: one of LAYOUTS.
+  """
+
+  features: int
+  kernel_size: int = 3
+  strides: int = 1
+  use_bias: bool = True
+  initializer: initializers.Initializers = initializers.INITIALIZERS[
+    'he_normal'
+  ]
+  dtype: jnp.dtype = jnp.float32
+  layout: str = 'nhwc'
+
+  @nn.compact
+  def __call__(self, x: Array) -> Array:
+    channels = x.shape[0 if self.layout == 'chwn' else -1]
+    size = self.kernel_size
+    kernel = self.param(
+      'kernel',
+      self.initializer.conv_kernel,
+      (size, size, channels, self.features),
+      jnp.float32,
+    )
+    x = x.astype(self.dtype)
+    x = _convolve(x, kernel.astype(self.dtype), self.strides, self.layout)
+    if self.use_bias:
+      bias = self.param(
+        'bias',
+        self.initializer.bias(size * size * channels),
+        (self.features,),
+        jnp.float32,
+      ).astype(self.dtype)
+      x = x + (bias[:, None, None, None] if self.layout == 'chwn' else bias)
+    return x
+
+
+def _convolve(x: Array, kernel: Array, strides: int, layout: str) -> Array:
+  if layout == 'chwn' and strides == 1 and kernel.shape[:2] == (3, 3):
+    return _conv3x3_products(x, kernel)
+  order = 'NHWC' if layout == 'nhwc' else 'CHWN'
+  return lax.conv_general_dilated(
+    x,
+    kernel,
+    (strides, strides),
+    'SAME',
+    dimension_numbers=(order, 'HWIO', order),
+  )
+
+
+# A 3x3 convolution as matrix products. Rows are shifted before the product
+# and columns after it, so three copies of the input are stacked, not nine;
+# the same stacks serve both gradients. Each product contracts its left factor
+# on the last axes, the orientation in which XLA's CPU backend is fast. The
+# batch and the positions stay separate axes, so that a batch sharded over
+# devices stays sharded.
+
+
+def _shift(x: Array, axis: int, distance: int) -> Array:
+  """y[k] = x[k + distance] along an axis, zero outside."""
+  if distance == 0:
+    return x
+  pad = [(0, 0)] * x.ndim
+  pad[axis] = (max(-distance, 0), max(distance, 0))
+  start, stop = max(distance, 0), x.shape[axis] + min(distance, 0)
+  return jnp.pad(lax.slice_in_dim(x, start, stop, axis=axis), pad)
+
+
+def _stack_shifted(x: Array, axis: int, distances: tuple[int, ...]) -> Array:
+  return jnp.concatenate([_shift(x, axis, d) for d in distances])
+
+
+def _product(a: Array, b: Array, contract: tuple[tuple, tuple]) -> Array:
+  return lax.dot_general(
+    a, b, (contract, ((), ())), preferred_element_type=jnp.float32
+  )
+
+
+@jax.custom_vjp
+def _conv3x3_products(
+  x: Float[Array, 'C H W N'], kernel: Float[Array, '3 3 C F']
+) -> Float[Array, 'F H W N']:
+  return _conv3x3_forward(x, kernel)[0]
+
+
+def _conv3x3_forward(x, kernel):
+  _, _, channels, features = kernel.shape
+  rows = _stack_shifted(x, 1, (-1, 0, 1))
+  # [3 columns * F, 3 rows * C] times [3 rows * C, H, W, N]
+  matrix = kernel.transpose(1, 3, 0, 2).reshape(3 * features, 3 * channels)
+  z = _product(matrix, rows, ((1,), (0,)))
+  left, middle, right = z.reshape(3, features, *x.shape[1:])
+  y = _shift(left, 2, -1) + middle + _shift(right, 2, 1)
+  return y.astype(x.dtype), (x, kernel)
+
+
+def _conv3x3_backward(saved, gradient):
+  x, kernel = saved
+  _, _, channels, features = kernel.shape
+  rows = _stack_shifted(x, 1, (-1, 0, 1))
+  columns = _stack_shifted(gradient, 2, (1, 0, -1))
+  positions = (1, 2, 3)
+  d_kernel = _product(columns, rows, (positions, positions))
+  d_kernel = d_kernel.reshape(3, features, 3, channels).transpose(2, 0, 3, 1)
+  matrix = kernel.transpose(0, 2, 1, 3).reshape(3 * channels, 3 * features)
+  z = _product(matrix, columns, ((1,), (0,)))
+  above, middle, below = z.reshape(3, channels, *x.shape[1:])
+  d_x = _shift(above, 1, 1) + middle + _shift(below, 1, -1)
+  return d_x.astype(x.dtype), d_kernel.astype(kernel.dtype)
+
+
+_conv3x3_products.defvjp(_conv3x3_forward, _conv3x3_backward)
+
+
+class BatchNorm(nn.Module):
+  """Batch normalisation (Ioffe and Szegedy, 2015) over the whole batch.
+
+  Statistics are float32; the running ones keep `momentum` of their old value
+  in a step, which is Keras's convention (torch's momentum is 1 - this).
+
+  Attributes:
+    momentum: share of the running statistics kept in a step.
+    epsilon: added to the variance.
+    axis_name: mapped axis over which the batch is split, or None.
+    layout: layout of 4-d input; 2-d input is [N, C] in both.
+  """
+
+  momentum: float = 0.99
+  epsilon: float = 1e-3
+  axis_name: str | None = None
+  layout: str = 'nhwc'
+
+  @nn.compact
+  def __call__(
+    self,
+    x: Float[Array, '...'],
+    *,
+    train: bool,
+    mask: Float[Array, 'N'] | None = None,
+  ) -> Float[Array, '...']:
+    """Normalises x.
+
+    Args:
+      x: activations.
+      train: with the statistics of the batch (and update the running ones),
+        else with the running ones.
+      mask: 1 for the examples of the batch, 0 for what only fills it up.
+    """
+    chwn = self.layout == 'chwn' and x.ndim == 4
+    channels = x.shape[0 if chwn else -1]
+    scale = self.param('scale', nn.initializers.ones, (channels,), jnp.float32)
+    bias = self.param('bias', nn.initializers.zeros, (channels,), jnp.float32)
+    running_mean = self.variable(
+      'batch_stats', 'mean', jnp.zeros, (channels,), jnp.float32
+    )
+    running_var = self.variable(
+      'batch_stats', 'var', jnp.ones, (channels,), jnp.float32
+    )
+
+    def per_channel(v):
+      return v[:, None, None, None] if chwn else v
+
+    x32 = x.astype(jnp.float32)
+    if train:
+      mean, var = self._batch_statistics(x32, mask, chwn)
+      if not self.is_initializing():
+        keep = self.momentum
+        running_mean.value = keep * running_mean.value + (1 - keep) * mean
+        running_var.value = keep * running_var.value + (1 - keep) * var
+    else:
+      mean, var = running_mean.value, running_var.value
+    factor = scale * lax.rsqrt(var + self.epsilon)
+    y = (x32 - per_channel(mean)) * per_channel(factor) + per_channel(bias)
+    return y.astype(x.dtype)
+
+  def _batch_statistics(
+    self, x: Array, mask: Array | None, chwn: bool
+  ) -> tuple[Array, Array]:
+    axes = tuple(range(1, x.ndim) if chwn else range(x.ndim - 1))
+    if mask is None:
+      moments = jnp.stack([x.mean(axes), jnp.square(x).mean(axes)])
+      if self.axis_name is not None:
+        moments = lax.pmean(moments, self.axis_name)
+    else:
+      weight = mask if chwn else mask.reshape(-1, *[1] * (x.ndim - 1))
+      positions = x.size // (mask.size * (x.shape[0 if chwn else -1]))
+      sums = jnp.stack(
+        [(weight * x).sum(axes), (weight * jnp.square(x)).sum(axes)]
+      )
+      count = mask.sum() * positions
+      if self.axis_name is not None:
+        sums, count = lax.psum((sums, count), self.axis_name)
+      moments = sums / count
+    mean, mean_of_squares = moments
+    # Rounding may leave the difference a little below zero.
+    return mean, jnp.maximum(mean_of_squares - jnp.square(mean), 0.0)
+
+
+def dense(
+  features: int,
+  x: Float[Array, 'N D'],
+  initializer: initializers.Initializers,
+  dtype: jnp.dtype,
+  name: str,
+) -> nn.Dense:
+  """A dense layer for x, with the bias that its fan-in asks for."""
+  return nn.Dense(
+    features,
+    kernel_init=initializer.dense_kernel,
+    bias_init=initializer.bias(x.shape[-1]),
+    dtype=dtype,
+    name=name,
+  )

@@ -1,0 +1,112 @@
+"""Residual networks for 32x32 images (He et al., 2015, 2016)."""
+
+import functools
+
+from flax import linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from sce_jax.models import initializers, layers
+
+
+class ResNet(nn.Module):
+  """Three or four stages of residual blocks of two 3x3 convolutions.
+
+  Attributes:
+    blocks: number of blocks of each stage.
+    widths: channels of each stage; each stage but the first halves the image.
+    num_classes: number of logits.
+    pre_activation: True: batch norm and ReLU before each convolution, and
+      once before pooling (He et al., 2016, the authors' ResNet-44). False:
+      after each convolution, the stem's too (He et al., 2015), with batch
+      norm on the projection.
+    momentum: of batch norm, see layers.BatchNorm.
+    epsilon: of batch norm.
+    use_bias: whether convolutions have biases.
+    initializer: initialisers.
+    dtype: compute type; parameters and statistics are float32.
+    layout: one of layers.LAYOUTS.
+    axis_name: mapped axis over which a batch is split, or None.
+  """
+
+  blocks: tuple[int, ...]
+  widths: tuple[int, ...]
+  num_classes: int
+  pre_activation: bool
+  momentum: float = 0.99
+  epsilon: float = 1e-3
+  use_bias: bool = True
+  initializer: initializers.Initializers = initializers.INITIALIZERS[
+    'he_normal'
+  ]
+  dtype: jnp.dtype = jnp.float32
+  layout: str = 'nhwc'
+  axis_name: str | None = None
+
+  @nn.compact
+  def __call__(
+    self,
+    images: Float[Array, 'N H W C'],
+    *,
+    train: bool = False,
+    mask: Float[Array, 'N'] | None = None,
+    return_hidden: bool = False,
+  ) -> Float[Array, 'N K'] | tuple[Float[Array, 'N K'], Float[Array, 'N D']]:
+    """Computes the logits; arguments and results as in cnn.CNN."""
+    conv = functools.partial(
+      layers.Conv,
+      use_bias=self.use_bias,
+      initializer=self.initializer,
+      dtype=self.dtype,
+      layout=self.layout,
+    )
+
+    def norm(x, name):
+      module = layers.BatchNorm(
+        self.momentum, self.epsilon, self.axis_name, self.layout, name=name
+      )
+      return module(x, train=train, mask=mask)
+
+    x = layers.from_nhwc(images, self.layout)
+    x = conv(self.widths[0], name='stem')(x)
+    if not self.pre_activation:
+      x = nn.relu(norm(x, 'stem_bn'))
+    width_in = self.widths[0]
+    block = _pre_activation_block if self.pre_activation else _basic_block
+    for s, (count, width) in enumerate(
+      zip(self.blocks, self.widths, strict=True)
+    ):
+      for b in range(count):
+        strides = 2 if s > 0 and b == 0 else 1
+        project = strides != 1 or width_in != width
+        name = f'stage{s + 1}_block{b + 1}'
+        x = block(x, conv, norm, width, strides, project, name)
+        width_in = width
+    if self.pre_activation:
+      x = nn.relu(norm(x, 'final_bn'))
+    hidden = layers.mean_pool(x, self.layout)
+    head = layers.dense(
+      self.num_classes, hidden, self.initializer, self.dtype, 'head'
+    )
+    logits = head(hidden).astype(jnp.float32)
+    return (logits, hidden.astype(jnp.float32)) if return_hidden else logits
+
+
+def _pre_activation_block(x, conv, norm, width, strides, project, name):
+  y = nn.relu(norm(x, f'{name}_bn1'))
+  shortcut = x
+  if project:
+    shortcut = conv(width, 1, strides, name=f'{name}_projection')(y)
+  y = conv(width, strides=strides, name=f'{name}_conv1')(y)
+  y = nn.relu(norm(y, f'{name}_bn2'))
+  return shortcut + conv(width, name=f'{name}_conv2')(y)
+
+
+def _basic_block(x, conv, norm, width, strides, project, name):
+  y = conv(width, strides=strides, name=f'{name}_conv1')(x)
+  y = nn.relu(norm(y, f'{name}_bn1'))
+  y = norm(conv(width, name=f'{name}_conv2')(y), f'{name}_bn2')
+  if project:
+    x = conv(width, 1, strides, name=f'{name}_projection')(x)
+    x = norm(x, f'{name}_projection_bn')
+  return nn.relu(x + y)

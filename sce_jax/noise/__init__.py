@@ -1,0 +1,52 @@
+"""Label noise: transition matrices, and labels corrupted by them.
+
+`T[i, j] = P(noisy = j | clean = i)` says what noise there is; `corrupt` draws
+it, each example's wrong label a pure function of (seed, example id). NumPy
+only.
+
+>>> import numpy as np
+>>> from sce_jax import noise
+>>> clean = np.arange(1000) % 10
+>>> T = noise.transition_matrix('symmetric', num_classes=10, rate=0.4)
+>>> noisy = noise.corrupt(clean, T, seed=1, mode='exact')
+>>> noise.realised_matrix(clean, noisy, num_classes=10)[1]
+0.4
+"""
+
+from sce_jax.noise.asymmetric import asymmetric_cifar10, asymmetric_mnist
+from sce_jax.noise.cifar100 import (
+  CIFAR100_SUPERCLASS,
+  asymmetric_cifar100,
+  asymmetric_cifar100_block_circular,
+  asymmetric_cifar100_block_pair,
+)
+from sce_jax.noise.corruption import corrupt
+from sce_jax.noise.measures import realised_matrix
+from sce_jax.noise.storage import NoisyLabels, load_npz, save_npz
+from sce_jax.noise.table import NOISE, transition_matrix
+from sce_jax.noise.transitions import (
+  clean,
+  pair_flip,
+  symmetric,
+  symmetric_including_self,
+)
+
+__all__ = [
+  'CIFAR100_SUPERCLASS',
+  'NOISE',
+  'NoisyLabels',
+  'asymmetric_cifar10',
+  'asymmetric_cifar100',
+  'asymmetric_cifar100_block_circular',
+  'asymmetric_cifar100_block_pair',
+  'asymmetric_mnist',
+  'clean',
+  'corrupt',
+  'load_npz',
+  'pair_flip',
+  'realised_matrix',
+  'save_npz',
+  'symmetric',
+  'symmetric_including_self',
+  'transition_matrix',
+]

@@ -1,0 +1,108 @@
+"""Learning-rate schedules and the optax chain of a config."""
+
+from collections.abc import Mapping
+import re
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+SCHEDULES = ('constant', 'step', 'cosine')
+
+
+def make_schedule(
+  config: Mapping[str, Any], epochs: int, steps_per_epoch: int
+) -> optax.Schedule:
+  """The learning rate at each step.
+
+  The rate follows `schedule` and is held over an epoch or changes with every
+  step, as `update` says. On top of it comes Keras's time decay, which the
+  paper's authors use: the rate is divided by 1 + time_decay * step.
+
+  Args:
+    config: the `optim` section of a config.
+    epochs: length of the run, where 'cosine' reaches the final rate.
+    steps_per_epoch: number of steps of an epoch.
+
+  Returns:
+    A function of the step.
+  """
+  start = config['learning_rate']
+  if config['schedule'] == 'constant':
+    by_epoch = optax.constant_schedule(start)
+  elif config['schedule'] == 'step':
+    # optax starts a new piece after its boundary, we start it at the boundary.
+    by_epoch = optax.join_schedules(
+      [
+        optax.constant_schedule(start * config['factor'] ** i)
+        for i in range(len(config['boundaries']) + 1)
+      ],
+      list(config['boundaries']),
+    )
+  else:
+    by_epoch = optax.cosine_decay_schedule(
+      start, epochs, config['final_learning_rate'] / start
+    )
+
+  def schedule(step):
+    step = jnp.asarray(step, jnp.float32)
+    epoch = step / steps_per_epoch
+    if config['update'] == 'epoch':
+      epoch = jnp.floor(epoch)
+    return by_epoch(epoch) / (1.0 + config['time_decay'] * step)
+
+  return schedule
+
+
+def make_optimizer(
+  config: Mapping[str, Any], epochs: int, steps_per_epoch: int
+) -> optax.GradientTransformation:
+  """SGD as a config describes it.
+
+  In this order: the gradient of Keras's L2 penalty (which belongs to the
+  loss), clipping by the global norm, weight decay (as torch adds it, to the
+  clipped gradient), momentum, learning rate.
+
+  Args:
+    config: the `optim` section of a config.
+    epochs: length of the run.
+    steps_per_epoch: number of steps of an epoch.
+  """
+  chain = []
+  if config['l2']:
+    # The penalty is l2 * |w|^2, so its gradient is 2 * l2 * w.
+    chain.append(
+      optax.add_decayed_weights(
+        2.0 * config['l2'], mask=_named(config['l2_names'])
+      )
+    )
+  if config['clip_norm'] is not None:
+    chain.append(optax.clip_by_global_norm(config['clip_norm']))
+  if config['weight_decay']:
+    chain.append(
+      optax.add_decayed_weights(
+        config['weight_decay'], mask=_named(config['weight_decay_names'])
+      )
+    )
+  schedule = make_schedule(config, epochs, steps_per_epoch)
+  chain.append(
+    optax.sgd(
+      schedule, momentum=config['momentum'], nesterov=config['nesterov']
+    )
+  )
+  return optax.chain(*chain)
+
+
+def _named(pattern: str):
+  """A mask: the parameters in whose path ('fc1/kernel') pattern is found."""
+
+  def mask(params):
+    return jax.tree_util.tree_map_with_path(
+      lambda path, _: (
+        re.search(pattern, '/'.join(p.key for p in path)) is not None
+      ),
+      params,
+    )
+
+  return mask

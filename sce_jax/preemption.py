@@ -1,0 +1,36 @@
+"""SIGTERM asks a run to save itself and to end."""
+
+import signal
+import threading
+
+EXIT_CODE = 75  # EX_TEMPFAIL: the same command goes on from here.
+
+
+class Preempted(Exception):
+  """The run has saved itself after a SIGTERM."""
+
+
+class Notice:
+  """Notes that SIGTERM has come, while used as a context manager.
+
+  Attributes:
+    given: whether it has.
+  """
+
+  def __init__(self):
+    self.given = False
+    self._before = None
+
+  def __enter__(self) -> 'Notice':
+    # Only the main thread may set handlers; elsewhere SIGTERM ends the process
+    # and the run goes on from its last checkpoint.
+    if threading.current_thread() is threading.main_thread():
+      self._before = signal.signal(signal.SIGTERM, self._note)
+    return self
+
+  def __exit__(self, *unused) -> None:
+    if self._before is not None:
+      signal.signal(signal.SIGTERM, self._before)
+
+  def _note(self, *unused) -> None:
+    self.given = True

@@ -1,0 +1,222 @@
+"""The compiled program that a config describes, for one run or several."""
+
+from collections.abc import Mapping, Sequence
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int
+import numpy as np
+
+from sce_jax import config as config_lib
+from sce_jax import (
+  epoch,
+  evaluate,
+  losses,
+  metrics,
+  models,
+  optim,
+  parallel,
+  train_state,
+  trials,
+)
+from sce_jax.data import batches, datasets, load
+from sce_jax.errors import UserError
+from sce_jax.train_state import TrainState
+
+# All that is a run's own, with a leading axis if there are several runs:
+# its key, the given labels of its training split, its loss's parameters.
+Own = tuple[jax.Array, Int[Array, '...'], Mapping[str, Array]]
+
+
+class Program:
+  """Initialises, trains and evaluates S runs that differ in values only.
+
+  Args:
+    config: a config, any of the S.
+    data: its data set.
+    num_runs: S.
+    runner: the devices; None for those and the runner that the config names.
+
+  Attributes:
+    plan: how an epoch is cut into dispatches.
+    num_runs: S.
+  """
+
+  def __init__(
+    self,
+    config: config_lib.Config,
+    data: load.Data,
+    num_runs: int = 1,
+    runner: parallel.Runner | None = None,
+  ):
+    self._runner = runner or parallel.make_runner(config['train']['runner'])
+    self._config = config
+    self._data = data
+    self._info = datasets.DATASETS[data.name]
+    self.num_runs = num_runs
+    self._check_sizes()
+    self.plan = epoch.make_plan(config['train'], len(data.train))
+    self._model = models.build(
+      config['model'],
+      self._info.num_classes,
+      axis_name=self._runner.axis_name,
+    )
+    self._tx = optim.make_optimizer(
+      config['optim'], config['train']['epochs'], self.plan.steps
+    )
+    self._method = trials.choose_method(self._info.image_shape)
+    self._loss = losses.LOSSES[config['loss']['name']]
+    self._evaluate = self._compile(
+      functools.partial(
+        _evaluate,
+        config=config,
+        model=self._model,
+        loss=self._loss,
+        runner=self._runner,
+      ),
+      own=3,
+    )
+    self._train = functools.cache(self._compile_train)
+
+  def _check_sizes(self) -> None:
+    batch_size, size = (
+      self._config['train']['batch_size'],
+      len(self._data.train),
+    )
+    devices = self._runner.num_devices
+    if batch_size > size:
+      raise UserError(
+        f'config.train.batch_size is {batch_size}, but the training split of'
+        f' {self._data.name} has {size} examples: make it smaller'
+      )
+    if batch_size % devices:
+      raise UserError(
+        f'config.train.batch_size is {batch_size}, which {devices} devices'
+        ' cannot share equally: make it a multiple'
+      )
+
+  def _compile(self, fn, *, own: int, donate: bool = False):
+    over_runs = trials.over_runs(
+      fn, self.num_runs, own=own, method=self._method
+    )
+    return self._runner.compile(over_runs, donate=donate)
+
+  def _compile_train(self, num_steps: int, partial: bool):
+    fn = functools.partial(
+      epoch.train_steps,
+      num_steps=num_steps,
+      partial=partial,
+      plan=self.plan,
+      config=self._config,
+      model=self._model,
+      loss=self._loss,
+      tx=self._tx,
+      runner=self._runner,
+    )
+    return self._compile(fn, own=4, donate=True)
+
+  @functools.cached_property
+  def _splits(self) -> dict[str, batches.DeviceSplit]:
+    train, test = self._data.train, self._data.test
+    to_device = functools.partial(
+      batches.to_device_split, train=train, dataset=self._data.name
+    )
+    return {
+      'train': self._runner.place(to_device(train)),
+      'test': self._runner.place(to_device(test)),
+    }
+
+  def own(
+    self,
+    seeds: Sequence[int],
+    splits: Sequence[load.Split],
+    loss_parameters: Sequence[Mapping[str, Any]],
+  ) -> Own:
+    """Puts what is each run's own on the devices.
+
+    Args:
+      seeds: of each run.
+      splits: the training split of each run, with its labels.
+      loss_parameters: of each run.
+    """
+    keys = trials.stack([jax.random.key(seed) for seed in seeds])
+    labels = trials.stack([split.label for split in splits])
+    parameters = trials.stack(
+      [
+        {name: np.float32(value) for name, value in values.items()}
+        for values in loss_parameters
+      ]
+    )
+    return self._runner.place((keys, labels, parameters))
+
+  def init(self, own: Own) -> TrainState:
+    """The state before the first step."""
+
+    def create(key):
+      return train_state.create(
+        self._model,
+        self._tx,
+        self._info.image_shape,
+        self._info.num_classes,
+        epoch.init_key(key),
+      )
+
+    # Side by side even where training is not: it takes no time.
+    fn = trials.over_runs(create, self.num_runs, own=1, method='vmap')
+    return self._runner.place(jax.jit(fn)(own[0]))
+
+  def place(self, state: TrainState) -> TrainState:
+    """Puts a restored state on the devices."""
+    return self._runner.place(state)
+
+  def train(
+    self, state: TrainState, own: Own, step: int
+  ) -> tuple[TrainState, metrics.Sums]:
+    """Dispatches the next steps: those up to `plan.after(step)`.
+
+    Args:
+      state: the state at `step`; its memory is given to the result.
+      own: what is each run's own.
+      step: the number of steps done.
+
+    Returns:
+      The state after them, and what this epoch has counted so far.
+    """
+    num_steps = self.plan.after(step) - step
+    return self._train(num_steps, self.plan.is_partial(step))(
+      state, *own, self._splits['train']
+    )
+
+  def evaluate(self, state: TrainState, own: Own, split: str) -> metrics.Sums:
+    """Dispatches the evaluation on a split.
+
+    Args:
+      state: the state.
+      own: what is each run's own.
+      split: 'train', against each run's labels, or 'test'.
+    """
+    _, labels, parameters = own
+    if split == 'test':
+      labels = self._test_labels
+    return self._evaluate(state, labels, parameters, self._splits[split])
+
+  @functools.cached_property
+  def _test_labels(self) -> Int[Array, '...']:
+    labels = trials.stack([self._data.test.label] * self.num_runs)
+    return self._runner.place(jnp.asarray(labels))
+
+
+def _evaluate(
+  state, labels, loss_parameters, split, *, config, model, loss, runner
+):
+  return evaluate.evaluate_split(
+    state,
+    split.replace(label=labels),
+    loss_parameters,
+    config=config,
+    model=model,
+    loss=loss,
+    runner=runner,
+  )

@@ -1,0 +1,70 @@
+"""Tells how a run gets on: a bar on a terminal, else a line an epoch."""
+
+import sys
+from typing import Any
+
+import tqdm
+
+
+class Progress:
+  """Shows the epochs of a run, or of several that train together.
+
+  Args:
+    label: what is trained.
+    epochs: number of epochs of the whole run.
+    start: epochs done before.
+  """
+
+  def __init__(self, label: str, epochs: int, start: int):
+    self._label = label
+    self._epochs = epochs
+    self._bar = None
+    if sys.stderr.isatty():
+      self._bar = tqdm.tqdm(
+        total=epochs,
+        initial=start,
+        desc=label,
+        unit='epoch',
+        bar_format='{desc} {bar:20} {n}/{total} {postfix} left {remaining}',
+      )
+
+  def update(
+    self,
+    epoch: int,
+    loss: float,
+    accuracy: float,
+    images_per_second: float,
+    seconds_left: float,
+  ) -> None:
+    """Shows an epoch's figures; means over the runs that train together."""
+    figures = (
+      f'loss {loss:.4f}  test accuracy {accuracy:.4f} '
+      f' {images_per_second:,.0f} images/s'
+    )
+    if self._bar is not None:
+      self._bar.set_postfix_str(figures, refresh=False)
+      self._bar.update(epoch - self._bar.n)
+    else:
+      print(
+        f'{self._label}  epoch {epoch}/{self._epochs}  {figures} '
+        f' {_duration(seconds_left)} left',
+        flush=True,
+      )
+
+  def close(self) -> None:
+    """Leaves the last state standing."""
+    if self._bar is not None:
+      self._bar.close()
+
+
+def _duration(seconds: float) -> str:
+  minutes, seconds = divmod(round(seconds), 60)
+  hours, minutes = divmod(minutes, 60)
+  if hours:
+    return f'{hours}h{minutes:02}m'
+  return f'{minutes}m{seconds:02}s' if minutes else f'{seconds}s'
+
+
+def say(message: Any) -> None:
+  """Prints a line, above the bar if there is one."""
+  tqdm.tqdm.write(str(message))

@@ -1,0 +1,389 @@
+"""The one loop: trains a run, or several of equal shape together."""
+
+from collections.abc import Sequence
+import dataclasses
+import os
+import time
+from typing import Any
+
+import jax
+import numpy as np
+
+from sce_jax import config as config_lib
+from sce_jax import metrics, noise, optim, preemption, progress, trials
+from sce_jax import workdir as workdir_lib
+from sce_jax.checkpointing import Checkpoints
+from sce_jax.data import datasets, load
+from sce_jax.errors import UserError
+from sce_jax.program import Program
+from sce_jax.train_state import TrainState
+
+Result = dict[str, Any]
+
+
+class NonFiniteLoss(Exception):
+  """The loss of a run is infinite or not a number."""
+
+
+def train_and_evaluate(
+  config: config_lib.Config,
+  workdir: str | os.PathLike,
+  data_dir: str | None = None,
+) -> Result:
+  """Trains a run to its end and evaluates it.
+
+  On the folder of a run that has not ended it goes on from the last
+  checkpoint, and ends as if it had never stopped; on that of one that has
+  ended it gives its result again.
+
+  Args:
+    config: the config.
+    workdir: the run's folder, see workdir.py.
+    data_dir: the tfds folder; None for TFDS_DATA_DIR or tfds's default.
+
+  Returns:
+    The figures of the last epoch, as in result.json.
+
+  Raises:
+    UserError: config, data or folder cannot be used; nothing has been done.
+    NonFiniteLoss: the run has gone astray; its checkpoints are kept.
+    preemption.Preempted: SIGTERM has come; the run has saved itself.
+  """
+  (result,) = train_together([config], [workdir], data_dir)
+  if 'failed' in result:
+    raise NonFiniteLoss(result['failed'])
+  return result
+
+
+def train_together(
+  configs: Sequence[config_lib.Config],
+  workdirs: Sequence[str | os.PathLike],
+  data_dir: str | None = None,
+) -> list[Result]:
+  """Trains runs that differ in seed, noise or loss parameters in one program.
+
+  Each leaves the folder that it would leave alone. A run whose loss turns
+  non-finite ends alone: its result has the entry 'failed', a message.
+
+  Args:
+    configs: a config for each run.
+    workdirs: a folder for each run.
+    data_dir: as in train_and_evaluate.
+
+  Returns:
+    The result of each run.
+
+  Raises:
+    UserError, preemption.Preempted: as in train_and_evaluate.
+  """
+  for config in configs:
+    config_lib.check(config)
+  trials.check_equal_shape(configs)
+  first = configs[0]
+  data = load.read(
+    first['data']['name'], data_dir, limit=first['data']['limit']
+  )
+  Program(first, data)  # Refuses what does not fit before a folder is made.
+  runs = []
+  try:
+    for config, path in zip(configs, workdirs, strict=True):
+      runs.append(_Run.open(config, path, data))
+    unfinished = [run for run in runs if run.result is None]
+    if unfinished:
+      _Loop(unfinished, data).run()
+    return [run.result for run in runs]
+  finally:
+    for run in runs:
+      run.close()
+
+
+def evaluate_run(
+  workdir: str | os.PathLike,
+  data_dir: str | None = None,
+  expected: config_lib.Config | None = None,
+) -> dict[str, Any]:
+  """Evaluates a run from its last checkpoint; changes nothing in its folder.
+
+  Args:
+    workdir: the run's folder.
+    data_dir: as in train_and_evaluate.
+    expected: the config that the run is expected to have, if any.
+
+  Returns:
+    Its epoch and step, and the figures of 'test' and 'train_split'.
+
+  Raises:
+    UserError: there is no such run, or it has no checkpoint.
+  """
+  config = workdir_lib.read_config(workdir)
+  changes = config_lib.differences(config, expected) if expected else None
+  if changes:
+    raise UserError(
+      f'{workdir} holds a run of another config ({"; ".join(changes)}): leave'
+      ' --config out, or name the folder of this one'
+    )
+  folder = workdir_lib.checkpoints(workdir)
+  checkpoints = Checkpoints(folder, None) if folder.exists() else None
+  if checkpoints is None or not checkpoints.steps():
+    raise UserError(f'{workdir} has no checkpoint yet: train it further first')
+  data = load.read(
+    config['data']['name'], data_dir, limit=config['data']['limit']
+  )
+  program = Program(config, data)
+  train = load.with_noise(data, config['noise'], config['seed'])
+  own = program.own(
+    [config['seed']], [train], [_loss_parameters(config, train)]
+  )
+  step = checkpoints.steps()[-1]
+  state, _ = checkpoints.restore(step, program.init(own))
+  checkpoints.close()
+  state = program.place(state)
+  return {
+    'epoch': step // program.plan.steps,
+    'step': step,
+    'test': metrics.summarise(program.evaluate(state, own, 'test')),
+    'train_split': metrics.summarise(program.evaluate(state, own, 'train')),
+  }
+
+
+def _loss_parameters(
+  config: config_lib.Config, train: load.Split
+) -> dict[str, Any]:
+  name = config['data']['name']
+  matrix = load.transition_matrix(name, config['noise'])
+  if matrix is None:
+    matrix, _ = noise.realised_matrix(
+      train.clean_label, train.label, datasets.DATASETS[name].num_classes
+    )
+  return config_lib.loss_parameters(config, matrix)
+
+
+@dataclasses.dataclass
+class _Run:
+  """A run and its folder.
+
+  Attributes:
+    config: its config.
+    workdir: its folder.
+    checkpoints: its checkpoints.
+    train: the training split with its labels.
+    realised_rate: share of wrong labels.
+    result: its figures once it has ended.
+  """
+
+  config: config_lib.Config
+  workdir: workdir_lib.Workdir
+  checkpoints: Checkpoints
+  train: load.Split
+  realised_rate: float
+  result: Result | None
+
+  @classmethod
+  def open(
+    cls, config: config_lib.Config, path: str | os.PathLike, data: load.Data
+  ) -> '_Run':
+    train = load.with_noise(data, config['noise'], config['seed'])
+    workdir = workdir_lib.Workdir(path, config)
+    rate = workdir.record_noise(train, datasets.DATASETS[data.name].num_classes)
+    checkpoints = Checkpoints(
+      workdir_lib.checkpoints(path), config['checkpoint']['keep']
+    )
+    return cls(config, workdir, checkpoints, train, rate, workdir.result)
+
+  def close(self) -> None:
+    self.checkpoints.close()
+    self.workdir.close()
+
+  def summary(self, record: dict[str, Any], seconds: float) -> Result:
+    config = self.config
+    return {
+      'run': self.workdir.path.name,
+      'dataset': config['data']['name'],
+      'loss': config['loss']['name'],
+      'noise': config['noise']['name'],
+      'noise_rate': config['noise']['rate'],
+      'realised_rate': round(self.realised_rate, 6),
+      'seed': config['seed'],
+      'epochs': record['epoch'],
+      'test_accuracy': record['test']['accuracy'],
+      'memorised': record['train_split']['memorised'],
+      'train_seconds': round(seconds, 1),
+      'test': record['test'],
+      'train_split': record['train_split'],
+    }
+
+
+class _Loop:
+  """Trains runs together, from where they stand to the end."""
+
+  def __init__(self, runs: Sequence[_Run], data: load.Data):
+    self._runs = list(runs)
+    config = runs[0].config
+    self._epochs = config['train']['epochs']
+    self._eval_every = config['eval']['train_every']
+    self._save_every = config['checkpoint']['every']
+    self._program = Program(config, data, len(runs))
+    self._plan = self._program.plan
+    self._images = self._plan.batch_size * self._plan.full_steps
+    self._images += self._plan.last_batch
+    self._schedule = optim.make_schedule(
+      config['optim'], self._epochs, self._plan.steps
+    )
+    self._own = self._program.own(
+      [run.config['seed'] for run in runs],
+      [run.train for run in runs],
+      [_loss_parameters(run.config, run.train) for run in runs],
+    )
+    self._seconds_before = 0.0
+    self._start = self._epoch_start = time.monotonic()
+
+  def run(self) -> None:
+    """Trains to the end; records, saves and finishes each run."""
+    state, step = self._restore()
+    start = step
+    last = self._epochs * self._plan.steps
+    self._announce(step)
+    label = _label([run.config for run in self._runs])
+    self._progress = progress.Progress(
+      label, self._epochs, step // self._plan.steps
+    )
+    pending = None
+    try:
+      with preemption.Notice() as notice:
+        while step < last:
+          state, sums = self._program.train(state, self._own, step)
+          step = self._plan.after(step)
+          report = {'train': sums, 'finite_steps': state.finite_steps + 0}
+          epoch, within = divmod(step, self._plan.steps)
+          if within == 0:
+            report['test'] = self._program.evaluate(state, self._own, 'test')
+            due = self._eval_every and epoch % self._eval_every == 0
+            if due or step == last:
+              report['train_split'] = self._program.evaluate(
+                state, self._own, 'train'
+              )
+          # Fetched one dispatch late, so that the device never waits for us.
+          if pending is not None:
+            self._record(*pending)
+          pending = (step, report)
+          save = within == 0 and (epoch % self._save_every == 0 or step == last)
+          if save or notice.given:
+            self._record(*pending)
+            pending = None
+            self._save(state)
+          if notice.given and step < last:
+            raise preemption.Preempted(
+              f'SIGTERM: saved at step {step} (epoch {epoch}); the same'
+              ' command goes on from here'
+            )
+          if all(run.result for run in self._runs):  # All have failed.
+            return
+    finally:
+      self._progress.close()
+    for run in self._runs:
+      if run.result is None:
+        record = workdir_lib.read_metrics(run.workdir.path)[-1]
+        seconds = self._seconds() if start < last else record['seconds']
+        run.checkpoints.close()
+        run.result = run.summary(record, seconds)
+        run.workdir.finish(run.result)
+
+  def _restore(self) -> tuple[TrainState, int]:
+    # Ended between two runs' saves, only some have the last step.
+    common = set.intersection(
+      *(set(run.checkpoints.steps()) for run in self._runs)
+    )
+    step = max(common, default=0)
+    for run in self._runs:
+      run.workdir.rewind(step)
+    state = self._program.init(self._own)
+    if step:
+      like = trials.unstack(state, len(self._runs))
+      restored = [
+        run.checkpoints.restore(step, s)
+        for run, s in zip(self._runs, like, strict=True)
+      ]
+      state = self._program.place(trials.stack([s for s, _ in restored]))
+      self._seconds_before = restored[0][1]['seconds']
+    return state, step
+
+  def _announce(self, step: int) -> None:
+    for run in self._runs:
+      progress.say(
+        f'{run.workdir.path}: {run.config["noise"]["name"]} noise,'
+        f' {run.realised_rate:.2%} of {len(run.train)} labels are wrong'
+        + (f'; goes on from step {step}' if step else '')
+      )
+
+  def _seconds(self) -> float:
+    """Seconds a run has taken: its share of those trained together."""
+    taken = (time.monotonic() - self._start) / len(self._runs)
+    return self._seconds_before + taken
+
+  def _save(self, state: TrainState) -> None:
+    states = trials.unstack(state, len(self._runs))
+    for run, own in zip(self._runs, states, strict=True):
+      if run.result is None:
+        run.checkpoints.save(own, {'seconds': self._seconds()})
+
+  def _record(self, step: int, report: dict[str, Any]) -> None:
+    report = jax.device_get(report)
+    reports = trials.unstack(report, len(self._runs))
+    if 'test' not in report:
+      for run, own in zip(self._runs, reports, strict=True):
+        self._check_finite(run, own, step)
+      return
+    now = time.monotonic()
+    epoch_seconds = now - self._epoch_start
+    self._epoch_start = now
+    rate = self._images * len(self._runs) / epoch_seconds
+    epoch = step // self._plan.steps
+    records = []
+    for run, own in zip(self._runs, reports, strict=True):
+      if not self._check_finite(run, own, step):
+        continue
+      record = {
+        'epoch': epoch,
+        'step': step,
+        'learning_rate': float(self._schedule(step - 1)),
+        'seconds': round(self._seconds(), 3),
+        'images_per_second': round(rate, 1),
+      }
+      for name in ('train', 'test', 'train_split'):
+        if name in own:
+          record[name] = metrics.summarise(own[name])
+      run.workdir.write_metrics(record)
+      records.append(record)
+    if records:
+      self._progress.update(
+        epoch,
+        float(np.mean([r['train']['loss'] for r in records])),
+        float(np.mean([r['test']['accuracy'] for r in records])),
+        rate,
+        epoch_seconds * (self._epochs - epoch),
+      )
+
+  def _check_finite(self, run: _Run, report: Any, step: int) -> bool:
+    if run.result is not None:
+      return False
+    if report['finite_steps'] < step:
+      bad = int(report['finite_steps'])
+      settings = '; '.join(
+        f'{path}={value}'
+        for path, value in config_lib.flatten(run.config).items()
+        if path.startswith(('loss.', 'optim.learning_rate', 'noise.', 'seed'))
+      )
+      message = (
+        f'{run.workdir.path}: the loss is not finite at step {bad} (epoch'
+        f' {bad // self._plan.steps + 1}); {settings}; its checkpoints are kept'
+      )
+      run.result = {'run': run.workdir.path.name, 'failed': message}
+      progress.say(message)
+      return False
+    return True
+
+
+def _label(configs: Sequence[config_lib.Config]) -> str:
+  config = configs[0]
+  label = f'{config["data"]["name"]} {config["loss"]["name"]}'
+  return label if len(configs) == 1 else f'{label}, {len(configs)} runs'

@@ -1,0 +1,235 @@
+"""The folder of a run, its record.
+
+config.json    config, versions, devices, git commit, command
+noise.npz      ids, given labels, clean labels of the training split
+noise.json     the realised noise: rate and matrix
+metrics.jsonl  one object a line, one line an epoch
+checkpoints/   see checkpointing.py
+events.out...  the same figures for TensorBoard
+result.json    the finished run's figures
+results.csv    the same as a line of a table
+"""
+
+import csv
+import datetime
+import fcntl
+import importlib.metadata
+import io
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from typing import Any
+
+import jax
+import numpy as np
+import tensorboardX
+
+from sce_jax import config as config_lib
+from sce_jax import noise
+from sce_jax.data import load
+from sce_jax.errors import UserError
+
+RESULT_FIELDS = (
+  'run',
+  'dataset',
+  'loss',
+  'noise',
+  'noise_rate',
+  'realised_rate',
+  'seed',
+  'epochs',
+  'test_accuracy',
+  'memorised',
+  'train_seconds',
+)
+_PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
+
+
+class Workdir:
+  """A run's folder, held by one process at a time.
+
+  Raises:
+    UserError: the folder cannot be written, another process holds it, or it
+      holds a run of another config; nothing in it has been changed.
+  """
+
+  def __init__(self, path: str | os.PathLike, config: config_lib.Config):
+    self.path = pathlib.Path(path)
+    self._config = json.loads(json.dumps(_plain(config)))
+    self._writer = None
+    try:
+      self.path.mkdir(parents=True, exist_ok=True)
+      self._lock = open(self.path / '.lock', 'w')  # noqa: SIM115  Kept open.
+    except OSError as error:
+      raise UserError(
+        f'workdir {self.path} cannot be written ({error.strerror}): name'
+        ' another with --workdir'
+      ) from None
+    try:
+      # The system lets go of it when the process ends, however it ends.
+      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+      self._lock.close()
+      raise UserError(
+        f'workdir {self.path} is in use by another process: wait for it or'
+        ' name another with --workdir'
+      ) from None
+    try:
+      self._check_config()
+    except UserError:
+      self._lock.close()
+      raise
+
+  def _check_config(self) -> None:
+    path = self.path / 'config.json'
+    if not path.exists():
+      _write(path, json.dumps(_describe(self._config), indent=2) + '\n')
+      return
+    changes = config_lib.differences(read_config(self.path), self._config)
+    if changes:
+      raise UserError(
+        f'workdir {self.path} holds a run of another config'
+        f' ({"; ".join(changes)}): name another with --workdir'
+      )
+
+  def close(self) -> None:
+    """Lets go of the folder."""
+    if self._writer is not None:
+      self._writer.close()
+    self._lock.close()
+
+  @property
+  def result(self) -> dict[str, Any] | None:
+    """What `finish` has recorded, None before."""
+    path = self.path / 'result.json'
+    return json.loads(path.read_text()) if path.exists() else None
+
+  def record_noise(self, train: load.Split, num_classes: int) -> float:
+    """Saves the realised labels, matrix and rate; returns the rate."""
+    noise.save_npz(
+      self.path / 'noise.npz', train.index, train.label, train.clean_label
+    )
+    matrix, rate = noise.realised_matrix(
+      train.clean_label, train.label, num_classes
+    )
+    record = {'rate': rate, 'matrix': np.round(matrix, 6).tolist()}
+    _write(self.path / 'noise.json', json.dumps(record) + '\n')
+    return rate
+
+  def rewind(self, step: int) -> None:
+    """Drops the metrics of later steps, which will be trained again."""
+    path = self.path / 'metrics.jsonl'
+    kept = [m for m in read_metrics(self.path) if m['step'] <= step]
+    _write(path, ''.join(json.dumps(m) + '\n' for m in kept))
+    self._writer = tensorboardX.SummaryWriter(
+      str(self.path), purge_step=step + 1 if step else None
+    )
+
+  def write_metrics(self, record: dict[str, Any]) -> None:
+    """Adds an epoch's figures."""
+    with open(self.path / 'metrics.jsonl', 'a') as file:
+      file.write(json.dumps(record) + '\n')
+    for group, figures in record.items():
+      pairs = figures.items() if isinstance(figures, dict) else [('', figures)]
+      for name, value in pairs:
+        if isinstance(value, int | float):
+          tag = f'{group}/{name}' if name else group
+          self._writer.add_scalar(tag, value, record['step'])
+
+  def finish(self, result: dict[str, Any]) -> None:
+    """Records the figures of the finished run."""
+    _write(self.path / 'result.json', json.dumps(result, indent=2) + '\n')
+    write_results(self.path, [result])
+
+
+def checkpoints(path: str | os.PathLike) -> pathlib.Path:
+  """Where a run's checkpoints are."""
+  return pathlib.Path(path) / 'checkpoints'
+
+
+def read_config(path: str | os.PathLike) -> dict[str, Any]:
+  """The config of the run in a folder.
+
+  Raises:
+    UserError: there is no run in it.
+  """
+  path = pathlib.Path(path)
+  try:
+    return json.loads((path / 'config.json').read_text())['config']
+  except OSError:
+    raise UserError(
+      f'{path} holds no run (no config.json): name the folder of one with'
+      ' --workdir'
+    ) from None
+
+
+def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
+  """The lines of a run's metrics.jsonl; a torn last line is left out."""
+  file = pathlib.Path(path) / 'metrics.jsonl'
+  records = []
+  for line in file.read_text().splitlines() if file.exists() else []:
+    try:
+      records.append(json.loads(line))
+    except json.JSONDecodeError:  # Killed while it was written.
+      break
+  return records
+
+
+def write_results(
+  folder: str | os.PathLike, results: list[dict[str, Any]]
+) -> pathlib.Path:
+  """Writes results.csv, a line a finished run."""
+  text = io.StringIO()
+  table = csv.DictWriter(
+    text, RESULT_FIELDS, extrasaction='ignore', lineterminator='\n'
+  )
+  table.writeheader()
+  table.writerows(results)
+  path = pathlib.Path(folder) / 'results.csv'
+  _write(path, text.getvalue())
+  return path
+
+
+def _describe(config: dict[str, Any]) -> dict[str, Any]:
+  devices = jax.devices()
+  return {
+    'config': config,
+    'command': sys.argv,
+    'created': datetime.datetime.now(datetime.UTC).isoformat(
+      timespec='seconds'
+    ),
+    'python': sys.version.split()[0],
+    'versions': {name: importlib.metadata.version(name) for name in _PACKAGES},
+    'devices': [f'{d.platform} {d.device_kind}' for d in devices],
+    'git_commit': _git_commit(),
+  }
+
+
+def _git_commit() -> str | None:
+  git = ['git', '-C', str(pathlib.Path(__file__).parent)]
+  try:
+    commit = subprocess.run(
+      [*git, 'rev-parse', 'HEAD'], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    changed = subprocess.run(
+      [*git, 'status', '--porcelain', '--untracked-files=no'],
+      capture_output=True,
+      text=True,
+      check=True,
+    ).stdout.strip()
+  except (OSError, subprocess.CalledProcessError):  # Not a checkout.
+    return None
+  return commit + (' with changes' if changed else '')
+
+
+def _plain(config: Any) -> Any:
+  return config.to_dict() if hasattr(config, 'to_dict') else dict(config)
+
+
+def _write(path: pathlib.Path, text: str) -> None:
+  """Writes a file whole or not at all."""
+  temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+  temporary.write_text(text)
+  os.replace(temporary, path)

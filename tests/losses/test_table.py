@@ -1,0 +1,173 @@
+"""What holds for every loss in the table, and is tested on every one."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+from jax.test_util import check_grads
+import numpy as np
+import pytest
+
+from sce_jax import losses
+from sce_jax.losses import inputs
+from tests.losses import cases
+
+every_case = pytest.mark.parametrize(
+  'name, hyper', cases.CASES, ids=cases.case_id
+)
+every_loss = pytest.mark.parametrize('name', cases.NAMES)
+
+
+@every_loss
+def test_vmap_and_jit_are_a_loop_of_single_examples(x64, name):
+  logits, classes, targets = cases.arrays(
+    jnp.float64, *cases.batch(seed=2, size=4)
+  )
+  loss = cases.bind(name, cases.plain(name))
+  for labels in (classes, targets):
+    loop = [loss(z, y) for z, y in zip(logits, labels, strict=True)]
+    assert all(x.shape == () and x.dtype == logits.dtype for x in loop)
+    got = jax.jit(jax.vmap(loss))(logits, labels)
+    # The same operations, in an order that the compiler may change.
+    np.testing.assert_allclose(got, loop, rtol=1e-13, atol=1e-14)
+
+
+@every_case
+def test_gradients_are_finite_differences(x64, name, hyper):
+  logits, classes, _ = cases.batch(seed=3, size=1)
+  z, y = cases.arrays(jnp.float64, logits[0], classes[0])
+  loss = cases.bind(name, hyper)
+
+  def of_arrays(*inputs):  # check_grads hands NumPy's
+    return loss(*(jnp.asarray(x) for x in inputs))
+
+  check_grads(lambda z: of_arrays(z, y), (z,), order=1)
+  # In the target too. Its entries are far from 0, where log q bends sharply,
+  # and are moved one by one: their sum need not stay 1.
+  q = jnp.array([0.1, 0.3, 0.25, 0.2, 0.15])
+  check_grads(of_arrays, (z, q), order=1)
+
+
+@pytest.mark.parametrize(
+  'dtype', [jnp.float32, jnp.bfloat16], ids=lambda d: d.__name__
+)
+@every_loss
+def test_everything_is_finite_at_extreme_logits(name, dtype):
+  logits, classes = cases.extremes()
+  one_hot = np.eye(cases.K)[classes]
+  logits, classes, one_hot = cases.arrays(dtype, logits, classes, one_hot)
+  loss = cases.bind(name, cases.plain(name))
+  by_class = jax.vmap(jax.value_and_grad(loss))(logits, classes)
+  by_target = jax.vmap(jax.value_and_grad(loss, (0, 1)))(logits, one_hot)
+  results = jax.tree.leaves((by_class, by_target))
+  assert len(results) == 5
+  for result in results:
+    assert np.isfinite(np.asarray(result, np.float64)).all()
+
+
+@every_loss
+def test_a_one_hot_target_is_its_class(x64, name):
+  logits, classes, _ = cases.batch(seed=4)
+  logits, classes, one_hot = cases.arrays(
+    jnp.float64, logits, classes, np.eye(cases.K)[classes]
+  )
+  loss = cases.batched(name, cases.plain(name))
+  by_class, by_target = loss(logits, classes), loss(logits, one_hot)
+  for a, b in zip(by_class, by_target, strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-14, atol=1e-15)
+
+
+@every_loss
+def test_hyper_parameters_may_be_traced(x64, name):
+  logits, classes, targets = cases.batch(seed=5, size=1)
+  z, y, q = cases.arrays(jnp.float64, logits[0], classes[0], targets[0])
+  plain = cases.plain(name)
+  for key, value in plain.items():
+    # Three runs which differ in this one alone; 0.9 stays within every range.
+    runs = [value, 0.9 * value, 0.95 * value]
+    if np.ndim(value):
+      runs = [np.linalg.matrix_power(value, n) for n in (1, 2, 3)]
+
+    def loss(x, label, key=key):
+      return cases.bind(name, {**plain, key: x})(z, label)
+
+    for label in (y, q):
+      alone = [loss(x, label) for x in runs]
+      together = jax.jit(jax.vmap(loss, (0, None)))(jnp.array(runs), label)
+      np.testing.assert_allclose(together, alone, rtol=1e-13)
+      assert np.unique(np.round(alone, 9)).size == 3, 'the value has no effect'
+      check_grads(lambda x, label=label: loss(x, label), (runs[0],), order=1)
+
+
+@every_loss
+def test_float32_hyper_parameters_do_for_any_logits(name):
+  hyper = {k: jnp.asarray(v, jnp.float32) for k, v in cases.plain(name).items()}
+  y = jnp.array(1)
+  for dtype in (jnp.float16, jnp.bfloat16, jnp.float32):
+    value = cases.bind(name, hyper)(jnp.zeros(cases.K, dtype), y)
+    assert value.dtype == jnp.float32
+
+
+@every_loss
+def test_integer_logits_and_batches_are_refused(name):
+  loss = cases.bind(name, cases.plain(name))
+  with pytest.raises(TypeError):
+    loss(jnp.zeros(cases.K, jnp.int32), jnp.array(1))
+  with pytest.raises((TypeError, ValueError)):  # by jaxtyping, or by the loss
+    loss(jnp.zeros((2, cases.K)), jnp.array([0, 1]))
+
+
+@pytest.mark.parametrize(
+  'logits, label, error, message',
+  [
+    (jnp.zeros(3, jnp.int32), jnp.array(1), TypeError, 'not int32'),
+    (jnp.zeros((2, 3)), jnp.array(1), ValueError, 'use jax.vmap'),
+    (jnp.zeros(()), jnp.array(1), ValueError, 'use jax.vmap'),
+    (jnp.zeros(1), jnp.array(0), ValueError, 'K >= 2'),
+    (jnp.zeros(3), jnp.array([1, 2]), ValueError, 'must be a scalar'),
+    (jnp.zeros(3), jnp.zeros(4), ValueError, 'the shape of the logits'),
+    (jnp.zeros(3), jnp.array(1.0), ValueError, 'the shape of the logits'),
+    (jnp.zeros(3), jnp.array(True), TypeError, 'not bool'),
+  ],
+)
+def test_wrong_inputs_are_named_without_jaxtyping(
+  logits, label, error, message
+):
+  # The import hook of the tests would refuse these first; users have none.
+  prepare = inspect.unwrap(inputs.prepare)
+  with pytest.raises(error, match=message):
+    prepare(logits, label)
+
+
+@every_loss
+def test_a_class_out_of_range_is_not_a_number(name):
+  loss = jax.jit(cases.bind(name, cases.plain(name)))
+  logits = jnp.zeros(cases.K)
+  got = [loss(logits, jnp.array(y)) for y in (-1, 0, cases.K - 1, cases.K)]
+  np.testing.assert_array_equal(np.isnan(got), [True, False, False, True])
+
+
+@every_loss
+def test_signature_and_docstring(name):
+  loss = losses.LOSSES[name]
+  logits, label, *hyper = inspect.signature(loss).parameters.values()
+  assert (logits.name, label.name) == ('logits', 'label')
+  assert all(x.kind is x.KEYWORD_ONLY for x in hyper)
+  for part in ('Args:', 'Returns:', 'Raises:', '>>> ', 'References:'):
+    assert part in loss.__doc__
+
+
+def test_config_names():
+  assert set(losses.LOSSES) >= {
+    'ce',
+    'rce',
+    'sl',
+    'mae',
+    'lsr',
+    'gce',
+    'bootstrap_soft',
+    'bootstrap_hard',
+    'forward',
+    'backward',
+    'focal',
+  }
