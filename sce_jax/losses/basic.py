@@ -1,5 +1,7 @@
-"""The two ends of the field: cross entropy, which learns fast and memorizes
-wrong labels, and mean absolute error, which tolerates them and learns slowly.
+"""Cross entropy and mean absolute error, the two ends of the field.
+
+The one learns fast and memorizes wrong labels, the other tolerates them and
+learns slowly.
 """
 
 import jax.numpy as jnp

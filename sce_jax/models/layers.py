@@ -43,13 +43,14 @@ def flatten(x: Array, layout: str) -> Float[Array, 'N D']:
 def max_pool(x: Array) -> Array:
   """Maximum over 2x2 windows with stride 2; an odd last row is left out.
 
-  A reshape and a maximum: its gradient shares a tie equally between the tied
+  A maximum of pairs, twice: its gradient shares a tie equally between the tied
   entries, so constant regions (MNIST's background) are not counted twice.
   """
   height, width = x.shape[1] // 2, x.shape[2] // 2  # In both layouts.
   x = x[:, : 2 * height, : 2 * width]
   x = x.reshape(x.shape[0], height, 2, width, 2, x.shape[3])
-  return x.max(axis=(2, 4))
+  x = jnp.maximum(x[:, :, :, :, 0], x[:, :, :, :, 1])
+  return jnp.maximum(x[:, :, 0], x[:, :, 1])
 
 
 def mean_pool(x: Array, layout: str) -> Float[Array, 'N C']:
@@ -122,7 +123,8 @@ def _convolve(x: Array, kernel: Array, strides: int, layout: str) -> Array:
 # the same stacks serve both gradients. Each product contracts its left factor
 # on the last axes, the orientation in which XLA's CPU backend is fast. The
 # batch and the positions stay separate axes, so that a batch sharded over
-# devices stays sharded.
+# devices stays sharded. With few channels (images) nine copies of the input
+# are less to move than three of the output.
 
 
 def _shift(x: Array, axis: int, distance: int) -> Array:
@@ -139,7 +141,20 @@ def _stack_shifted(x: Array, axis: int, distances: tuple[int, ...]) -> Array:
   return jnp.concatenate([_shift(x, axis, d) for d in distances])
 
 
-def _product(a: Array, b: Array, contract: tuple[tuple, tuple]) -> Array:
+def _patches(x: Array) -> Array:
+  return _stack_shifted(_stack_shifted(x, 2, (-1, 0, 1)), 1, (-1, 0, 1))
+
+
+def _has_few_channels(kernel: Array) -> bool:
+  return 9 * kernel.shape[2] < 3 * (kernel.shape[2] + kernel.shape[3])
+
+
+def _product(
+  a: Array, b: Array, contract: tuple[tuple[int, ...], tuple[int, ...]]
+) -> Array:
+  if min(a.shape[0], b.shape[0]) < 32:
+    # XLA's CPU backend has no bfloat16 product for so narrow a factor.
+    a, b = a.astype(jnp.float32), b.astype(jnp.float32)
   return lax.dot_general(
     a, b, (contract, ((), ())), preferred_element_type=jnp.float32
   )
@@ -149,28 +164,37 @@ def _product(a: Array, b: Array, contract: tuple[tuple, tuple]) -> Array:
 def _conv3x3_products(
   x: Float[Array, 'C H W N'], kernel: Float[Array, '3 3 C F']
 ) -> Float[Array, 'F H W N']:
-  return _conv3x3_forward(x, kernel)[0]
+  channels, features = kernel.shape[2:]
+  if _has_few_channels(kernel):
+    matrix = kernel.reshape(9 * channels, features).T
+    y = _product(matrix, _patches(x), ((1,), (0,)))
+  else:
+    rows = _stack_shifted(x, 1, (-1, 0, 1))
+    matrix = kernel.transpose(1, 3, 0, 2)
+    matrix = matrix.reshape(3 * features, 3 * channels)
+    z = _product(matrix, rows, ((1,), (0,)))
+    left, middle, right = z.reshape(3, features, *x.shape[1:])
+    y = _shift(left, 2, -1) + middle + _shift(right, 2, 1)
+  return y.astype(x.dtype)
 
 
 def _conv3x3_forward(x, kernel):
-  _, _, channels, features = kernel.shape
-  rows = _stack_shifted(x, 1, (-1, 0, 1))
-  # [3 columns * F, 3 rows * C] times [3 rows * C, H, W, N]
-  matrix = kernel.transpose(1, 3, 0, 2).reshape(3 * features, 3 * channels)
-  z = _product(matrix, rows, ((1,), (0,)))
-  left, middle, right = z.reshape(3, features, *x.shape[1:])
-  y = _shift(left, 2, -1) + middle + _shift(right, 2, 1)
-  return y.astype(x.dtype), (x, kernel)
+  return _conv3x3_products(x, kernel), (x, kernel)
 
 
 def _conv3x3_backward(saved, gradient):
   x, kernel = saved
-  _, _, channels, features = kernel.shape
-  rows = _stack_shifted(x, 1, (-1, 0, 1))
-  columns = _stack_shifted(gradient, 2, (1, 0, -1))
+  channels, features = kernel.shape[2:]
   positions = (1, 2, 3)
-  d_kernel = _product(columns, rows, (positions, positions))
-  d_kernel = d_kernel.reshape(3, features, 3, channels).transpose(2, 0, 3, 1)
+  columns = _stack_shifted(gradient, 2, (1, 0, -1))
+  if _has_few_channels(kernel):
+    d_kernel = _product(gradient, _patches(x), (positions, positions))
+    d_kernel = d_kernel.T.reshape(kernel.shape)
+  else:
+    rows = _stack_shifted(x, 1, (-1, 0, 1))
+    d_kernel = _product(columns, rows, (positions, positions))
+    d_kernel = d_kernel.reshape(3, features, 3, channels)
+    d_kernel = d_kernel.transpose(2, 0, 3, 1)
   matrix = kernel.transpose(0, 2, 1, 3).reshape(3 * channels, 3 * features)
   z = _product(matrix, columns, ((1,), (0,)))
   above, middle, below = z.reshape(3, channels, *x.shape[1:])

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from sce_jax import losses
-from sce_jax.losses import inputs
 from tests.losses import cases
 
 every_case = pytest.mark.parametrize(
@@ -97,54 +96,6 @@ def test_hyper_parameters_may_be_traced(x64, name):
       np.testing.assert_allclose(together, alone, rtol=1e-13)
       assert np.unique(np.round(alone, 9)).size == 3, 'the value has no effect'
       check_grads(lambda x, label=label: loss(x, label), (runs[0],), order=1)
-
-
-@every_loss
-def test_float32_hyper_parameters_do_for_any_logits(name):
-  hyper = {k: jnp.asarray(v, jnp.float32) for k, v in cases.plain(name).items()}
-  y = jnp.array(1)
-  for dtype in (jnp.float16, jnp.bfloat16, jnp.float32):
-    value = cases.bind(name, hyper)(jnp.zeros(cases.K, dtype), y)
-    assert value.dtype == jnp.float32
-
-
-@every_loss
-def test_integer_logits_and_batches_are_refused(name):
-  loss = cases.bind(name, cases.plain(name))
-  with pytest.raises(TypeError):
-    loss(jnp.zeros(cases.K, jnp.int32), jnp.array(1))
-  with pytest.raises((TypeError, ValueError)):  # by jaxtyping, or by the loss
-    loss(jnp.zeros((2, cases.K)), jnp.array([0, 1]))
-
-
-@pytest.mark.parametrize(
-  'logits, label, error, message',
-  [
-    (jnp.zeros(3, jnp.int32), jnp.array(1), TypeError, 'not int32'),
-    (jnp.zeros((2, 3)), jnp.array(1), ValueError, 'use jax.vmap'),
-    (jnp.zeros(()), jnp.array(1), ValueError, 'use jax.vmap'),
-    (jnp.zeros(1), jnp.array(0), ValueError, 'K >= 2'),
-    (jnp.zeros(3), jnp.array([1, 2]), ValueError, 'must be a scalar'),
-    (jnp.zeros(3), jnp.zeros(4), ValueError, 'the shape of the logits'),
-    (jnp.zeros(3), jnp.array(1.0), ValueError, 'the shape of the logits'),
-    (jnp.zeros(3), jnp.array(True), TypeError, 'not bool'),
-  ],
-)
-def test_wrong_inputs_are_named_without_jaxtyping(
-  logits, label, error, message
-):
-  # The import hook of the tests would refuse these first; users have none.
-  prepare = inspect.unwrap(inputs.prepare)
-  with pytest.raises(error, match=message):
-    prepare(logits, label)
-
-
-@every_loss
-def test_a_class_out_of_range_is_not_a_number(name):
-  loss = jax.jit(cases.bind(name, cases.plain(name)))
-  logits = jnp.zeros(cases.K)
-  got = [loss(logits, jnp.array(y)) for y in (-1, 0, cases.K - 1, cases.K)]
-  np.testing.assert_array_equal(np.isnan(got), [True, False, False, True])
 
 
 @every_loss

@@ -121,3 +121,12 @@ def test_rce_of_a_soft_target_by_hand(x64):
   # 0.5 log 4 + 0.3 log (4/3) + 0.2 * 3.
   want = 0.5 * LOG_4 + 0.3 * LOG_4_3 + 0.6
   np.testing.assert_allclose(got, want, rtol=1e-14)
+
+
+def test_rce_takes_log_zero_only_at_an_exact_zero(x64):
+  logits = jnp.log(jnp.array([0.5, 0.3, 0.2]))
+  target = jnp.array([0.25, 0.75 - 1e-12, 1e-12])
+  got = cases.bind('rce', {'log_zero': -3.0})(logits, target)
+  # log 1e-12 = -27.6 in the place of -3; the 0.75 moves the sum by 1e-12.
+  want = 0.5 * LOG_4 + 0.3 * LOG_4_3 + 0.2 * 12 * np.log(10)
+  np.testing.assert_allclose(got, want, rtol=1e-12)

@@ -1,0 +1,63 @@
+"""What a loss takes, what it refuses, and in which dtype it answers."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sce_jax.losses import inputs
+from tests.losses import cases
+
+every_loss = pytest.mark.parametrize('name', cases.NAMES)
+
+
+@every_loss
+def test_a_hyper_parameter_takes_the_dtype_of_the_computation(x64, name):
+  hyper = {k: jnp.asarray(v, jnp.float32) for k, v in cases.plain(name).items()}
+  y = jnp.array(1)
+  # Under strict promotion, as the tests run, a float32 number would not do for
+  # float64 logits if the loss did not convert it.
+  for dtype in (jnp.float16, jnp.bfloat16, jnp.float32, jnp.float64):
+    value = cases.bind(name, hyper)(jnp.zeros(cases.K, dtype), y)
+    assert value.dtype == (jnp.float64 if dtype == jnp.float64 else jnp.float32)
+
+
+@every_loss
+def test_integer_logits_and_batches_are_refused(name):
+  loss = cases.bind(name, cases.plain(name))
+  with pytest.raises(TypeError):
+    loss(jnp.zeros(cases.K, jnp.int32), jnp.array(1))
+  with pytest.raises((TypeError, ValueError)):  # by jaxtyping, or by the loss
+    loss(jnp.zeros((2, cases.K)), jnp.array([0, 1]))
+
+
+@every_loss
+def test_a_class_out_of_range_is_not_a_number(name):
+  loss = jax.jit(cases.bind(name, cases.plain(name)))
+  logits = jnp.zeros(cases.K)
+  got = [loss(logits, jnp.array(y)) for y in (-1, 0, cases.K - 1, cases.K)]
+  np.testing.assert_array_equal(np.isnan(got), [True, False, False, True])
+
+
+@pytest.mark.parametrize(
+  'logits, label, error, message',
+  [
+    (jnp.zeros(3, jnp.int32), jnp.array(1), TypeError, 'not int32'),
+    (jnp.zeros((2, 3)), jnp.array(1), ValueError, 'use jax.vmap'),
+    (jnp.zeros(()), jnp.array(1), ValueError, 'use jax.vmap'),
+    (jnp.zeros(1), jnp.array(0), ValueError, 'K >= 2'),
+    (jnp.zeros(3), jnp.array([1, 2]), ValueError, 'must be a scalar'),
+    (jnp.zeros(3), jnp.zeros(4), ValueError, 'the shape of the logits'),
+    (jnp.zeros(3), jnp.array(1.0), ValueError, 'the shape of the logits'),
+    (jnp.zeros(3), jnp.array(True), TypeError, 'not bool'),
+  ],
+)
+def test_wrong_inputs_are_named_without_jaxtyping(
+  logits, label, error, message
+):
+  # The import hook of the tests would refuse these first; users have none.
+  prepare = inspect.unwrap(inputs.prepare)
+  with pytest.raises(error, match=message):
+    prepare(logits, label)
