@@ -13,11 +13,12 @@
 A run that was stopped goes on when the same command is given again.
 """
 
-import os
 import sys
 
-from absl import app, flags
+from absl import app, flags, logging
 from ml_collections import config_flags
+
+from experiments import command_line
 
 _CONFIG = config_flags.DEFINE_config_file(
   'config',
@@ -45,9 +46,9 @@ _SEEDS = flags.DEFINE_integer('seeds', 3, 'compare: how many.', lower_bound=1)
 
 def main(argv: list[str]) -> None:
   if len(argv) > 1:
-    raise app.UsageError(f'{argv[1]!r} is not a flag: flags begin with --')
-  # TensorFlow's and XLA's C++ notes are no news to the user.
-  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+    sys.exit(f'error: {argv[1]!r} is not a flag: flags begin with --')
+  # Which backends jax has looked for in vain is no news to the user.
+  logging.set_verbosity(logging.WARNING)
   # Imported late: --help and a mistyped flag need not wait for jax.
   from experiments import commands  # noqa: PLC0415
 
@@ -65,4 +66,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == '__main__':
-  app.run(main)
+  app.run(main, flags_parser=command_line.parse)

@@ -3,20 +3,23 @@
 from collections.abc import Callable, Mapping
 import hashlib
 import json
+import math
 import re
-from typing import Any
+from typing import Any, TypeAlias
 
 from jaxtyping import Float64
+from ml_collections import config_dict
 import numpy as np
 
 from sce_jax import losses, models, optim, parallel
 from sce_jax.data import augment, batches, datasets, load
 from sce_jax.errors import UserError
 
-Config = Mapping[str, Any]
+# A ConfigDict is no Mapping. Inside, all is plain dicts: see `check`.
+Config: TypeAlias = Mapping[str, Any] | config_dict.ConfigDict
 
 
-def _at_least(low: float) -> tuple[Callable[[Any], bool], str]:
+def _at_least(low: int) -> tuple[Callable[[Any], bool], str]:
   return lambda x: x >= low, f'a number of at least {low}'
 
 
@@ -91,19 +94,23 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def check(config: Config) -> None:
+def check(config: Config) -> dict[str, Any]:
   """Checks the values of a config's fields, and that they fit together.
 
   Args:
     config: the config.
 
+  Returns:
+    The config as plain nested dicts.
+
   Raises:
     UserError: one line that names what is wrong and what it should be.
   """
+  config = plain(config)
   fields = flatten(config)
   for path, (is_right, wanted) in _FIELDS.items():
     value = fields[path]
-    if value is not None and not is_right(value):
+    if value is not None and not _passes(is_right, value):
       raise UserError(f'config.{path} is {value!r}: it must be {wanted}')
   dataset = config['data']['name']
   try:
@@ -115,10 +122,22 @@ def check(config: Config) -> None:
     )
   except ValueError as error:
     raise UserError(str(error)) from None
+  return config
+
+
+def plain(config: Config) -> dict[str, Any]:
+  """A config as plain nested dicts."""
+  if isinstance(config, config_dict.ConfigDict):
+    return config.to_dict()
+  return {
+    name: plain(value) if _is_section(value) else value
+    for name, value in config.items()
+  }
 
 
 def loss_parameters(
-  config: Config, transition_matrix: Float64[np.ndarray, 'K K']
+  config: Mapping[str, Any],
+  transition_matrix: Float64[np.ndarray, 'K K'] | None = None,
 ) -> dict[str, Any]:
   """The hyper-parameters of a config's loss.
 
@@ -136,7 +155,7 @@ def flatten(config: Config, prefix: str = '') -> dict[str, Any]:
   """The fields of a config by their paths, such as 'optim.momentum'."""
   fields = {}
   for name, value in config.items():
-    if isinstance(value, Mapping) or hasattr(value, 'items'):
+    if _is_section(value):
       fields.update(flatten(value, f'{prefix}{name}.'))
     else:
       fields[prefix + name] = tuple(value) if _is_list(value) else value
@@ -158,6 +177,19 @@ def fingerprint(config: Config) -> str:
   """Eight hexadecimal digits that tell configs apart."""
   text = json.dumps(flatten(config), sort_keys=True)
   return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _passes(is_right: Callable[[Any], bool], value: Any) -> bool:
+  if isinstance(value, float) and not math.isfinite(value):
+    return False
+  try:
+    return is_right(value)
+  except TypeError:  # Of a wrong type altogether.
+    return False
+
+
+def _is_section(value: Any) -> bool:
+  return isinstance(value, Mapping | config_dict.ConfigDict)
 
 
 def _is_list(value: Any) -> bool:

@@ -124,12 +124,13 @@ def train_steps(
   order = jax.random.permutation(
     jax.random.fold_in(jax.random.fold_in(key, _SHUFFLE), epoch), num_examples
   )
-  split = split.replace(label=labels)
+  split = dataclasses.replace(split, label=labels)
   # A new epoch counts from nothing.
-  state = state.replace(
+  state = dataclasses.replace(
+    state,
     sums=jax.tree.map(
       lambda x: jnp.where(first == 0, jnp.zeros_like(x), x), state.sums
-    )
+    ),
   )
   devices = runner.num_devices
   size = plan.last_batch if partial else plan.batch_size

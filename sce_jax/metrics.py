@@ -4,6 +4,7 @@ Batches, devices and whole splits are added up as sums; the division comes
 once, at the end, so no figure depends on how the examples were batched.
 """
 
+import typing
 from typing import Any
 
 from flax import struct
@@ -13,6 +14,7 @@ import numpy as np
 
 
 @struct.dataclass
+@typing.no_type_check  # A pytree holds whatever jax maps it to.
 class Sums:
   """Sums over examples; add them with `+`.
 
@@ -109,5 +111,5 @@ def summarise(sums: Sums) -> dict[str, Any]:
   }
 
 
-def _ratio(numerator: float, denominator: int) -> float | None:
+def _ratio(numerator: float | int, denominator: int) -> float | None:
   return numerator / denominator if denominator else None

@@ -18,8 +18,9 @@ inside it, between `shard` and `psum`, does a device hold its share of a batch:
         does nothing and there is no mapped axis.
 """
 
+import abc
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 from jax import lax
@@ -31,7 +32,7 @@ AXIS = 'batch'
 PyTree = Any
 
 
-class Runner(Protocol):
+class Runner(abc.ABC):
   """How a program runs on a number of devices.
 
   Attributes:
@@ -43,23 +44,27 @@ class Runner(Protocol):
   num_devices: int
   axis_name: str | None
 
+  @abc.abstractmethod
   def place(self, tree: PyTree) -> PyTree:
     """Copies a tree of arrays to every device."""
 
+  @abc.abstractmethod
   def shard(self, x: Shaped[Array, 'B ...']) -> Shaped[Array, 'b ...']:
     """This device's share of a batch; B is a multiple of num_devices."""
 
+  @abc.abstractmethod
   def psum(self, tree: PyTree) -> PyTree:
     """Sums over devices what each has summed over its share."""
 
+  @abc.abstractmethod
   def compile(self, fn: Callable, *, donate: bool = False) -> Callable:
     """Compiles fn; `donate` gives its first argument's memory to the result."""
 
 
-class PmapRunner:
+class PmapRunner(Runner):
   """Runs with jax.pmap."""
 
-  axis_name: str | None = AXIS
+  axis_name = AXIS
 
   def __init__(self, devices: Sequence[jax.Device]):
     self._devices = list(devices)
@@ -95,10 +100,10 @@ class PmapRunner:
     return lambda first, *rest: mapped(self._mapped, first, rest)
 
 
-class JitRunner:
+class JitRunner(Runner):
   """Runs with jax.jit, the batch sharded by NamedSharding."""
 
-  axis_name: str | None = None
+  axis_name = None
 
   def __init__(self, devices: Sequence[jax.Device]):
     self.num_devices = len(devices)

@@ -1,6 +1,7 @@
 """The compiled program that a config describes, for one run or several."""
 
 from collections.abc import Mapping, Sequence
+import dataclasses
 import functools
 from typing import Any
 
@@ -9,7 +10,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 import numpy as np
 
-from sce_jax import config as config_lib
 from sce_jax import (
   epoch,
   evaluate,
@@ -46,7 +46,7 @@ class Program:
 
   def __init__(
     self,
-    config: config_lib.Config,
+    config: Mapping[str, Any],
     data: load.Data,
     num_runs: int = 1,
     runner: parallel.Runner | None = None,
@@ -213,7 +213,7 @@ def _evaluate(
 ):
   return evaluate.evaluate_split(
     state,
-    split.replace(label=labels),
+    dataclasses.replace(split, label=labels),
     loss_parameters,
     config=config,
     model=model,

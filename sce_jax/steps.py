@@ -10,6 +10,7 @@ A batch is a dict, whole or a device's share of it:
 
 from collections.abc import Callable, Mapping
 import functools
+from typing import Any
 
 from flax import linen as nn
 import jax
@@ -93,9 +94,8 @@ def eval_step(
   loss: Loss,
 ) -> metrics.Sums:
   """Sums over this device's share of a batch, with the running statistics."""
-  logits = model.apply(
-    {'params': state.params, 'batch_stats': state.batch_stats}, batch['image']
-  )
+  variables = {'params': state.params, 'batch_stats': state.batch_stats}
+  logits: Any = model.apply(variables, batch['image'])
   losses = _losses(loss, loss_parameters, logits, batch)
   return metrics.sums(
     logits, losses, batch['label'], batch['clean_label'], _counted(batch)

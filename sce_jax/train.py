@@ -1,7 +1,6 @@
 """The one loop: trains a run, or several of equal shape together."""
 
 from collections.abc import Sequence
-import dataclasses
 import os
 import time
 from typing import Any
@@ -10,15 +9,14 @@ import jax
 import numpy as np
 
 from sce_jax import config as config_lib
-from sce_jax import metrics, noise, optim, preemption, progress, trials
+from sce_jax import metrics, optim, preemption, progress, trials
 from sce_jax import workdir as workdir_lib
 from sce_jax.checkpointing import Checkpoints
-from sce_jax.data import datasets, load
+from sce_jax.data import load
 from sce_jax.errors import UserError
 from sce_jax.program import Program
+from sce_jax.run import Result, Run
 from sce_jax.train_state import TrainState
-
-Result = dict[str, Any]
 
 
 class NonFiniteLoss(Exception):
@@ -76,22 +74,21 @@ def train_together(
   Raises:
     UserError, preemption.Preempted: as in train_and_evaluate.
   """
-  for config in configs:
-    config_lib.check(config)
-  trials.check_equal_shape(configs)
-  first = configs[0]
+  checked = [config_lib.check(config) for config in configs]
+  trials.check_equal_shape(checked)
+  first = checked[0]
   data = load.read(
     first['data']['name'], data_dir, limit=first['data']['limit']
   )
   Program(first, data)  # Refuses what does not fit before a folder is made.
-  runs = []
+  runs: list[Run] = []
   try:
-    for config, path in zip(configs, workdirs, strict=True):
-      runs.append(_Run.open(config, path, data))
+    for config, path in zip(checked, workdirs, strict=True):
+      runs.append(Run.open(config, path, data))
     unfinished = [run for run in runs if run.result is None]
     if unfinished:
       _Loop(unfinished, data).run()
-    return [run.result for run in runs]
+    return [run.result or {} for run in runs]
   finally:
     for run in runs:
       run.close()
@@ -132,7 +129,7 @@ def evaluate_run(
   program = Program(config, data)
   train = load.with_noise(data, config['noise'], config['seed'])
   own = program.own(
-    [config['seed']], [train], [_loss_parameters(config, train)]
+    [config['seed']], [train], [run_lib.loss_parameters(config, train)]
   )
   step = checkpoints.steps()[-1]
   state, _ = checkpoints.restore(step, program.init(own))
@@ -146,77 +143,10 @@ def evaluate_run(
   }
 
 
-def _loss_parameters(
-  config: config_lib.Config, train: load.Split
-) -> dict[str, Any]:
-  name = config['data']['name']
-  matrix = load.transition_matrix(name, config['noise'])
-  if matrix is None:
-    matrix, _ = noise.realised_matrix(
-      train.clean_label, train.label, datasets.DATASETS[name].num_classes
-    )
-  return config_lib.loss_parameters(config, matrix)
-
-
-@dataclasses.dataclass
-class _Run:
-  """A run and its folder.
-
-  Attributes:
-    config: its config.
-    workdir: its folder.
-    checkpoints: its checkpoints.
-    train: the training split with its labels.
-    realised_rate: share of wrong labels.
-    result: its figures once it has ended.
-  """
-
-  config: config_lib.Config
-  workdir: workdir_lib.Workdir
-  checkpoints: Checkpoints
-  train: load.Split
-  realised_rate: float
-  result: Result | None
-
-  @classmethod
-  def open(
-    cls, config: config_lib.Config, path: str | os.PathLike, data: load.Data
-  ) -> '_Run':
-    train = load.with_noise(data, config['noise'], config['seed'])
-    workdir = workdir_lib.Workdir(path, config)
-    rate = workdir.record_noise(train, datasets.DATASETS[data.name].num_classes)
-    checkpoints = Checkpoints(
-      workdir_lib.checkpoints(path), config['checkpoint']['keep']
-    )
-    return cls(config, workdir, checkpoints, train, rate, workdir.result)
-
-  def close(self) -> None:
-    self.checkpoints.close()
-    self.workdir.close()
-
-  def summary(self, record: dict[str, Any], seconds: float) -> Result:
-    config = self.config
-    return {
-      'run': self.workdir.path.name,
-      'dataset': config['data']['name'],
-      'loss': config['loss']['name'],
-      'noise': config['noise']['name'],
-      'noise_rate': config['noise']['rate'],
-      'realised_rate': round(self.realised_rate, 6),
-      'seed': config['seed'],
-      'epochs': record['epoch'],
-      'test_accuracy': record['test']['accuracy'],
-      'memorised': record['train_split']['memorised'],
-      'train_seconds': round(seconds, 1),
-      'test': record['test'],
-      'train_split': record['train_split'],
-    }
-
-
 class _Loop:
   """Trains runs together, from where they stand to the end."""
 
-  def __init__(self, runs: Sequence[_Run], data: load.Data):
+  def __init__(self, runs: Sequence[Run], data: load.Data):
     self._runs = list(runs)
     config = runs[0].config
     self._epochs = config['train']['epochs']
@@ -232,7 +162,7 @@ class _Loop:
     self._own = self._program.own(
       [run.config['seed'] for run in runs],
       [run.train for run in runs],
-      [_loss_parameters(run.config, run.train) for run in runs],
+      [run.loss_parameters for run in runs],
     )
     self._seconds_before = 0.0
     self._start = self._epoch_start = time.monotonic()
@@ -284,9 +214,7 @@ class _Loop:
       if run.result is None:
         record = workdir_lib.read_metrics(run.workdir.path)[-1]
         seconds = self._seconds() if start < last else record['seconds']
-        run.checkpoints.close()
-        run.result = run.summary(record, seconds)
-        run.workdir.finish(run.result)
+        run.finish(record, seconds)
 
   def _restore(self) -> tuple[TrainState, int]:
     # Ended between two runs' saves, only some have the last step.
@@ -331,7 +259,7 @@ class _Loop:
     reports = trials.unstack(report, len(self._runs))
     if 'test' not in report:
       for run, own in zip(self._runs, reports, strict=True):
-        self._check_finite(run, own, step)
+        run.check_finite(own, step, self._plan.steps)
       return
     now = time.monotonic()
     epoch_seconds = now - self._epoch_start
@@ -340,9 +268,9 @@ class _Loop:
     epoch = step // self._plan.steps
     records = []
     for run, own in zip(self._runs, reports, strict=True):
-      if not self._check_finite(run, own, step):
+      if not run.check_finite(own, step, self._plan.steps):
         continue
-      record = {
+      record: dict[str, Any] = {
         'epoch': epoch,
         'step': step,
         'learning_rate': float(self._schedule(step - 1)),
@@ -363,27 +291,8 @@ class _Loop:
         epoch_seconds * (self._epochs - epoch),
       )
 
-  def _check_finite(self, run: _Run, report: Any, step: int) -> bool:
-    if run.result is not None:
-      return False
-    if report['finite_steps'] < step:
-      bad = int(report['finite_steps'])
-      settings = '; '.join(
-        f'{path}={value}'
-        for path, value in config_lib.flatten(run.config).items()
-        if path.startswith(('loss.', 'optim.learning_rate', 'noise.', 'seed'))
-      )
-      message = (
-        f'{run.workdir.path}: the loss is not finite at step {bad} (epoch'
-        f' {bad // self._plan.steps + 1}); {settings}; its checkpoints are kept'
-      )
-      run.result = {'run': run.workdir.path.name, 'failed': message}
-      progress.say(message)
-      return False
-    return True
 
-
-def _label(configs: Sequence[config_lib.Config]) -> str:
+def _label(configs: Sequence[dict[str, Any]]) -> str:
   config = configs[0]
   label = f'{config["data"]["name"]} {config["loss"]["name"]}'
   return label if len(configs) == 1 else f'{label}, {len(configs)} runs'

@@ -1,5 +1,6 @@
 """What a run is at a step: all that training changes, and nothing else."""
 
+import typing
 from typing import Any
 
 from flax import linen as nn
@@ -13,6 +14,7 @@ from sce_jax import metrics
 
 
 @struct.dataclass
+@typing.no_type_check  # A pytree holds whatever jax maps it to.
 class TrainState:
   """State of a run.
 

@@ -57,8 +57,8 @@ class Workdir:
 
   def __init__(self, path: str | os.PathLike, config: config_lib.Config):
     self.path = pathlib.Path(path)
-    self._config = json.loads(json.dumps(_plain(config)))
-    self._writer = None
+    self._config = json.loads(json.dumps(config_lib.plain(config)))
+    self._writer: tensorboardX.SummaryWriter | None = None
     try:
       self.path.mkdir(parents=True, exist_ok=True)
       self._lock = open(self.path / '.lock', 'w')  # noqa: SIM115  Kept open.
@@ -102,9 +102,12 @@ class Workdir:
 
   @property
   def result(self) -> dict[str, Any] | None:
-    """What `finish` has recorded, None before."""
-    path = self.path / 'result.json'
-    return json.loads(path.read_text()) if path.exists() else None
+    """What `finish` or `fail` has recorded, None before."""
+    for name in ('result.json', 'failed.json'):
+      path = self.path / name
+      if path.exists():
+        return json.loads(path.read_text())
+    return None
 
   def record_noise(self, train: load.Split, num_classes: int) -> float:
     """Saves the realised labels, matrix and rate; returns the rate."""
@@ -134,7 +137,7 @@ class Workdir:
     for group, figures in record.items():
       pairs = figures.items() if isinstance(figures, dict) else [('', figures)]
       for name, value in pairs:
-        if isinstance(value, int | float):
+        if self._writer is not None and isinstance(value, int | float):
           tag = f'{group}/{name}' if name else group
           self._writer.add_scalar(tag, value, record['step'])
 
@@ -142,6 +145,10 @@ class Workdir:
     """Records the figures of the finished run."""
     _write(self.path / 'result.json', json.dumps(result, indent=2) + '\n')
     write_results(self.path, [result])
+
+  def fail(self, result: dict[str, Any]) -> None:
+    """Records why the run cannot go on."""
+    _write(self.path / 'failed.json', json.dumps(result, indent=2) + '\n')
 
 
 def checkpoints(path: str | os.PathLike) -> pathlib.Path:
@@ -222,10 +229,6 @@ def _git_commit() -> str | None:
   except (OSError, subprocess.CalledProcessError):  # Not a checkout.
     return None
   return commit + (' with changes' if changed else '')
-
-
-def _plain(config: Any) -> Any:
-  return config.to_dict() if hasattr(config, 'to_dict') else dict(config)
 
 
 def _write(path: pathlib.Path, text: str) -> None:

@@ -5,6 +5,7 @@ share: a batch looks the same on any number of devices.
 """
 
 from collections.abc import Mapping
+import typing
 from typing import Any
 
 from flax import struct
@@ -19,6 +20,7 @@ Images = Float[Array, 'N H W C']
 
 
 @struct.dataclass
+@typing.no_type_check  # A pytree holds whatever jax maps it to.
 class Draws:
   """What was drawn for each example of a batch.
 

@@ -1,6 +1,7 @@
 """A split on the device, and the batches that a compiled step takes from it."""
 
 from collections.abc import Mapping
+import typing
 from typing import Any
 
 from flax import struct
@@ -16,6 +17,7 @@ NORMALIZATIONS = ('unit', 'mean_std', 'pixel_mean')
 
 
 @struct.dataclass
+@typing.no_type_check  # A pytree holds whatever jax maps it to.
 class DeviceSplit:
   """A whole split, as it lies on the device.
 
@@ -44,11 +46,13 @@ def to_device_split(split: Split, train: Split, dataset: str) -> DeviceSplit:
   """
   mean = train.image.mean(axis=0, dtype=np.float64)
   return DeviceSplit(
-    image=split.image,
-    label=split.label,
-    clean_label=split.clean_label,
-    index=split.index,
-    pixel_mean=(mean / datasets.DATASETS[dataset].maximum).astype(np.float32),
+    image=jnp.asarray(split.image),
+    label=jnp.asarray(split.label),
+    clean_label=jnp.asarray(split.clean_label),
+    index=jnp.asarray(split.index),
+    pixel_mean=jnp.asarray(
+      mean / datasets.DATASETS[dataset].maximum, jnp.float32
+    ),
   )
 
 

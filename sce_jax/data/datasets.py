@@ -31,24 +31,22 @@ class DatasetInfo:
   host: str | None = None
 
 
-_CIFAR10 = {
-  'num_classes': 10,
-  'image_shape': (32, 32, 3),
-  'maximum': 255.0,
+_CIFAR10 = DatasetInfo(
+  num_classes=10,
+  image_shape=(32, 32, 3),
+  maximum=255.0,
   # Over all pixels of the 50,000 training images, as SCELoss-Reproduce and
   # Active Passive Loss use them: torch's convention, (x / 255 - mean) / std.
-  'mean': (0.49139968, 0.48215827, 0.44653124),
-  'std': (0.24703233, 0.24348505, 0.26158768),
-  'host': 'www.cs.toronto.edu',
-}
-_CIFAR100 = {
-  'num_classes': 100,
-  'image_shape': (32, 32, 3),
-  'maximum': 255.0,
-  'mean': (0.5071, 0.4865, 0.4409),
-  'std': (0.2673, 0.2564, 0.2762),
-  'host': 'www.cs.toronto.edu',
-}
+  mean=(0.49139968, 0.48215827, 0.44653124),
+  std=(0.24703233, 0.24348505, 0.26158768),
+  host='www.cs.toronto.edu',
+)
+_CIFAR100 = dataclasses.replace(
+  _CIFAR10,
+  num_classes=100,
+  mean=(0.5071, 0.4865, 0.4409),
+  std=(0.2673, 0.2564, 0.2762),
+)
 
 DATASETS: dict[str, DatasetInfo] = {
   'digits': DatasetInfo(
@@ -56,8 +54,8 @@ DATASETS: dict[str, DatasetInfo] = {
     image_shape=(8, 8, 1),
     maximum=16.0,
     # Over the 1,198 training images.
-    mean=(0.3053,),
-    std=(0.3760,),
+    mean=(0.3054,),
+    std=(0.3759,),
   ),
   'mnist': DatasetInfo(
     num_classes=10,
@@ -67,12 +65,12 @@ DATASETS: dict[str, DatasetInfo] = {
     std=(0.3081,),
     host='storage.googleapis.com',
   ),
-  'cifar10': DatasetInfo(**_CIFAR10),
-  'cifar100': DatasetInfo(**_CIFAR100),
+  'cifar10': _CIFAR10,
+  'cifar100': _CIFAR100,
   # CIFAR-N (Wei et al., ICLR 2022): the rates in the paper are 9.03 %
   # (aggre), 40.21 % (worse), 17.23, 18.12 and 17.64 % (random1 to 3).
-  'cifar10_n': DatasetInfo(
-    **_CIFAR10,
+  'cifar10_n': dataclasses.replace(
+    _CIFAR10,
     human_labels={
       'aggre': 'aggre_label',
       'worse': 'worse_label',
@@ -82,5 +80,7 @@ DATASETS: dict[str, DatasetInfo] = {
     },
   ),
   # 40.20 % of the labels are wrong.
-  'cifar100_n': DatasetInfo(**_CIFAR100, human_labels={'noisy': 'noise_label'}),
+  'cifar100_n': dataclasses.replace(
+    _CIFAR100, human_labels={'noisy': 'noise_label'}
+  ),
 }

@@ -26,9 +26,10 @@ def _number(inside: Callable[[float], bool], wanted: str) -> Rule:
   def rule(loss: str, value: Any) -> str | None:
     del loss
     array = _as_array(value)
-    scalar = array is not None and array.ndim == 0
-    if scalar and np.isfinite(array) and inside(float(array)):
-      return None
+    if array is not None and array.ndim == 0:
+      number = float(array)
+      if np.isfinite(number) and inside(number):
+        return None
     return f'is {" ".join(repr(value).split())[:60]}; give a number {wanted}'
 
   return rule

@@ -2,6 +2,7 @@
 
 from flax import linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from sce_jax.models import initializers, layers
@@ -40,7 +41,7 @@ class CNN(nn.Module):
   initializer: initializers.Initializers = initializers.INITIALIZERS[
     'he_normal'
   ]
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
   layout: str = 'nhwc'
   axis_name: str | None = None
 

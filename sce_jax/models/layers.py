@@ -16,6 +16,7 @@ from flax import linen as nn
 import jax
 from jax import lax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from sce_jax.models import initializers
@@ -79,7 +80,7 @@ class Conv(nn.Module):
   initializer: initializers.Initializers = initializers.INITIALIZERS[
     'he_normal'
   ]
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
   layout: str = 'nhwc'
 
   @nn.compact
@@ -293,7 +294,7 @@ def dense(
   features: int,
   x: Float[Array, 'N D'],
   initializer: initializers.Initializers,
-  dtype: jnp.dtype,
+  dtype: DTypeLike,
   name: str,
 ) -> nn.Dense:
   """A dense layer for x, with the bias that its fan-in asks for."""

@@ -4,6 +4,7 @@ import functools
 
 from flax import linen as nn
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from sce_jax.models import initializers, layers
@@ -39,7 +40,7 @@ class ResNet(nn.Module):
   initializer: initializers.Initializers = initializers.INITIALIZERS[
     'he_normal'
   ]
-  dtype: jnp.dtype = jnp.float32
+  dtype: DTypeLike = jnp.float32
   layout: str = 'nhwc'
   axis_name: str | None = None
 

@@ -46,7 +46,7 @@ def asymmetric_cifar100(rate: float | int) -> Float64[np.ndarray, '100 100']:
   Raises:
     ValueError: the rate is out of range.
   """
-  flips = {}
+  flips: dict[int, int] = {}
   for superclass in range(20):
     members = np.flatnonzero(np.equal(CIFAR100_SUPERCLASS, superclass))
     flips |= zip(members.tolist(), np.roll(members, -1).tolist(), strict=True)

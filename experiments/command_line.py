@@ -1,0 +1,47 @@
+"""Reads the command line; what cannot be read is told in one line."""
+
+import sys
+
+from absl import flags
+from ml_collections import config_flags
+
+
+def parse(argv: list[str]) -> list[str]:
+  """Parses the flags, or ends the process with one line and exit code 1.
+
+  Args:
+    argv: the command line.
+
+  Returns:
+    What is left of it: the program's name and what is no flag.
+  """
+  try:
+    rest = flags.FLAGS(argv)
+    config = flags.FLAGS['config']
+    if config.present:
+      config.value.keys()  # A file that is not there shows only on use.
+    return rest
+  except (AttributeError, KeyError) as error:
+    # From ml_collections: the name in quotes, perhaps quoted once more, and
+    # perhaps a likely one after it.
+    text = str(error.args[0]).encode().decode('unicode_escape')
+    name, _, hint = text.partition('\n')
+    name, hint = name.strip('\'"'), hint.strip("'")
+    _refuse(f'the config has no field {name!r}. {hint}'.strip())
+  except OSError:
+    file = config_flags.get_config_filename(config)
+    _refuse(f'config file {file!r} is not there: use one of configs/*.py')
+  except flags.Error as error:
+    _refuse(_message(error))
+
+
+def _message(error: flags.Error) -> str:
+  lines = str(error).strip().splitlines()
+  if any(line.startswith('Traceback') for line in lines):
+    # A config's own complaint, which ml_collections wraps in its traceback.
+    return lines[-1].partition(': ')[2]
+  return ' '.join(lines)
+
+
+def _refuse(message: str) -> None:
+  sys.exit(f'error: {message} (see python launch.py --help)')

@@ -1,0 +1,144 @@
+"""A run while it is trained: its config, its labels and its folder."""
+
+from collections.abc import Mapping
+import dataclasses
+import os
+from typing import Any
+
+from jaxtyping import Float64
+import numpy as np
+
+from sce_jax import config as config_lib
+from sce_jax import noise, progress
+from sce_jax import workdir as workdir_lib
+from sce_jax.checkpointing import Checkpoints
+from sce_jax.data import datasets, load
+
+Result = dict[str, Any]
+
+
+@dataclasses.dataclass
+class Run:
+  """A run and its folder.
+
+  Attributes:
+    config: its config.
+    workdir: its folder.
+    checkpoints: its checkpoints.
+    train: the training split with its labels.
+    realised_rate: share of wrong labels.
+    result: its figures once it has ended, or only 'run' and 'failed', the
+      message, once its loss was not finite.
+  """
+
+  config: dict[str, Any]
+  workdir: workdir_lib.Workdir
+  checkpoints: Checkpoints
+  train: load.Split
+  realised_rate: float
+  result: Result | None
+
+  @classmethod
+  def open(
+    cls, config: dict[str, Any], path: str | os.PathLike, data: load.Data
+  ) -> 'Run':
+    """Opens or makes the run's folder and corrupts its labels.
+
+    Raises:
+      UserError: the folder cannot be used, see workdir.Workdir.
+    """
+    train = load.with_noise(data, config['noise'], config['seed'])
+    workdir = workdir_lib.Workdir(path, config)
+    rate = workdir.record_noise(train, datasets.DATASETS[data.name].num_classes)
+    checkpoints = Checkpoints(
+      workdir_lib.checkpoints(path), config['checkpoint']['keep']
+    )
+    return cls(config, workdir, checkpoints, train, rate, workdir.result)
+
+  def close(self) -> None:
+    """Waits for what is being saved, and lets go of the folder."""
+    self.checkpoints.close()
+    self.workdir.close()
+
+  @property
+  def loss_parameters(self) -> dict[str, Any]:
+    """The hyper-parameters of its loss."""
+    return loss_parameters(self.config, self.train)
+
+  def check_finite(
+    self, report: Mapping[str, Any], step: int, steps_per_epoch: int
+  ) -> bool:
+    """Whether the run goes on; ends it if a loss was not finite.
+
+    Args:
+      report: has 'finite_steps', the number of steps with a finite loss.
+      step: the number of steps done.
+      steps_per_epoch: for the message.
+    """
+    if self.result is not None:
+      return False
+    bad = int(report['finite_steps'])
+    if bad == step:
+      return True
+    settings = '; '.join(
+      f'{path}={value}'
+      for path, value in config_lib.flatten(self.config).items()
+      if path.startswith(('loss.', 'noise.', 'optim.learning_rate', 'seed'))
+    )
+    message = (
+      f'{self.workdir.path}: the loss is not finite at step {bad} (epoch'
+      f' {bad // steps_per_epoch + 1}); {settings}; its checkpoints are kept,'
+      ' delete its failed.json to go on from the last one'
+    )
+    self.result = {'run': self.workdir.path.name, 'failed': message}
+    self.workdir.fail(self.result)
+    progress.say(message)
+    return False
+
+  def finish(self, record: dict[str, Any], seconds: float) -> None:
+    """Records the last epoch's figures as the result.
+
+    Args:
+      record: the last epoch's line of metrics.jsonl.
+      seconds: how long the run took.
+    """
+    config = self.config
+    # A result means that all is saved.
+    self.checkpoints.close()
+    self.result = {
+      'run': self.workdir.path.name,
+      'dataset': config['data']['name'],
+      'loss': config['loss']['name'],
+      'noise': config['noise']['name'],
+      'noise_rate': config['noise']['rate'],
+      'realised_rate': round(self.realised_rate, 6),
+      'seed': config['seed'],
+      'epochs': record['epoch'],
+      'test_accuracy': record['test']['accuracy'],
+      'memorised': record['train_split']['memorised'],
+      'train_seconds': round(seconds, 1),
+      'test': record['test'],
+      'train_split': record['train_split'],
+    }
+    self.workdir.finish(self.result)
+
+
+def loss_parameters(
+  config: Mapping[str, Any], train: load.Split
+) -> dict[str, Any]:
+  """The hyper-parameters of a config's loss on these labels.
+
+  A loss that corrects with the true noise is given the matrix that the labels
+  were drawn from, or where people gave them the realised one.
+  """
+  matrix = load.transition_matrix(config['data']['name'], config['noise'])
+  return config_lib.loss_parameters(
+    config, _realised(config, train) if matrix is None else matrix
+  )
+
+
+def _realised(
+  config: Mapping[str, Any], train: load.Split
+) -> Float64[np.ndarray, 'K K']:
+  classes = datasets.DATASETS[config['data']['name']].num_classes
+  return noise.realised_matrix(train.clean_label, train.label, classes)[0]

@@ -1,0 +1,74 @@
+"""What all tests share: eight CPU devices, strict promotion, data folders."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+# Before jax is imported, which reads it once.
+os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=8'
+os.environ['JAX_PLATFORMS'] = 'cpu'
+os.environ['JAX_NUMPY_DTYPE_PROMOTION'] = 'strict'
+
+import pytest
+
+from sce_jax.data import prepare
+from tests import fake_data
+
+REPOSITORY = pathlib.Path(__file__).parent.parent
+
+
+@pytest.fixture(scope='session')
+def data_dir(tmp_path_factory) -> str:
+  """A tfds folder with digits, and with fakes of the other data sets."""
+  folder = tmp_path_factory.mktemp('tfds')
+  prepare.prepare('digits', str(folder))
+  fake_data.write_all(folder)
+  return str(folder)
+
+
+@pytest.fixture(scope='session')
+def shared_data() -> pathlib.Path:
+  """The folder of real data that is no part of the project."""
+  folder = pathlib.Path(
+    os.environ.get('SCE_SHARED_DATA', REPOSITORY.parent / 'shared' / 'data')
+  )
+  if not (folder / 'mnist.npz').exists():
+    pytest.skip(f'no real data in {folder} (SCE_SHARED_DATA)')
+  return folder
+
+
+@pytest.fixture
+def launch(data_dir, tmp_path):
+  """Runs launch.py as a user would, on one device; returns the process."""
+
+  def run(*arguments: str, data: str = data_dir, **options):
+    return subprocess.run(
+      command(*arguments),
+      env=environment(data, tmp_path),
+      cwd=options.pop('cwd', REPOSITORY),
+      capture_output=True,
+      text=True,
+      timeout=300,
+      check=False,
+      **options,
+    )
+
+  return run
+
+
+def command(*arguments: str) -> list[str]:
+  """The command line of launch.py."""
+  return [sys.executable, str(REPOSITORY / 'launch.py'), *arguments]
+
+
+def environment(data_dir: str, home: pathlib.Path) -> dict[str, str]:
+  """The environment of a user without any accelerator."""
+  return {
+    'PATH': os.environ['PATH'],
+    'HOME': str(home),
+    'TFDS_DATA_DIR': data_dir,
+    'JAX_PLATFORMS': 'cpu',
+    # Compiled programs are shared by the tests.
+    'XDG_CACHE_HOME': str(pathlib.Path(data_dir).parent / 'cache'),
+  }

@@ -1,0 +1,59 @@
+"""Sums worked out by hand, and what they are divided into."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sce_jax import metrics
+
+# Predicted 0, 1, 1, 2, 0; the last one only fills up the batch.
+LOGITS = jnp.eye(3)[jnp.array([0, 1, 1, 2, 0])]
+LOSSES = jnp.array([1.0, 2.0, 3.0, 4.0, jnp.nan])
+LABEL = jnp.array([0, 1, 2, 2, 0])
+CLEAN = jnp.array([0, 0, 1, 2, 0])
+COUNTED = jnp.array([True, True, True, True, False])
+
+
+@pytest.fixture
+def sums():
+  return metrics.sums(LOGITS, LOSSES, LABEL, CLEAN, COUNTED)
+
+
+def test_counts_by_hand(sums):
+  assert sums.loss == 10.0
+  np.testing.assert_array_equal(sums.class_count, [2, 1, 1])
+  np.testing.assert_array_equal(sums.class_correct, [1, 1, 1])
+  assert sums.given_correct == 3  # All but the third.
+  assert sums.wrong == 2  # The second and the third.
+  assert sums.memorised == 1  # The second is predicted as its wrong label.
+
+
+def test_figures_by_hand(sums):
+  assert metrics.summarise(sums) == {
+    'loss': 2.5,
+    'accuracy': 0.75,
+    'accuracy_given': 0.75,
+    'memorised': 0.5,
+    'class_accuracy': [0.5, 1.0, 1.0],
+    'examples': 4,
+  }
+
+
+def test_sums_add_up(sums):
+  halves = [
+    metrics.sums(LOGITS[i], LOSSES[i], LABEL[i], CLEAN[i], COUNTED[i])
+    for i in (slice(0, 2), slice(2, 5))
+  ]
+  jax.tree.map(np.testing.assert_array_equal, halves[0] + halves[1], sums)
+
+
+def test_nothing_to_divide_by_is_none():
+  figures = metrics.summarise(metrics.zeros(2))
+  assert figures['loss'] is figures['memorised'] is None
+  assert figures['class_accuracy'] == [None, None]
+
+
+def test_a_non_finite_loss_stays_visible():
+  sums = metrics.sums(LOGITS, LOSSES, LABEL, CLEAN, jnp.ones(5, bool))
+  assert np.isnan(sums.loss)
