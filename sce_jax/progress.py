@@ -24,8 +24,7 @@ class Progress:
         total=epochs,
         initial=start,
         desc=label,
-        unit='epoch',
-        bar_format='{desc} {bar:20} {n}/{total} {postfix} left {remaining}',
+        bar_format='{desc} {bar:20} {n}/{total}{postfix}, {remaining} left',
       )
 
   def update(

@@ -26,6 +26,7 @@ class Run:
     workdir: its folder.
     checkpoints: its checkpoints.
     train: the training split with its labels.
+    realised_matrix: how often each class is labelled as each.
     realised_rate: share of wrong labels.
     result: its figures once it has ended, or only 'run' and 'failed', the
       message, once its loss was not finite.
@@ -35,6 +36,7 @@ class Run:
   workdir: workdir_lib.Workdir
   checkpoints: Checkpoints
   train: load.Split
+  realised_matrix: Float64[np.ndarray, 'K K']
   realised_rate: float
   result: Result | None
 
@@ -49,11 +51,15 @@ class Run:
     """
     train = load.with_noise(data, config['noise'], config['seed'])
     workdir = workdir_lib.Workdir(path, config)
-    rate = workdir.record_noise(train, datasets.DATASETS[data.name].num_classes)
+    matrix, rate = workdir.record_noise(
+      train, datasets.DATASETS[data.name].num_classes
+    )
     checkpoints = Checkpoints(
       workdir_lib.checkpoints(path), config['checkpoint']['keep']
     )
-    return cls(config, workdir, checkpoints, train, rate, workdir.result)
+    return cls(
+      config, workdir, checkpoints, train, matrix, rate, workdir.result
+    )
 
   def close(self) -> None:
     """Waits for what is being saved, and lets go of the folder."""

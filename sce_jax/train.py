@@ -85,6 +85,12 @@ def train_together(
   try:
     for config, path in zip(checked, workdirs, strict=True):
       runs.append(Run.open(config, path, data))
+    for run in runs:
+      if run.result is not None:
+        progress.say(
+          f'{run.workdir.path}: ended before, so it is not trained again;'
+          ' another --workdir would be'
+        )
     unfinished = [run for run in runs if run.result is None]
     if unfinished:
       _Loop(unfinished, data).run()
@@ -242,6 +248,13 @@ class _Loop:
         f' {run.realised_rate:.2%} of {len(run.train)} labels are wrong'
         + (f'; goes on from step {step}' if step else '')
       )
+    # One run's matrix is worth a look; those of more, or larger ones, are in
+    # their folders.
+    matrix = self._runs[0].realised_matrix
+    if len(self._runs) == 1 and len(matrix) <= 10:
+      progress.say('realised T[i, j], clean i labelled j:')
+      for row in matrix:
+        progress.say('  ' + ' '.join(f'{share:5.3f}' for share in row))
 
   def _seconds(self) -> float:
     """Seconds a run has taken: its share of those trained together."""

@@ -23,6 +23,7 @@ import sys
 from typing import Any
 
 import jax
+from jaxtyping import Float64
 import numpy as np
 import tensorboardX
 
@@ -109,8 +110,10 @@ class Workdir:
         return json.loads(path.read_text())
     return None
 
-  def record_noise(self, train: load.Split, num_classes: int) -> float:
-    """Saves the realised labels, matrix and rate; returns the rate."""
+  def record_noise(
+    self, train: load.Split, num_classes: int
+  ) -> tuple[Float64[np.ndarray, 'K K'], float]:
+    """Saves the realised labels, matrix and rate; returns the latter two."""
     noise.save_npz(
       self.path / 'noise.npz', train.index, train.label, train.clean_label
     )
@@ -119,7 +122,7 @@ class Workdir:
     )
     record = {'rate': rate, 'matrix': np.round(matrix, 6).tolist()}
     _write(self.path / 'noise.json', json.dumps(record) + '\n')
-    return rate
+    return matrix, rate
 
   def rewind(self, step: int) -> None:
     """Drops the metrics of later steps, which will be trained again."""

@@ -1,0 +1,226 @@
+"""Milliseconds a training step: this program against plain PyTorch.
+
+  python -m experiments.benchmarks.versus_torch [--json=FILE]
+
+The CIFAR-10 8-layer CNN with SL, batch 128, SGD with momentum, random images
+in memory and no augmentation on either side. Each variant lives in a process
+of its own; they take turns, one round of steps each, so that a change of the
+machine's speed hits all of them alike. Time is that of whole rounds; ours are
+one dispatch each.
+"""
+
+import argparse
+import datetime
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+BATCH, CLASSES = 128, 10
+# name: (worker, its variant)
+VARIANTS = {
+  'torch float32 NCHW': ('torch', 'nchw'),
+  'torch float32 channels_last': ('torch', 'channels_last'),
+  'torch bfloat16 autocast channels_last': ('torch', 'autocast'),
+  'ours float32': ('jax', 'float32'),
+  'ours bfloat16': ('jax', 'bfloat16'),
+}
+BASELINES = [n for n in VARIANTS if n.startswith('torch float32')]
+
+
+def main(argv: list[str] | None = None) -> None:
+  parser = argparse.ArgumentParser(
+    prog='python -m experiments.benchmarks.versus_torch', description=__doc__
+  )
+  parser.add_argument('--rounds', type=int, default=7, help='rounds to time')
+  parser.add_argument('--steps', type=int, default=4, help='steps a round')
+  parser.add_argument('--json', metavar='FILE', help='also write the figures')
+  parser.add_argument(
+    '--torch_python',
+    metavar='PATH',
+    default=sys.executable,
+    help='interpreter that has PyTorch',
+  )
+  parser.add_argument('--worker', nargs=2, help=argparse.SUPPRESS)
+  args = parser.parse_args(argv)
+  if args.rounds < 1 or args.steps < 1:
+    parser.error('--rounds and --steps must be at least 1')
+  if args.worker:
+    _work(*args.worker, args.steps)
+    return
+  if subprocess.run(
+    [args.torch_python, '-c', 'import torch'], capture_output=True, check=False
+  ).returncode:
+    sys.exit(
+      f'error: {args.torch_python} has no PyTorch: pip install torch, or name'
+      ' an interpreter that has it with --torch_python'
+    )
+  figures = measure(args.torch_python, args.rounds, args.steps)
+  print(table(figures))
+  if args.json:
+    pathlib.Path(args.json).write_text(json.dumps(figures, indent=2) + '\n')
+
+
+def measure(torch_python: str, rounds: int, steps: int) -> dict[str, Any]:
+  """Times all variants in turn.
+
+  Args:
+    torch_python: the interpreter of the PyTorch workers.
+    rounds: how often each has its turn.
+    steps: steps a turn.
+
+  Returns:
+    The machine, and for each variant its ms a step in every round, its peak
+    memory in MiB and its version.
+  """
+  workers = {}
+  try:
+    for name, (kind, variant) in VARIANTS.items():
+      python = torch_python if kind == 'torch' else sys.executable
+      workers[name] = _start(python, kind, variant, steps)
+      _ask(workers[name])  # Compiles and warms up before the next one starts.
+    seconds: dict[str, list[float]] = {name: [] for name in workers}
+    for _ in range(rounds):
+      for name, worker in workers.items():
+        seconds[name].append(_ask(worker)['seconds'])
+    last = {name: _ask(worker) for name, worker in workers.items()}
+  finally:
+    for worker in workers.values():
+      worker.kill()
+      worker.communicate()
+  return {
+    'processor': _processor(),
+    'cores': os.cpu_count(),
+    'date': datetime.date.today().isoformat(),
+    'rounds': rounds,
+    'steps': steps,
+    'variants': {
+      name: {
+        'milliseconds': [1e3 * s / steps for s in values],
+        'peak_mib': last[name]['peak_mib'],
+        'version': last[name]['version'],
+      }
+      for name, values in seconds.items()
+    },
+  }
+
+
+def table(figures: dict[str, Any]) -> str:
+  """The figures as a table in Markdown."""
+  medians = {
+    name: statistics.median(row['milliseconds'])
+    for name, row in figures['variants'].items()
+  }
+  best = min(medians[name] for name in BASELINES)
+  versions = sorted({v['version'] for v in figures['variants'].values()})
+  lines = [
+    f'{figures["processor"]}, {figures["cores"]} cores, {figures["date"]},'
+    f' {", ".join(versions)}; {figures["rounds"]} interleaved rounds of'
+    f' {figures["steps"]} steps',
+    '',
+    '| CIFAR-10 8-layer CNN, SL, batch 128 | ms a step, median | min | over'
+    ' best float32 PyTorch | peak MiB |',
+    '|---|---|---|---|---|',
+  ]
+  for name, row in figures['variants'].items():
+    lines.append(
+      f'| {name} | {medians[name]:.0f} | {min(row["milliseconds"]):.0f} |'
+      f' {medians[name] / best:.2f} | {row["peak_mib"]:.0f} |'
+    )
+  return '\n'.join(lines)
+
+
+def _start(python, kind, variant, steps):
+  command = [python, '-m', __spec__.name, '--worker', kind, variant]
+  return subprocess.Popen(
+    [*command, f'--steps={steps}'],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+
+
+def _ask(worker):
+  worker.stdin.write('go\n')
+  worker.stdin.flush()
+  answer = worker.stdout.readline()
+  if not answer:
+    sys.exit('error: a worker has ended; its message stands above')
+  return json.loads(answer)
+
+
+def _work(kind: str, variant: str, steps: int) -> None:
+  if kind == 'torch':
+    from experiments.benchmarks import torch_cifar  # noqa: PLC0415
+
+    step, version = torch_cifar.make_steps(variant, steps, BATCH, CLASSES)
+  else:
+    step, version = _jax_steps(variant, steps)
+  for _ in sys.stdin:
+    start = time.perf_counter()
+    step()
+    answer = {
+      'seconds': time.perf_counter() - start,
+      # Linux counts in KiB.
+      'peak_mib': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+      'version': version,
+    }
+    print(json.dumps(answer), flush=True)
+
+
+def _jax_steps(dtype, steps):
+  import jax  # noqa: PLC0415
+  import numpy as np  # noqa: PLC0415
+
+  from configs import cifar10  # noqa: PLC0415
+  from sce_jax import config as config_lib  # noqa: PLC0415
+  from sce_jax import program  # noqa: PLC0415
+  from sce_jax.data import load  # noqa: PLC0415
+
+  config = cifar10.get_config('sl,symmetric,0.4,recipe=apl')
+  config.data.augment.flip = False
+  config.data.augment.pad_crop = 0
+  config.optim.weight_decay = 0.0
+  config.optim.clip_norm = None
+  config.model.dtype = dtype
+  config.train.steps_per_dispatch = steps
+  config = config_lib.check(config)
+  rng = np.random.default_rng(0)
+  size = BATCH * steps
+  labels = rng.integers(0, CLASSES, size, np.int32)
+  split = load.Split(
+    rng.integers(0, 256, (size, 32, 32, 3), np.uint8),
+    labels,
+    labels,
+    np.arange(size, dtype=np.int32),
+  )
+  p = program.Program(config, load.Data('cifar10', split, split, {}))
+  own = p.own([0], [split], [config_lib.loss_parameters(config)])
+  state = p.init(own)
+
+  def run():
+    nonlocal state
+    state, sums = p.train(state, own, 0)
+    jax.block_until_ready(sums)
+
+  return run, f'jax {importlib.metadata.version("jax")}'
+
+
+def _processor() -> str:
+  try:
+    lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
+  except OSError:
+    return platform.processor()
+  names = [x.partition(':')[2].strip() for x in lines if 'model name' in x]
+  return names[0] if names else platform.processor()
+
+
+if __name__ == '__main__':
+  main()
