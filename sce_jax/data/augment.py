@@ -27,7 +27,7 @@ class Draws:
   Attributes:
     crop: corner of the crop in the padded image, pixels.
     shift: shift down and to the right, pixels.
-    angle: rotation, radians.
+    angle: rotation, counterclockwise, radians.
     flip: whether the image is mirrored left to right.
   """
 
