@@ -32,7 +32,7 @@ def cifar10(choice: common.Choice, dataset: str) -> config_dict.ConfigDict:
   c.data.augment.flip = True
   c.model.name = 'cifar_cnn'
   c.train.epochs = 120
-  c.train.steps_per_dispatch = 130
+  c.train.steps_per_dispatch = 39
   if choice.recipe == 'paper':
     c.data.normalization = 'pixel_mean'
     c.data.augment.shift = 0.2

@@ -33,7 +33,7 @@ def cifar100(choice: common.Choice, dataset: str) -> config_dict.ConfigDict:
   c = common.base(choice, dataset)
   c.data.augment.flip = True
   c.data.augment.rotate = 20.0
-  c.train.steps_per_dispatch = 130
+  c.train.steps_per_dispatch = 39
   if choice.recipe == 'paper':
     c.data.normalization = 'pixel_mean'
     c.data.augment.shift = 0.2

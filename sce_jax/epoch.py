@@ -85,7 +85,7 @@ def make_plan(config: Mapping[str, Any], num_examples: int) -> Plan:
 def train_steps(
   state: TrainState,
   key: jax.Array,
-  labels: Int[Array, 'M'],
+  labels: Int[Array, ' M'],
   loss_parameters: Mapping[str, Array],
   split: batches.DeviceSplit,
   *,

@@ -28,8 +28,8 @@ class Sums:
   """
 
   loss: Float[Array, '']
-  class_count: Int[Array, 'K']
-  class_correct: Int[Array, 'K']
+  class_count: Int[Array, ' K']
+  class_correct: Int[Array, ' K']
   given_correct: Int[Array, '']
   wrong: Int[Array, '']
   memorised: Int[Array, '']
@@ -49,10 +49,10 @@ def zeros(num_classes: int) -> Sums:
 
 def sums(
   logits: Float[Array, 'N K'],
-  losses: Float[Array, 'N'],
-  label: Int[Array, 'N'],
-  clean_label: Int[Array, 'N'],
-  counted: Bool[Array, 'N'],
+  losses: Float[Array, ' N'],
+  label: Int[Array, ' N'],
+  clean_label: Int[Array, ' N'],
+  counted: Bool[Array, ' N'],
 ) -> Sums:
   """Sums over the examples of a batch that are to be counted.
 

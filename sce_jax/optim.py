@@ -62,7 +62,8 @@ def make_optimizer(
 
   In this order: the gradient of Keras's L2 penalty (which belongs to the
   loss), clipping by the global norm, weight decay (as torch adds it, to the
-  clipped gradient), momentum, learning rate.
+  clipped gradient), momentum, learning rate. Keras multiplies by the rate
+  before momentum; the two differ for some steps after the rate has changed.
 
   Args:
     config: the `optim` section of a config.

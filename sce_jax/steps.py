@@ -107,11 +107,11 @@ def _losses(
   loss_parameters: Mapping[str, Array],
   logits: Float[Array, 'N K'],
   batch: Batch,
-) -> Float[Array, 'N']:
+) -> Float[Array, ' N']:
   return jax.vmap(functools.partial(loss, **loss_parameters))(
     logits, batch['label']
   )
 
 
-def _counted(batch: Batch) -> Bool[Array, 'N']:
+def _counted(batch: Batch) -> Bool[Array, ' N']:
   return batch.get('counted', jnp.ones(batch['label'].shape, bool))

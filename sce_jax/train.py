@@ -15,7 +15,7 @@ from sce_jax.checkpointing import Checkpoints
 from sce_jax.data import load
 from sce_jax.errors import UserError
 from sce_jax.program import Program
-from sce_jax.run import Result, Run
+from sce_jax.run import Result, Run, loss_parameters
 from sce_jax.train_state import TrainState
 
 
@@ -134,9 +134,7 @@ def evaluate_run(
   )
   program = Program(config, data)
   train = load.with_noise(data, config['noise'], config['seed'])
-  own = program.own(
-    [config['seed']], [train], [run_lib.loss_parameters(config, train)]
-  )
+  own = program.own([config['seed']], [train], [loss_parameters(config, train)])
   step = checkpoints.steps()[-1]
   state, _ = checkpoints.restore(step, program.init(own))
   checkpoints.close()

@@ -55,9 +55,7 @@ def main(argv: list[str] | None = None) -> None:
   if args.worker:
     _work(*args.worker, args.steps)
     return
-  if subprocess.run(
-    [args.torch_python, '-c', 'import torch'], capture_output=True, check=False
-  ).returncode:
+  if not _has_torch(args.torch_python):
     sys.exit(
       f'error: {args.torch_python} has no PyTorch: pip install torch, or name'
       ' an interpreter that has it with --torch_python'
@@ -66,6 +64,16 @@ def main(argv: list[str] | None = None) -> None:
   print(table(figures))
   if args.json:
     pathlib.Path(args.json).write_text(json.dumps(figures, indent=2) + '\n')
+
+
+def _has_torch(python: str) -> bool:
+  try:
+    subprocess.run(
+      [python, '-c', 'import torch'], capture_output=True, check=True
+    )
+  except (OSError, subprocess.CalledProcessError):
+    return False
+  return True
 
 
 def measure(torch_python: str, rounds: int, steps: int) -> dict[str, Any]:

@@ -33,8 +33,8 @@ class Draws:
 
   crop: Int[Array, 'N 2']
   shift: Float[Array, 'N 2']
-  angle: Float[Array, 'N']
-  flip: Bool[Array, 'N']
+  angle: Float[Array, ' N']
+  flip: Bool[Array, ' N']
 
 
 def draw(

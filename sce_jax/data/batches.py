@@ -30,9 +30,9 @@ class DeviceSplit:
   """
 
   image: UInt8[Array, 'M H W C']
-  label: Int[Array, 'M']
-  clean_label: Int[Array, 'M']
-  index: Int[Array, 'M']
+  label: Int[Array, ' M']
+  clean_label: Int[Array, ' M']
+  index: Int[Array, ' M']
   pixel_mean: Float[Array, 'H W C']
 
 
@@ -58,8 +58,8 @@ def to_device_split(split: Split, train: Split, dataset: str) -> DeviceSplit:
 
 def take(
   split: DeviceSplit,
-  positions: Int[Array, 'N'],
-  counted: Bool[Array, 'N'] | None,
+  positions: Int[Array, ' N'],
+  counted: Bool[Array, ' N'] | None,
   config: Mapping[str, Any],
   draws: augment.Draws | None = None,
 ) -> dict[str, jax.Array]:

@@ -51,7 +51,7 @@ class CNN(nn.Module):
     images: Float[Array, 'N H W C'],
     *,
     train: bool = False,
-    mask: Float[Array, 'N'] | None = None,
+    mask: Float[Array, ' N'] | None = None,
     return_hidden: bool = False,
   ) -> Float[Array, 'N K'] | tuple[Float[Array, 'N K'], Float[Array, 'N D']]:
     """Computes the logits.

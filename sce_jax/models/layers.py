@@ -230,7 +230,7 @@ class BatchNorm(nn.Module):
     x: Float[Array, '...'],
     *,
     train: bool,
-    mask: Float[Array, 'N'] | None = None,
+    mask: Float[Array, ' N'] | None = None,
   ) -> Float[Array, '...']:
     """Normalises x.
 
