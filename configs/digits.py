@@ -26,6 +26,6 @@ def get_config(argument: str | None = None) -> config_dict.ConfigDict:
   c.optim.schedule = 'cosine'
   c.train.epochs = 60
   c.train.batch_size = 64
-  c.eval.train_every = 1
+  c.eval.train_every = 3
   c.checkpoint.every = 30
   return common.finish(c, choice)
