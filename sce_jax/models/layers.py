@@ -151,10 +151,15 @@ def _has_few_channels(kernel: Array) -> bool:
 
 
 def _product(
-  a: Array, b: Array, contract: tuple[tuple[int, ...], tuple[int, ...]]
+  a: Array,
+  b: Array,
+  contract: tuple[tuple[int, ...], tuple[int, ...]],
+  *,
+  widen: bool = False,
 ) -> Array:
-  if min(a.shape[0], b.shape[0]) < 32:
-    # XLA's CPU backend has no bfloat16 product for so narrow a factor.
+  if widen or min(a.shape[0], b.shape[0]) < 32:
+    # XLA's CPU backend has no bfloat16 product for so narrow a factor, nor for
+    # a transposed left one, into which it also turns a transposed result.
     a, b = a.astype(jnp.float32), b.astype(jnp.float32)
   return lax.dot_general(
     a, b, (contract, ((), ())), preferred_element_type=jnp.float32
@@ -168,7 +173,7 @@ def _conv3x3_products(
   channels, features = kernel.shape[2:]
   if _has_few_channels(kernel):
     matrix = kernel.reshape(9 * channels, features).T
-    y = _product(matrix, _patches(x), ((1,), (0,)))
+    y = _product(matrix, _patches(x), ((1,), (0,)), widen=True)
   else:
     rows = _stack_shifted(x, 1, (-1, 0, 1))
     matrix = kernel.transpose(1, 3, 0, 2)
@@ -189,7 +194,9 @@ def _conv3x3_backward(saved, gradient):
   positions = (1, 2, 3)
   columns = _stack_shifted(gradient, 2, (1, 0, -1))
   if _has_few_channels(kernel):
-    d_kernel = _product(gradient, _patches(x), (positions, positions))
+    d_kernel = _product(
+      gradient, _patches(x), (positions, positions), widen=True
+    )
     d_kernel = d_kernel.T.reshape(kernel.shape)
   else:
     rows = _stack_shifted(x, 1, (-1, 0, 1))

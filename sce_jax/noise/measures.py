@@ -36,7 +36,8 @@ def realised_matrix(
     raise ValueError('no labels to measure noise on: give at least one')
   # Widened first: as uint8 the product would wrap.
   pairs = clean.astype(np.int64) * num_classes + noisy.astype(np.int64)
-  counts = np.bincount(pairs, minlength=num_classes**2)
-  counts = counts.reshape(num_classes, num_classes)
+  counts = np.bincount(pairs, minlength=num_classes**2).reshape(
+    num_classes, num_classes
+  )
   matrix = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
   return matrix, float(np.mean(clean != noisy))

@@ -6,49 +6,46 @@ import numpy as np
 import pytest
 
 from sce_jax import models
-from sce_jax.models.cnn import CNN
-from sce_jax.models.resnet import ResNet
+from tests.models.networks import CONFIG, IMAGES, KINDS, SHAPES, small
 
-BASE = {
-  'batch_norm_momentum': 0.9,
-  'batch_norm_epsilon': 1e-5,
-  'use_bias': True,
-  'initializer': 'he_normal',
-  'dtype': 'float32',
-  'layout': 'nhwc',
-}
+# Parameters, and running statistics beside them: two for each channel that is
+# normalised (the CIFAR CNN's 2,064 are in Keras's own count).
 COUNTS = [
-  ('digits_cnn', (8, 8, 1), 10, True, 74_074),
-  ('mnist_cnn', (28, 28, 1), 10, True, 422_090),
-  ('cifar_cnn', (32, 32, 3), 10, True, 1_639_794),
-  ('resnet44', (32, 32, 3), 100, True, 668_676),
-  ('resnet34', (32, 32, 3), 100, False, 21_328_292),
+  ('digits_cnn', 10, True, 74_074, 0),
+  ('mnist_cnn', 10, True, 422_090, 2 * (32 + 64 + 128)),
+  ('cifar_cnn', 10, True, 1_639_794, 2_064),
+  ('resnet44', 100, True, 668_676, 2 * (15 * 16 + 14 * 32 + 14 * 64)),
+  (
+    'resnet34',
+    100,
+    False,
+    21_328_292,
+    2 * (7 * 64 + 9 * 128 + 13 * 256 + 7 * 512),
+  ),
 ]
 
 
+def total(tree):
+  return sum(x.size for x in jax.tree.leaves(tree))
+
+
 @pytest.mark.parametrize('layout', models.LAYOUTS)
-@pytest.mark.parametrize(('name', 'shape', 'classes', 'bias', 'count'), COUNTS)
-def test_numbers_of_parameters(name, shape, classes, bias, count, layout):
-  config = BASE | {'name': name, 'use_bias': bias, 'layout': layout}
-  model = models.build(config, classes)
+@pytest.mark.parametrize(
+  ('name', 'classes', 'bias', 'parameters', 'statistics'), COUNTS
+)
+def test_sizes(name, classes, bias, parameters, statistics, layout):
+  config = CONFIG | {'name': name, 'use_bias': bias, 'layout': layout}
   variables = jax.eval_shape(
-    model.init, jax.random.key(0), jnp.zeros((2, *shape))
+    models.build(config, classes).init,
+    jax.random.key(0),
+    jnp.zeros((2, *SHAPES[name])),
   )
-  assert sum(p.size for p in jax.tree.leaves(variables['params'])) == count
-
-
-def small(kind, **options):
-  if kind == 'cnn':
-    return CNN(((4, 6), (8,)), (True, True), 10, 5, **options)
-  return ResNet((1, 1), (4, 8), 5, kind == 'pre_activation', **options)
-
-
-KINDS = ('cnn', 'pre_activation', 'post_activation')
-IMAGES = jax.random.normal(jax.random.key(0), (6, 8, 8, 3))
+  assert total(variables['params']) == parameters
+  assert total(variables.get('batch_stats', {})) == statistics
 
 
 def run(model, variables):
-  """Logits, gradients and new statistics of a training step."""
+  """Logits, hidden layer, new statistics, gradients of a training step."""
 
   def loss(params):
     (logits, hidden), updated = model.apply(
@@ -64,11 +61,15 @@ def run(model, variables):
   return (*rest, gradients)
 
 
+def flat(tree):
+  return jnp.concatenate([x.ravel() for x in jax.tree.leaves(tree)])
+
+
 @pytest.fixture(scope='module', params=KINDS)
 def both(request):
   """A network's parameters, and what they give in each layout."""
   kind = request.param
-  variables = small(kind).init(jax.random.key(1), IMAGES)
+  variables = jax.jit(small(kind).init)(jax.random.key(1), IMAGES)
   return (
     kind,
     variables,
@@ -83,8 +84,11 @@ def both(request):
 
 def test_layouts_are_interchangeable(both):
   kind, variables, (nhwc, chwn) = both
-  other = small(kind, layout='chwn').init(jax.random.key(1), IMAGES)
-  jax.tree.map(np.testing.assert_array_equal, other, variables)
+  # A checkpoint of one is read in the other.
+  shapes = jax.eval_shape(
+    small(kind, layout='chwn').init, jax.random.key(1), IMAGES
+  )
+  assert shapes == jax.eval_shape(lambda: variables)
   # Products and sums in another order, through up to six layers.
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
@@ -96,26 +100,50 @@ def test_layouts_are_interchangeable(both):
 def test_the_hidden_layer_gives_the_logits(both):
   _, variables, ((logits, hidden, _, _), _) = both
   head = variables['params']['head']
+  # Sums of at most ten products of order 1.
   np.testing.assert_allclose(
     hidden @ head['kernel'] + head['bias'], logits, atol=1e-5
   )
 
 
-@pytest.mark.parametrize('layout', models.LAYOUTS)
-def test_bfloat16_computes_what_float32_does(both, layout):
+def test_evaluation_is_the_default_and_changes_nothing(both):
+  kind, variables, _ = both
+  model = small(kind)
+  logits, updated = jax.jit(
+    lambda v: model.apply(v, IMAGES, mutable=['batch_stats'])
+  )(variables)
+  alone = jax.jit(lambda v: model.apply(v, IMAGES[:1], train=False))(variables)
+  # An example's logits do not hang on its batch: float32's rounding only.
+  np.testing.assert_allclose(logits[:1], alone, rtol=1e-4, atol=1e-5)
+  jax.tree.map(
+    np.testing.assert_array_equal,
+    updated['batch_stats'],
+    variables['batch_stats'],
+  )
+
+
+def test_bfloat16_computes_what_float32_does(both):
+  """In the layout for CPUs; a convolution's test has both."""
   kind, variables, (expected, _) = both
-  model = small(kind, layout=layout, dtype=jnp.bfloat16)
+  model = small(kind, layout='chwn', dtype=jnp.bfloat16)
+  fresh = jax.eval_shape(model.init, jax.random.key(1), IMAGES)
   actual = jax.jit(lambda v: run(model, v))(variables)
-  for tree in (*actual, model.init(jax.random.key(1), IMAGES)):
-    assert {x.dtype for x in jax.tree.leaves(tree)} == {jnp.dtype('float32')}
+  # What is kept or given away is float32.
+  types = {x.dtype for x in jax.tree.leaves((actual, fresh))}
+  assert types == {jnp.dtype('float32')}
   # bfloat16 has 8 bits: a relative error of 0.4 % in each of six layers, of
-  # logits of order 1.
-  error = jnp.linalg.norm(actual[0] - expected[0])
-  assert 0 < float(error) < 0.05 * float(jnp.linalg.norm(expected[0]))
+  # logits of order 1. Gradients have twice as many layers, and rounding turns
+  # some of ReLU's and pooling's choices: far from the 100 % of a wrong one.
+  for a, b, tolerance in (
+    (actual[0], expected[0], 0.05),
+    (*(flat(x[-1]) for x in (actual, expected)), 0.2),
+  ):
+    error = jnp.linalg.norm(a - b)
+    assert 0 < float(error) < tolerance * float(jnp.linalg.norm(b))
 
 
 def test_build_honours_its_config():
-  config = BASE | {'name': 'mnist_cnn', 'layout': None, 'dtype': 'bfloat16'}
+  config = CONFIG | {'name': 'mnist_cnn', 'layout': None, 'dtype': 'bfloat16'}
   model = models.build(config, 7, axis_name='batch')
   assert (model.momentum, model.epsilon) == (0.9, 1e-5)
   assert (model.num_classes, model.axis_name) == (7, 'batch')
