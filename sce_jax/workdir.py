@@ -6,7 +6,7 @@ noise.json     the realised noise: rate and matrix
 metrics.jsonl  one object a line, one line an epoch
 checkpoints/   see checkpointing.py
 events.out...  the same figures for TensorBoard
-result.json    the finished run's figures
+result.json    the finished run's figures; failed.json: why it cannot go on
 results.csv    the same as a line of a table
 """
 
