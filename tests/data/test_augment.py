@@ -4,8 +4,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from sce_jax.data import augment, batches, datasets, load
+from sce_jax.data import augment
 
 OFF = {
   'pad_crop': 0,
@@ -14,6 +15,14 @@ OFF = {
   'flip': False,
   'fill': 'black',
 }
+ALL = {
+  'pad_crop': 4,
+  'shift': 0.2,
+  'rotate': 20.0,
+  'flip': True,
+  'fill': 'black',
+}
+OFF_CROP_FLIP = {'pad_crop': 0, 'flip': False}
 IMAGES = jax.random.uniform(jax.random.key(0), (3, 5, 5, 2), minval=0.1)
 
 
@@ -93,14 +102,7 @@ def test_what_is_off_changes_nothing():
 
 
 def test_draws_keep_to_their_bounds_and_reach_them():
-  options = {
-    'pad_crop': 4,
-    'shift': 0.2,
-    'rotate': 20.0,
-    'flip': True,
-    'fill': 'black',
-  }
-  d = augment.draw(jax.random.key(0), 5000, (32, 16, 3), options)
+  d = augment.draw(jax.random.key(0), 5000, (32, 16, 3), ALL)
   assert (int(d.crop.min()), int(d.crop.max())) == (0, 8)
   reach = jnp.abs(d.shift).max(0)
   # The largest of 5000 uniform draws lies within 1 % of the bound.
@@ -112,61 +114,73 @@ def test_draws_keep_to_their_bounds_and_reach_them():
   assert float(d.flip.mean()) == pytest.approx(0.5, abs=0.036)
 
 
-@pytest.fixture(scope='module')
-def split():
-  rng = np.random.default_rng(0)
-  label = np.arange(6, dtype=np.int32)
-  image = rng.integers(0, 256, (6, 32, 32, 3), np.uint8)
-  return load.Split(image, label[::-1].copy(), label, 10 * label)
+def test_draws_are_independent():
+  def draw(seed):
+    return augment.draw(jax.random.key(seed), 1000, (32, 16, 3), ALL)
+
+  columns = [
+    np.asarray(x, np.float64)
+    for d in (draw(0), draw(1))
+    for x in (*d.crop.T, *d.shift.T, d.angle, d.flip)
+  ]
+  off_diagonal = np.corrcoef(columns) - np.eye(12)
+  # Five deviations of the correlation of 1000 independent pairs.
+  assert np.abs(off_diagonal).max() < 5 / 1000**0.5
+  # They go both ways, about evenly.
+  for x in columns[2:5]:
+    assert np.mean(x > 0) == pytest.approx(0.5, abs=5 * 0.5 / 1000**0.5)
 
 
-def take(split, normalization, given=None, counted=None, **options):
-  device = batches.to_device_split(split, split, 'cifar10')
-  config = {
-    'name': 'cifar10',
-    'normalization': normalization,
-    'augment': OFF | options,
-  }
-  return batches.take(device, jnp.array([4, 1]), counted, config, given)
+def test_a_share_looks_as_it_does_in_the_whole_batch():
+  options = ALL | {'pad_crop': 1}
+  drawn = augment.draw(jax.random.key(0), 8, (5, 5, 2), options)
+  images = jnp.concatenate([IMAGES] * 3)[:8]
+  whole = jax.jit(lambda i, d: augment.apply(i, d, options))(images, drawn)
+  for share in (slice(0, 2), slice(6, 8)):
+    part = augment.apply(
+      images[share], jax.tree.map(lambda x, s=share: x[s], drawn), options
+    )
+    # The same operations, compiled otherwise.
+    np.testing.assert_allclose(part, whole[share], atol=1e-6)
 
 
-def test_a_batch_carries_all_labels(split):
-  batch = take(split, 'unit')
-  assert batch['label'].tolist() == [1, 4]
-  assert batch['clean_label'].tolist() == [4, 1]
-  assert batch['index'].tolist() == [40, 10]
-  assert 'counted' not in batch
-  counted = jnp.array([True, False])
-  assert take(split, 'unit', counted=counted)['counted'] is counted
+@pytest.mark.parametrize(
+  ('fill', 'mode'), [('black', 'grid-constant'), ('nearest', 'nearest')]
+)
+def test_turns_and_shifts_against_scipy(fill, mode):
+  angle, shift = np.array([0.3, -1.2, 2.0]), np.array([[1.3, -0.4]] * 3)
+  drawn = draws(angle=jnp.float32(angle), shift=jnp.float32(shift))
+  actual = augment.apply(IMAGES, drawn, ALL | OFF_CROP_FLIP | {'fill': fill})
+  centre = np.array([2.0, 2.0])
+  for i in range(3):
+    # From a place in the result to its place in the image: first back by the
+    # shift, then turned about the centre.
+    sin, cos = np.sin(angle[i]), np.cos(angle[i])
+    matrix = np.array([[cos, sin], [-sin, cos]])
+    offset = centre - matrix @ (centre + shift[i])
+    for channel in range(2):
+      expected = ndimage.affine_transform(
+        np.asarray(IMAGES[i, :, :, channel], np.float64),
+        matrix,
+        offset,
+        order=1,
+        mode=mode,
+      )
+      # float32's rounding of coordinates of order 1.
+      np.testing.assert_allclose(actual[i, :, :, channel], expected, atol=1e-5)
 
 
-def test_normalisations_against_numpy(split):
-  unit = split.image[[4, 1]] / 255.0
-  info = datasets.DATASETS['cifar10']
-  expected = {
-    'unit': unit,
-    'pixel_mean': unit - (split.image / 255.0).mean(0),
-    'mean_std': (unit - np.array(info.mean)) / np.array(info.std),
-  }
-  assert set(expected) == set(batches.NORMALIZATIONS)
-  for name, value in expected.items():
-    np.testing.assert_allclose(take(split, name)['image'], value, atol=1e-6)
+def test_crops_are_cut_before_images_are_flipped():
+  drawn = draws(crop=jnp.array([[2, 1]] * 3), flip=jnp.ones(3, bool))
+  actual = augment.apply(IMAGES, drawn, OFF | {'pad_crop': 1, 'flip': True})
+  cut = np.zeros(IMAGES.shape)
+  cut[:, :4] = IMAGES[:, 1:]
+  np.testing.assert_array_equal(actual, np.float32(cut[:, :, ::-1]))
 
 
-def test_what_a_crop_fills_in(split):
-  """Keras subtracts the mean first, torch normalises last."""
-  given = augment.Draws(
-    jnp.zeros((2, 2), jnp.int32),
-    jnp.zeros((2, 2)),
-    jnp.zeros(2),
-    jnp.zeros(2, bool),
-  )
-  info = datasets.DATASETS['cifar10']
-  corner = {
-    name: take(split, name, given, pad_crop=2)['image'][0, 0, 0]
-    for name in ('pixel_mean', 'mean_std')
-  }
-  np.testing.assert_array_equal(corner['pixel_mean'], [0, 0, 0])
-  np.testing.assert_allclose(
-    corner['mean_std'], -np.array(info.mean) / np.array(info.std), rtol=1e-6
-  )
+def test_nothing_drawn_changes_nothing():
+  """Neither the middle crop, nor a shift or a turn by nothing."""
+  drawn = draws(crop=jnp.full((3, 2), 4))
+  actual = augment.apply(IMAGES, drawn, ALL)
+  # Bilinear at whole pixels: up to float32's rounding.
+  np.testing.assert_allclose(actual, IMAGES, atol=1e-6)

@@ -1,19 +1,16 @@
 """Reading tfds folders, and the noise that comes with it."""
 
-import json
 import os
-import pathlib
-import shutil
-import socket
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+import tensorflow_datasets as tfds
 
-from sce_jax.data import datasets, load, prepare
-from sce_jax.errors import UserError
+from sce_jax import noise
+from sce_jax.data import datasets, load
 from tests import conftest, fake_data
 
 NOISE = {'name': 'symmetric', 'rate': 0.4, 'mode': 'exact', 'seed': None}
@@ -38,20 +35,17 @@ def test_digits_are_split_fixed_and_stratified(digits):
   ids = np.concatenate([digits.train.index, digits.test.index])
   assert sorted(ids) == list(range(1797))
   # A golden: the split may not change from version to version.
-  assert digits.test.index[:6].tolist() == GOLDEN
+  assert digits.test.index[:6].tolist() == [1, 4, 10, 21, 24, 25]
   share = np.bincount(digits.test.label) / np.bincount(
     np.concatenate([digits.train.label, digits.test.label])
   )
   np.testing.assert_allclose(share, 1 / 3, atol=1 / 174)  # One of 174.
 
 
-GOLDEN = [1, 4, 10, 21, 24, 25]
-
-
 def test_the_constants_of_digits_are_those_of_its_training_split(digits):
   info = datasets.DATASETS['digits']
   pixels = digits.train.image / info.maximum
-  assert pixels.max() == 1
+  assert (pixels.min(), pixels.max()) == (0, 1)
   assert pixels.mean() == pytest.approx(info.mean[0], abs=5e-5)
   assert pixels.std() == pytest.approx(info.std[0], abs=5e-5)
 
@@ -63,16 +57,61 @@ def test_every_data_set_is_read(name, data_dir):
   for split in (data.train, data.test):
     assert split.image.shape == (len(split), *info.image_shape)
     assert split.image.dtype == np.uint8
-    assert split.label.max() < info.num_classes
+    for labels in (split.label, split.clean_label):
+      assert labels.dtype == np.int32
+      assert 0 <= labels.min() <= labels.max() < info.num_classes
+    np.testing.assert_array_equal(split.label, split.clean_label)
+    assert len(set(split.index.tolist())) == len(split)
   assert set(data.human_labels) == set(info.human_labels)
   for labels in data.human_labels.values():
     assert labels.shape == data.train.label.shape
     assert np.any(labels != data.train.label)
 
 
-def test_ids_are_cifars_own(data_dir):
-  data = load.read('cifar10', data_dir)
-  assert data.train.index[:3].tolist() == [0, 10, 20]  # From 'train_10'.
+@pytest.mark.parametrize('name', ['cifar10', 'cifar100', 'cifar10_n'])
+def test_ids_are_cifars_own(name, data_dir):
+  data = load.read(name, data_dir)
+  for split in (data.train, data.test):  # From 'train_10', 'test_10'.
+    np.testing.assert_array_equal(split.index, 10 * np.arange(len(split)))
+
+
+def test_ids_are_places_where_there_are_none(data_dir):
+  data = load.read('mnist', data_dir)
+  np.testing.assert_array_equal(data.train.index, np.arange(len(data.train)))
+
+
+# By the names of tfds's own catalogue.
+FEATURES = [
+  ('cifar10_n', 'aggre', 'aggre_label'),
+  ('cifar10_n', 'worse', 'worse_label'),
+  ('cifar10_n', 'random1', 'random_label1'),
+  ('cifar10_n', 'random2', 'random_label2'),
+  ('cifar10_n', 'random3', 'random_label3'),
+  ('cifar100_n', 'noisy', 'noise_label'),
+]
+
+
+@pytest.mark.parametrize(('name', 'choice', 'feature'), FEATURES)
+def test_peoples_labels_are_a_choice_of_noise(name, choice, feature, data_dir):
+  data = load.read(name, data_dir)
+  config = NOISE | {'name': choice}
+  noisy = load.with_noise(data, config, 0)
+  source = tfds.builder(name, data_dir=data_dir).as_data_source('train')
+  assert noisy.label.tolist() == [record[feature] for record in source]
+  np.testing.assert_array_equal(noisy.clean_label, data.train.label)
+  assert load.transition_matrix(name, config) is None
+
+
+def test_the_folder_may_be_named_by_the_environment(
+  data_dir, tmp_path, monkeypatch
+):
+  monkeypatch.setenv('TFDS_DATA_DIR', data_dir)
+  assert len(load.read('mnist').train) == fake_data.TRAIN
+  # A home is looked up only where a folder begins with it.
+  monkeypatch.setenv('HOME', os.path.dirname(data_dir))
+  monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
+  home = os.path.join('~', os.path.basename(data_dir))
+  assert len(load.read('mnist', home).train) == fake_data.TRAIN
 
 
 def test_a_limit_reads_the_first(data_dir, digits):
@@ -82,8 +121,16 @@ def test_a_limit_reads_the_first(data_dir, digits):
 
 
 def test_reading_does_not_import_tensorflow(data_dir, tmp_path):
-  (tmp_path / 'tensorflow.py').write_text('raise RuntimeError("imported")')
-  code = f'from sce_jax.data import load; load.read("mnist", {data_dir!r})'
+  marker = tmp_path / 'imported'
+  # It would stand first on the path, installed or not.
+  (tmp_path / 'tensorflow.py').write_text(f'open({str(marker)!r}, "w")')
+  code = f"""
+import sys
+from sce_jax.data import load
+for name in ('digits', 'mnist', 'cifar10_n'):
+  load.read(name, {data_dir!r})
+assert 'tensorflow' not in sys.modules
+"""
   done = subprocess.run(
     [sys.executable, '-c', code],
     cwd=conftest.REPOSITORY,
@@ -93,6 +140,7 @@ def test_reading_does_not_import_tensorflow(data_dir, tmp_path):
     check=False,
   )
   assert done.returncode == 0, done.stderr
+  assert not marker.exists()
 
 
 def test_noise_is_on_given_training_labels_only(digits):
@@ -104,6 +152,7 @@ def test_noise_is_on_given_training_labels_only(digits):
   np.testing.assert_array_equal(noisy.clean_label, before)
   np.testing.assert_array_equal(digits.train.label, before)
   np.testing.assert_array_equal(noisy.image, digits.train.image)
+  np.testing.assert_array_equal(noisy.index, digits.train.index)
   np.testing.assert_array_equal(digits.test.label, digits.test.clean_label)
 
 
@@ -127,115 +176,49 @@ def test_noise_has_the_configs_seed_or_its_own(digits):
 
   np.testing.assert_array_equal(labels(1, None), labels(0, 1))
   np.testing.assert_array_equal(labels(5, 3), labels(6, 3))
+  np.testing.assert_array_equal(labels(5, 0), labels(0, None))
   assert np.any(labels(0, None) != labels(1, None))
 
 
-def test_people_s_labels_are_a_choice_of_noise(data_dir):
-  data = load.read('cifar10_n', data_dir)
-  for name in ('aggre', 'worse', 'random1', 'random2', 'random3'):
-    noisy = load.with_noise(data, NOISE | {'name': name}, 0)
-    np.testing.assert_array_equal(noisy.label, data.human_labels[name])
+def test_noise_has_the_configs_mode(digits):
+  """Only `exact` takes the same share of every class."""
+
+  def wrong_by_class(mode):
+    noisy = load.with_noise(digits, NOISE | {'mode': mode}, 0)
+    wrong = np.bincount(noisy.clean_label[noisy.label != noisy.clean_label])
+    return wrong / np.bincount(noisy.clean_label)
+
+  # Of some 120 examples each: half of one off by rounding.
+  np.testing.assert_allclose(wrong_by_class('exact'), 0.4, atol=0.005)
+  assert np.abs(wrong_by_class('iid') - 0.4).max() > 0.02
 
 
-def test_people_s_labels_of_another_data_set_are_refused(digits):
-  with pytest.raises(ValueError, match=r"'cifar10_n', not of 'digits'"):
-    load.with_noise(digits, NOISE | {'name': 'worse'}, 0)
-
-
-def test_tfrecords_are_refused_with_the_way_out(data_dir, tmp_path):
-  shutil.copytree(f'{data_dir}/mnist', tmp_path / 'mnist')
-  (info,) = tmp_path.glob('mnist/*/dataset_info.json')
-  record = json.loads(info.read_text())
-  record['fileFormat'] = 'tfrecord'
-  info.write_text(json.dumps(record))
-  with pytest.raises(UserError, match='tfds convert_format') as caught:
-    load.read('mnist', str(tmp_path))
-  assert '\n' not in str(caught.value)
-
-
-def test_a_folder_that_cannot_be_written_gets_one_line(tmp_path):
-  (tmp_path / 'file').write_text('')
-  with pytest.raises(UserError, match='could not be prepared') as caught:
-    load.read('digits', str(tmp_path / 'file'))
-  assert '\n' not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-  ('tensorflow', 'network', 'message'),
-  [
-    (False, True, 'pip install tensorflow'),
-    (True, False, 'the network is missing'),
-    (True, True, None),
-  ],
-)
-def test_what_stands_in_the_way_of_preparing(
-  tensorflow, network, message, monkeypatch
-):
-  monkeypatch.setattr(
-    prepare.importlib.util, 'find_spec', lambda _: tensorflow or None
+@pytest.mark.parametrize('seed', [0, 1])
+def test_the_given_labels_are_those_of_the_matrix(digits, seed):
+  config = NOISE | {'name': 'pair_flip', 'rate': 0.3}
+  noisy = load.with_noise(digits, config, seed)
+  expected = noise.corrupt(
+    digits.train.clean_label,
+    noise.pair_flip(10, 0.3),
+    seed=seed,
+    mode='exact',
+    ids=digits.train.index,
   )
-
-  def getaddrinfo(*_):
-    if not network:
-      raise socket.gaierror
-
-  monkeypatch.setattr(prepare.socket, 'getaddrinfo', getaddrinfo)
-  obstacle = prepare._obstacle('cifar100')
-  if message is None:
-    assert obstacle is None
-  else:
-    assert message in obstacle
-    assert '--data_dir or TFDS_DATA_DIR' in obstacle
-  assert prepare._obstacle('digits') is None
-
-
-@pytest.fixture(scope='module')
-def real(shared_data, tmp_path_factory):
-  """Real MNIST and CIFAR-10N as tfds folders; takes a minute."""
-  folder = tmp_path_factory.mktemp('real')
-  script = shared_data / 'prepare_tfds.py'
-  subprocess.run(
-    [sys.executable, script, '--data_dir', folder, 'mnist', 'cifar10_n'],
-    check=True,
-    capture_output=True,
-  )
-  return str(folder)
-
-
-@pytest.mark.slow
-def test_real_mnist(real):
-  data = load.read('mnist', real)
-  assert (len(data.train), len(data.test)) == (60_000, 10_000)
-  pixels = data.train.image / 255.0
-  info = datasets.DATASETS['mnist']
-  assert pixels.mean() == pytest.approx(info.mean[0], abs=5e-5)
-  assert pixels.std() == pytest.approx(info.std[0], abs=5e-5)
-
-
-@pytest.mark.slow
-def test_real_cifar10_n(real, shared_data):
-  data = load.read('cifar10_n', real)
-  table = np.load(pathlib.Path(shared_data) / 'cifar_n.npz')
+  np.testing.assert_array_equal(noisy.label, expected)
   np.testing.assert_array_equal(
-    data.train.clean_label, table['cifar10_clean'][data.train.index]
+    load.transition_matrix('digits', config), noise.pair_flip(10, 0.3)
   )
-  rates = {
-    name: np.mean(labels != data.train.clean_label)
-    for name, labels in data.human_labels.items()
-  }
-  # As in the paper (Wei et al., ICLR 2022), to its two decimals.
-  expected = {
-    'aggre': 0.0901,
-    'worse': 0.4021,
-    'random1': 0.1723,
-    'random2': 0.1812,
-    'random3': 0.1764,
-  }
-  assert rates == pytest.approx(expected, abs=1e-4)
-  for name, labels in data.human_labels.items():
-    np.testing.assert_array_equal(
-      labels, table[f'cifar10_{name}'][data.train.index]
-    )
+
+
+@pytest.mark.parametrize('choice', ['worse', 'noisy'])
+def test_peoples_labels_of_another_data_set_are_refused(digits, choice):
+  other = {'worse': 'cifar10_n', 'noisy': 'cifar100_n'}[choice]
+  with pytest.raises(ValueError, match=choice) as caught:
+    load.with_noise(digits, NOISE | {'name': choice}, 0)
+  message = str(caught.value)
+  assert f"of data set '{other}', not of 'digits'" in message
+  assert f'use configs/{other}.py' in message
+  assert '\n' not in message
 
 
 def test_the_fakes_are_small():
