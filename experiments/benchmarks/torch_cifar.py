@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 import math
-import os
 
 import torch
 from torch import nn
 
 ALPHA, BETA, LOG_ZERO = 0.1, 1.0, math.log(1e-4)
+
+
+def gpu() -> str:
+  """The name of the GPU that PyTorch uses, '' if there is none."""
+  return torch.cuda.get_device_name() if torch.cuda.is_available() else ''
 
 
 def make_network(num_classes: int) -> nn.Sequential:
@@ -44,7 +48,7 @@ def symmetric_cross_entropy(
 
 
 def make_steps(
-  variant: str, steps: int, batch: int, num_classes: int
+  variant: str, steps: int, batch: int, num_classes: int, threads: int
 ) -> tuple[Callable[[], None], str]:
   """A function that takes some training steps, and PyTorch's version.
 
@@ -53,9 +57,11 @@ def make_steps(
     steps: how many steps a call.
     batch: examples a step.
     num_classes: number of classes.
+    threads: how many threads a CPU computes with.
   """
   torch.manual_seed(0)
-  torch.set_num_threads(os.cpu_count() or 1)
+  torch.set_num_threads(threads)
+  torch.backends.cudnn.benchmark = True  # As XLA, it tries what is fastest.
   device = 'cuda' if torch.cuda.is_available() else 'cpu'
   layout = torch.contiguous_format
   if variant != 'nchw':

@@ -6,7 +6,9 @@ The CIFAR-10 8-layer CNN with SL, batch 128, SGD with momentum, random images
 in memory and no augmentation on either side. Each variant lives in a process
 of its own; they take turns, one round of steps each, so that a change of the
 machine's speed hits all of them alike. Time is that of whole rounds; ours are
-one dispatch each.
+one dispatch each, in which it also shuffles, normalises and counts, while
+PyTorch is given ready batches. All run on one GPU if both sides have one, else
+on the CPU, with as many threads; memory is the host's.
 """
 
 import argparse
@@ -21,7 +23,7 @@ import statistics
 import subprocess
 import sys
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 BATCH, CLASSES = 128, 10
 # name: (worker, its variant)
@@ -33,14 +35,48 @@ VARIANTS = {
   'ours bfloat16': ('jax', 'bfloat16'),
 }
 BASELINES = [n for n in VARIANTS if n.startswith('torch float32')]
+REPOSITORY = pathlib.Path(__file__).parents[2]
+BAD_INPUT = 2
+
+# Print the name of a side's GPU, or an empty line.
+_ASK_FOR_GPU = {
+  'torch': 'from experiments.benchmarks import torch_cifar as side\n'
+  'print(side.gpu())',
+  'jax': 'import jax\n'
+  'd = jax.devices()[0]\n'
+  'print(d.device_kind if d.platform == "gpu" else "")',
+}
+
+
+class _Parser(argparse.ArgumentParser):
+  """Refuses bad input in one line."""
+
+  def error(self, message: str) -> NoReturn:
+    _refuse(f'{message} (see --help)')
+
+
+def _refuse(message: str) -> NoReturn:
+  print(f'error: {message}', file=sys.stderr)
+  sys.exit(BAD_INPUT)
+
+
+def _count(text: str) -> int:
+  if not text.isdecimal() or int(text) < 1:
+    raise argparse.ArgumentTypeError(
+      f'{text!r} is not a whole number of at least 1'
+    )
+  return int(text)
 
 
 def main(argv: list[str] | None = None) -> None:
-  parser = argparse.ArgumentParser(
-    prog='python -m experiments.benchmarks.versus_torch', description=__doc__
+  parser = _Parser(
+    prog='python -m experiments.benchmarks.versus_torch',
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    allow_abbrev=False,
   )
-  parser.add_argument('--rounds', type=int, default=7, help='rounds to time')
-  parser.add_argument('--steps', type=int, default=4, help='steps a round')
+  parser.add_argument('--rounds', type=_count, default=7, help='rounds to time')
+  parser.add_argument('--steps', type=_count, default=4, help='steps a round')
   parser.add_argument('--json', metavar='FILE', help='also write the figures')
   parser.add_argument(
     '--torch_python',
@@ -50,30 +86,44 @@ def main(argv: list[str] | None = None) -> None:
   )
   parser.add_argument('--worker', nargs=2, help=argparse.SUPPRESS)
   args = parser.parse_args(argv)
-  if args.rounds < 1 or args.steps < 1:
-    parser.error('--rounds and --steps must be at least 1')
   if args.worker:
     _work(*args.worker, args.steps)
     return
-  if not _has_torch(args.torch_python):
-    sys.exit(
-      f'error: {args.torch_python} has no PyTorch: pip install torch, or name'
-      ' an interpreter that has it with --torch_python'
-    )
+  if args.json and not _is_writable(pathlib.Path(args.json)):
+    _refuse(f'--json={args.json} cannot be written: is its folder there?')
   figures = measure(args.torch_python, args.rounds, args.steps)
   print(table(figures))
   if args.json:
     pathlib.Path(args.json).write_text(json.dumps(figures, indent=2) + '\n')
 
 
-def _has_torch(python: str) -> bool:
+def _is_writable(file: pathlib.Path) -> bool:
+  return not file.is_dir() and os.access(
+    file if file.exists() else file.parent, os.W_OK
+  )
+
+
+def _gpu(python: str, kind: str) -> str:
+  """The name of a side's GPU, '' for none; refuses if the side is missing."""
   try:
-    subprocess.run(
-      [python, '-c', 'import torch'], capture_output=True, check=True
+    answer = subprocess.run(
+      [python, '-c', _ASK_FOR_GPU[kind]],
+      capture_output=True,
+      text=True,
+      cwd=REPOSITORY,
+      check=True,
     )
-  except (OSError, subprocess.CalledProcessError):
-    return False
-  return True
+  except OSError:
+    _refuse(f'there is no interpreter {python}: see --torch_python')
+  except subprocess.CalledProcessError as error:
+    if "No module named 'torch'" in error.stderr:
+      _refuse(
+        f'{python} has no PyTorch: pip install torch, or name an interpreter'
+        ' that has it with --torch_python'
+      )
+    last = error.stderr.strip().rpartition('\n')[2]
+    _refuse(f'{python} cannot run {kind}: {last}')
+  return answer.stdout.strip()
 
 
 def measure(torch_python: str, rounds: int, steps: int) -> dict[str, Any]:
@@ -88,11 +138,13 @@ def measure(torch_python: str, rounds: int, steps: int) -> dict[str, Any]:
     The machine, and for each variant its ms a step in every round, its peak
     memory in MiB and its version.
   """
+  pythons = {'torch': torch_python, 'jax': sys.executable}
+  gpus = {kind: _gpu(python, kind) for kind, python in pythons.items()}
+  on_gpu = all(gpus.values())
   workers = {}
   try:
     for name, (kind, variant) in VARIANTS.items():
-      python = torch_python if kind == 'torch' else sys.executable
-      workers[name] = _start(python, kind, variant, steps)
+      workers[name] = _start(pythons[kind], kind, variant, steps, on_gpu)
       _ask(workers[name])  # Compiles and warms up before the next one starts.
     seconds: dict[str, list[float]] = {name: [] for name in workers}
     for _ in range(rounds):
@@ -104,8 +156,9 @@ def measure(torch_python: str, rounds: int, steps: int) -> dict[str, Any]:
       worker.kill()
       worker.communicate()
   return {
-    'processor': _processor(),
+    'processor': gpus['torch'] if on_gpu else _processor(),
     'cores': os.cpu_count(),
+    'threads': _threads(),
     'date': datetime.date.today().isoformat(),
     'rounds': rounds,
     'steps': steps,
@@ -129,9 +182,9 @@ def table(figures: dict[str, Any]) -> str:
   best = min(medians[name] for name in BASELINES)
   versions = sorted({v['version'] for v in figures['variants'].values()})
   lines = [
-    f'{figures["processor"]}, {figures["cores"]} cores, {figures["date"]},'
-    f' {", ".join(versions)}; {figures["rounds"]} interleaved rounds of'
-    f' {figures["steps"]} steps',
+    f'{figures["processor"]}, {figures["cores"]} cores,'
+    f' {figures["threads"]} threads, {figures["date"]}, {", ".join(versions)};'
+    f' {figures["rounds"]} interleaved rounds of {figures["steps"]} steps',
     '',
     '| CIFAR-10 8-layer CNN, SL, batch 128 | ms a step, median | min | over'
     ' best float32 PyTorch | peak MiB |',
@@ -145,20 +198,30 @@ def table(figures: dict[str, Any]) -> str:
   return '\n'.join(lines)
 
 
-def _start(python, kind, variant, steps):
+def _start(python, kind, variant, steps, on_gpu):
+  if on_gpu:
+    # Of its own accord each jax process would take three quarters of it.
+    settings = {'XLA_PYTHON_CLIENT_MEM_FRACTION': '.3'}
+  else:
+    settings = {'JAX_PLATFORMS': 'cpu', 'CUDA_VISIBLE_DEVICES': ''}
   command = [python, '-m', __spec__.name, '--worker', kind, variant]
   return subprocess.Popen(
     [*command, f'--steps={steps}'],
     stdin=subprocess.PIPE,
     stdout=subprocess.PIPE,
     text=True,
+    env=os.environ | settings,
+    cwd=REPOSITORY,
   )
 
 
 def _ask(worker):
-  worker.stdin.write('go\n')
-  worker.stdin.flush()
-  answer = worker.stdout.readline()
+  try:
+    worker.stdin.write('go\n')
+    worker.stdin.flush()
+    answer = worker.stdout.readline()
+  except BrokenPipeError:
+    answer = ''
   if not answer:
     sys.exit('error: a worker has ended; its message stands above')
   return json.loads(answer)
@@ -168,7 +231,9 @@ def _work(kind: str, variant: str, steps: int) -> None:
   if kind == 'torch':
     from experiments.benchmarks import torch_cifar  # noqa: PLC0415
 
-    step, version = torch_cifar.make_steps(variant, steps, BATCH, CLASSES)
+    step, version = torch_cifar.make_steps(
+      variant, steps, BATCH, CLASSES, _threads()
+    )
   else:
     step, version = _jax_steps(variant, steps)
   for _ in sys.stdin:
@@ -189,7 +254,7 @@ def _jax_steps(dtype, steps):
 
   from configs import cifar10  # noqa: PLC0415
   from sce_jax import config as config_lib  # noqa: PLC0415
-  from sce_jax import program  # noqa: PLC0415
+  from sce_jax import parallel, program  # noqa: PLC0415
   from sce_jax.data import load  # noqa: PLC0415
 
   config = cifar10.get_config('sl,symmetric,0.4,recipe=apl')
@@ -209,7 +274,10 @@ def _jax_steps(dtype, steps):
     labels,
     np.arange(size, dtype=np.int32),
   )
-  p = program.Program(config, load.Data('cifar10', split, split, {}))
+  # PyTorch has one device, whatever there is.
+  runner = parallel.make_runner(config['train']['runner'], jax.devices()[:1])
+  data = load.Data('cifar10', split, split, {})
+  p = program.Program(config, data, runner=runner)
   own = p.own([0], [split], [config_lib.loss_parameters(config)])
   state = p.init(own)
 
@@ -219,6 +287,13 @@ def _jax_steps(dtype, steps):
     jax.block_until_ready(sums)
 
   return run, f'jax {importlib.metadata.version("jax")}'
+
+
+def _threads() -> int:
+  """Processors that this process may use: what XLA takes, too."""
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
 
 
 def _processor() -> str:
