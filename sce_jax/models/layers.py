@@ -157,9 +157,9 @@ def _product(
   *,
   widen: bool = False,
 ) -> Array:
-  if widen or min(a.shape[0], b.shape[0]) < 32:
-    # XLA's CPU backend has no bfloat16 product for so narrow a factor, nor for
-    # a transposed left one, into which it also turns a transposed result.
+  if widen:
+    # XLA's CPU backend has no bfloat16 product for a transposed left factor,
+    # into which it also turns a transposed result.
     a, b = a.astype(jnp.float32), b.astype(jnp.float32)
   return lax.dot_general(
     a, b, (contract, ((), ())), preferred_element_type=jnp.float32
