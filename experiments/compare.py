@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 import copy
 import os
 import pathlib
+import sys
 
 from ml_collections import config_dict
 import numpy as np
@@ -162,14 +163,18 @@ def _heading(config: config_dict.ConfigDict, seeds: int) -> str:
 def _suggestions(
   config: config_dict.ConfigDict, folder: pathlib.Path, loss: str
 ) -> str:
-  name = config.data.name
+  # With the interpreter in use, and on the data that are there.
+  launch = f'{os.path.relpath(sys.executable)} launch.py'
+  if launch.startswith('..'):
+    launch = f'{sys.executable} launch.py'
+  file = f'--config=configs/{config.data.name}.py'
   return '\n'.join(
     [
       'To try next:',
-      f'  python launch.py --config=configs/{name}.py:sl,symmetric,0.6'
-      ' --mode=compare --losses=ce,sl,gce,mae',
-      f'  python launch.py --mode=evaluate --workdir='
+      f'  {launch} {file}:sl,symmetric,0.6 --mode=compare'
+      ' --losses=ce,sl,gce,mae',
+      f'  {launch} {file}:forward,pair_flip,0.3',
+      f'  {launch} --mode=evaluate --workdir='
       f'{folder / f"{loss}-seed{config.seed}"}',
-      '  python launch.py --config=configs/mnist.py:sl,symmetric,0.4',
     ]
   )

@@ -85,13 +85,13 @@ def train_together(
   try:
     for config, path in zip(checked, workdirs, strict=True):
       runs.append(Run.open(config, path, data))
-    for run in runs:
-      if run.result is not None:
-        progress.say(
-          f'{run.workdir.path}: ended before, so it is not trained again;'
-          ' another --workdir would be'
-        )
     unfinished = [run for run in runs if run.result is None]
+    ended = [run.workdir.path for run in runs if run.result is not None]
+    if ended:
+      progress.say(
+        f'{", ".join(path.name for path in ended)} in {ended[0].parent}: ended'
+        ' before, not trained again; name another --workdir to train anew'
+      )
     if unfinished:
       _Loop(unfinished, data).run()
     return [run.result or {} for run in runs]

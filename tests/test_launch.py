@@ -7,8 +7,9 @@ import sys
 from PIL import Image
 import pytest
 
+from configs import cifar100, digits
 from experiments import commands
-from sce_jax import workdir
+from sce_jax import train, workdir
 from tests import conftest
 
 SHORT = (
@@ -77,8 +78,6 @@ def run(mode='train', **changes):
 
 
 def test_an_unwritable_workdir_gets_one_line(data_dir, tmp_path, capsys):
-  from configs import digits  # noqa: PLC0415
-
   (tmp_path / 'file').write_text('')
   code = run(
     config=digits.get_config('sl'),
@@ -91,8 +90,6 @@ def test_an_unwritable_workdir_gets_one_line(data_dir, tmp_path, capsys):
 
 
 def test_missing_data_get_one_line(tmp_path, capsys, monkeypatch):
-  from configs import cifar100  # noqa: PLC0415
-
   # Whether or not this machine has TensorFlow and the network.
   monkeypatch.setenv('PYTHONPATH', str(tmp_path))
   (tmp_path / 'tensorflow').mkdir()
@@ -140,9 +137,6 @@ def test_a_loss_that_is_not_finite_stops_the_run(launch, tmp_path):
 
 
 def test_one_that_is_not_finite_leaves_the_others(data_dir, tmp_path):
-  from configs import digits  # noqa: PLC0415
-  from sce_jax import train  # noqa: PLC0415
-
   good, bad = (digits.get_config(f'sl,seed={seed}') for seed in (0, 1))
   for config in (good, bad):
     config.data.limit = 64
@@ -186,7 +180,7 @@ def test_compare_prints_a_table_and_what_to_try_next(comparison):
   assert str(folder / 'comparison.png') in output
   suggestions = output.split('To try next:')[1].strip().splitlines()
   assert len(suggestions) == 3
-  assert all('python launch.py' in line for line in suggestions)
+  assert all(f'{sys.executable} launch.py' in line for line in suggestions)
 
 
 def test_compare_leaves_a_line_a_run_and_a_picture(comparison):

@@ -13,7 +13,7 @@ on the CPU, with as many threads; memory is the host's.
 
 import argparse
 import datetime
-import importlib.metadata
+import importlib
 import json
 import os
 import pathlib
@@ -37,15 +37,7 @@ VARIANTS = {
 BASELINES = [n for n in VARIANTS if n.startswith('torch float32')]
 REPOSITORY = pathlib.Path(__file__).parents[2]
 BAD_INPUT = 2
-
-# Print the name of a side's GPU, or an empty line.
-_ASK_FOR_GPU = {
-  'torch': 'from experiments.benchmarks import torch_cifar as side\n'
-  'print(side.gpu())',
-  'jax': 'import jax\n'
-  'd = jax.devices()[0]\n'
-  'print(d.device_kind if d.platform == "gpu" else "")',
-}
+_ASK_FOR_GPU = 'from experiments.benchmarks.{}_cifar import gpu; print(gpu())'
 
 
 class _Parser(argparse.ArgumentParser):
@@ -107,7 +99,7 @@ def _gpu(python: str, kind: str) -> str:
   """The name of a side's GPU, '' for none; refuses if the side is missing."""
   try:
     answer = subprocess.run(
-      [python, '-c', _ASK_FOR_GPU[kind]],
+      [python, '-c', _ASK_FOR_GPU.format(kind)],
       capture_output=True,
       text=True,
       cwd=REPOSITORY,
@@ -228,14 +220,9 @@ def _ask(worker):
 
 
 def _work(kind: str, variant: str, steps: int) -> None:
-  if kind == 'torch':
-    from experiments.benchmarks import torch_cifar  # noqa: PLC0415
-
-    step, version = torch_cifar.make_steps(
-      variant, steps, BATCH, CLASSES, _threads()
-    )
-  else:
-    step, version = _jax_steps(variant, steps)
+  # Only the worker's own side: the other need not be installed.
+  side = importlib.import_module(f'experiments.benchmarks.{kind}_cifar')
+  step, version = side.make_steps(variant, steps, BATCH, CLASSES, _threads())
   for _ in sys.stdin:
     start = time.perf_counter()
     step()
@@ -246,47 +233,6 @@ def _work(kind: str, variant: str, steps: int) -> None:
       'version': version,
     }
     print(json.dumps(answer), flush=True)
-
-
-def _jax_steps(dtype, steps):
-  import jax  # noqa: PLC0415
-  import numpy as np  # noqa: PLC0415
-
-  from configs import cifar10  # noqa: PLC0415
-  from sce_jax import config as config_lib  # noqa: PLC0415
-  from sce_jax import parallel, program  # noqa: PLC0415
-  from sce_jax.data import load  # noqa: PLC0415
-
-  config = cifar10.get_config('sl,symmetric,0.4,recipe=apl')
-  config.data.augment.flip = False
-  config.data.augment.pad_crop = 0
-  config.optim.weight_decay = 0.0
-  config.optim.clip_norm = None
-  config.model.dtype = dtype
-  config.train.steps_per_dispatch = steps
-  config = config_lib.check(config)
-  rng = np.random.default_rng(0)
-  size = BATCH * steps
-  labels = rng.integers(0, CLASSES, size, np.int32)
-  split = load.Split(
-    rng.integers(0, 256, (size, 32, 32, 3), np.uint8),
-    labels,
-    labels,
-    np.arange(size, dtype=np.int32),
-  )
-  # PyTorch has one device, whatever there is.
-  runner = parallel.make_runner(config['train']['runner'], jax.devices()[:1])
-  data = load.Data('cifar10', split, split, {})
-  p = program.Program(config, data, runner=runner)
-  own = p.own([0], [split], [config_lib.loss_parameters(config)])
-  state = p.init(own)
-
-  def run():
-    nonlocal state
-    state, sums = p.train(state, own, 0)
-    jax.block_until_ready(sums)
-
-  return run, f'jax {importlib.metadata.version("jax")}'
 
 
 def _threads() -> int:
