@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from sce_jax.models import initializers
+from sce_jax.models import conv3x3, initializers
 
 LAYOUTS = ('nhwc', 'chwn')
 
@@ -108,7 +108,7 @@ class Conv(nn.Module):
 
 def _convolve(x: Array, kernel: Array, strides: int, layout: str) -> Array:
   if layout == 'chwn' and strides == 1 and kernel.shape[:2] == (3, 3):
-    return _conv3x3_products(x, kernel)
+    return conv3x3.conv3x3(x, kernel)
   order = 'NHWC' if layout == 'nhwc' else 'CHWN'
   return lax.conv_general_dilated(
     x,
@@ -117,100 +117,6 @@ def _convolve(x: Array, kernel: Array, strides: int, layout: str) -> Array:
     'SAME',
     dimension_numbers=(order, 'HWIO', order),
   )
-
-
-# A 3x3 convolution as matrix products. Rows are shifted before the product
-# and columns after it, so three copies of the input are stacked, not nine;
-# the same stacks serve both gradients. Each product contracts its left factor
-# on the last axes, the orientation in which XLA's CPU backend is fast. The
-# batch and the positions stay separate axes, so that a batch sharded over
-# devices stays sharded. With few channels (images) nine copies of the input
-# are less to move than three of the output.
-
-
-def _shift(x: Array, axis: int, distance: int) -> Array:
-  """y[k] = x[k + distance] along an axis, zero outside."""
-  if distance == 0:
-    return x
-  pad = [(0, 0)] * x.ndim
-  pad[axis] = (max(-distance, 0), max(distance, 0))
-  start, stop = max(distance, 0), x.shape[axis] + min(distance, 0)
-  return jnp.pad(lax.slice_in_dim(x, start, stop, axis=axis), pad)
-
-
-def _stack_shifted(x: Array, axis: int, distances: tuple[int, ...]) -> Array:
-  return jnp.concatenate([_shift(x, axis, d) for d in distances])
-
-
-def _patches(x: Array) -> Array:
-  return _stack_shifted(_stack_shifted(x, 2, (-1, 0, 1)), 1, (-1, 0, 1))
-
-
-def _has_few_channels(kernel: Array) -> bool:
-  return 9 * kernel.shape[2] < 3 * (kernel.shape[2] + kernel.shape[3])
-
-
-def _product(
-  a: Array,
-  b: Array,
-  contract: tuple[tuple[int, ...], tuple[int, ...]],
-  *,
-  widen: bool = False,
-) -> Array:
-  if widen:
-    # XLA's CPU backend has no bfloat16 product for a transposed left factor,
-    # into which it also turns a transposed result.
-    a, b = a.astype(jnp.float32), b.astype(jnp.float32)
-  return lax.dot_general(
-    a, b, (contract, ((), ())), preferred_element_type=jnp.float32
-  )
-
-
-@jax.custom_vjp
-def _conv3x3_products(
-  x: Float[Array, 'C H W N'], kernel: Float[Array, '3 3 C F']
-) -> Float[Array, 'F H W N']:
-  channels, features = kernel.shape[2:]
-  if _has_few_channels(kernel):
-    matrix = kernel.reshape(9 * channels, features).T
-    y = _product(matrix, _patches(x), ((1,), (0,)), widen=True)
-  else:
-    rows = _stack_shifted(x, 1, (-1, 0, 1))
-    matrix = kernel.transpose(1, 3, 0, 2)
-    matrix = matrix.reshape(3 * features, 3 * channels)
-    z = _product(matrix, rows, ((1,), (0,)))
-    left, middle, right = z.reshape(3, features, *x.shape[1:])
-    y = _shift(left, 2, -1) + middle + _shift(right, 2, 1)
-  return y.astype(x.dtype)
-
-
-def _conv3x3_forward(x, kernel):
-  return _conv3x3_products(x, kernel), (x, kernel)
-
-
-def _conv3x3_backward(saved, gradient):
-  x, kernel = saved
-  channels, features = kernel.shape[2:]
-  positions = (1, 2, 3)
-  columns = _stack_shifted(gradient, 2, (1, 0, -1))
-  if _has_few_channels(kernel):
-    d_kernel = _product(
-      gradient, _patches(x), (positions, positions), widen=True
-    )
-    d_kernel = d_kernel.T.reshape(kernel.shape)
-  else:
-    rows = _stack_shifted(x, 1, (-1, 0, 1))
-    d_kernel = _product(columns, rows, (positions, positions))
-    d_kernel = d_kernel.reshape(3, features, 3, channels)
-    d_kernel = d_kernel.transpose(2, 0, 3, 1)
-  matrix = kernel.transpose(0, 2, 1, 3).reshape(3 * channels, 3 * features)
-  z = _product(matrix, columns, ((1,), (0,)))
-  above, middle, below = z.reshape(3, channels, *x.shape[1:])
-  d_x = _shift(above, 1, 1) + middle + _shift(below, 1, -1)
-  return d_x.astype(x.dtype), d_kernel.astype(kernel.dtype)
-
-
-_conv3x3_products.defvjp(_conv3x3_forward, _conv3x3_backward)
 
 
 class BatchNorm(nn.Module):

@@ -1,0 +1,79 @@
+"""Winograd's convolution against the definition, at every border."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from sce_jax.models import conv3x3, winograd
+from tests.models import reference
+
+
+def normal(*shape, seed):
+  return np.random.default_rng(seed).normal(size=shape)
+
+
+def with_gradients(x, kernel, gradient):
+  """Output, d input and d kernel; x and gradient are [N, H, W, C]."""
+
+  def apply(x, kernel):
+    return winograd.conv3x3(x.transpose(3, 1, 2, 0), kernel).transpose(
+      3, 1, 2, 0
+    )
+
+  y, pullback = jax.vjp(apply, jnp.float32(x), jnp.float32(kernel))
+  return y, *pullback(jnp.float32(gradient))
+
+
+# Less than a tile, whole tiles, and all that can be left of one.
+@pytest.mark.parametrize(
+  ('height', 'width'), [(1, 1), (2, 4), (4, 3), (5, 8), (6, 7), (9, 12)]
+)
+def test_by_definition_at_every_border(height, width):
+  x = normal(2, height, width, 3, seed=0)
+  kernel = normal(3, 3, 3, 5, seed=1)
+  gradient = normal(2, height, width, 5, seed=2)
+  y, *gradients = with_gradients(x, kernel, gradient)
+  # Float32's 6e-8 of values of order 10, grown some 20 times by the transforms.
+  np.testing.assert_allclose(
+    y, reference.convolution(x, kernel, np.zeros(5)), atol=5e-5
+  )
+  expected = reference.convolution_gradients(x, kernel, gradient)
+  for a, b in zip(gradients, expected[:2], strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def test_rounding_at_the_size_of_a_real_layer():
+  x = np.maximum(normal(4, 16, 16, 128, seed=0), 0)
+  kernel = normal(3, 3, 128, 64, seed=1) * np.sqrt(2 / (9 * 128))
+  gradient = normal(4, 16, 16, 64, seed=2)
+  y, *gradients = with_gradients(x, kernel, gradient)
+  expected = [
+    reference.convolution(x, kernel, np.zeros(64)),
+    *reference.convolution_gradients(x, kernel, gradient)[:2],
+  ]
+  for a, b in zip([y, *gradients], expected, strict=True):
+    # 1e-6 to 4e-6 was measured; a wrong coefficient gives 1e-1.
+    assert np.linalg.norm(a - b) < 1e-5 * np.linalg.norm(b)
+
+
+@pytest.mark.parametrize(
+  ('channels', 'features', 'dtype', 'chosen'),
+  [
+    (32, 32, 'float32', True),
+    (32, 32, 'bfloat16', False),  # Its transforms would lose all digits.
+    (16, 32, 'float32', False),
+    (3, 512, 'float32', False),
+  ],
+)
+def test_where_it_is_used(channels, features, dtype, chosen, monkeypatch):
+  used = []
+
+  def spy(x, kernel):
+    used.append(True)
+    return jnp.zeros((kernel.shape[-1], *x.shape[1:]), x.dtype)
+
+  monkeypatch.setattr(winograd, 'conv3x3', spy)
+  x = jnp.zeros((channels, 4, 4, 2), dtype)
+  conv3x3.conv3x3(x, jnp.zeros((3, 3, channels, features), dtype))
+  assert bool(used) == chosen
