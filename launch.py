@@ -7,6 +7,8 @@
       One run; the argument is LOSS,NOISE,RATE and any of recipe=, seed=, tiny.
   python launch.py --config=configs/mnist.py:sl,symmetric,0.4 --mode=compare
       Several losses and seeds on one data set.
+  python launch.py --config=configs/digits.py --trials=loss.alpha=0.01,0.1
+      Runs that differ in these values, trained together in one program.
   python launch.py --mode=evaluate --workdir=runs/...
       A finished or stopped run, evaluated again from its last checkpoint.
 
@@ -42,6 +44,13 @@ _MODE = flags.DEFINE_enum(
 )
 _LOSSES = flags.DEFINE_list('losses', ['ce', 'sl'], 'compare: which losses.')
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'compare: how many.', lower_bound=1)
+_TRIALS = flags.DEFINE_multi_string(
+  'trials',
+  [],
+  'train: FIELD=VALUES, such as seed=0..9 or loss.alpha=0.01,0.1; all'
+  ' combinations are trained together. They may differ in seed, noise and loss'
+  ' parameters.',
+)
 
 
 def main(argv: list[str]) -> None:
@@ -61,6 +70,7 @@ def main(argv: list[str]) -> None:
       data_dir=_DATA_DIR.value,
       losses=_LOSSES.value,
       seeds=_SEEDS.value,
+      trials=_TRIALS.value,
     )
   )
 

@@ -8,7 +8,7 @@ import sys
 from ml_collections import config_dict
 
 from configs import digits
-from experiments import compare, plots
+from experiments import compare, plots, sweep
 from sce_jax import compilation_cache, preemption, train
 from sce_jax import config as config_lib
 from sce_jax.errors import UserError
@@ -26,6 +26,7 @@ def run(
   data_dir: str | None,
   losses: Sequence[str],
   seeds: int,
+  trials: Sequence[str],
 ) -> int:
   """Does what a command line asks for.
 
@@ -36,6 +37,7 @@ def run(
     data_dir: the tfds folder that was given, if any.
     losses: which losses to compare.
     seeds: how many seeds to compare.
+    trials: fields and their values to train with, see sweep.py.
 
   Returns:
     The exit code: 0; 2: bad input; 3: a loss turned non-finite; 75: stopped by
@@ -43,6 +45,10 @@ def run(
   """
   compilation_cache.enable()
   try:
+    if trials and mode != 'train':
+      raise UserError(
+        f'--trials goes with --mode=train and a --config, not with {mode}'
+      )
     if mode == 'evaluate':
       _evaluate(config, workdir, data_dir)
     elif mode == 'train':
@@ -51,7 +57,10 @@ def run(
           '--mode=train needs a config: give'
           ' --config=configs/mnist.py:sl,symmetric,0.4, say'
         )
-      _train(config, workdir, data_dir)
+      if trials:
+        sweep.sweep(config, trials, workdir, data_dir)
+      else:
+        _train(config, workdir, data_dir)
     else:
       config = digits.get_config() if config is None else config
       compare.compare(config, losses, seeds, workdir, data_dir)
@@ -76,7 +85,8 @@ def _train(
   config_lib.check(config)
   folder = pathlib.Path(workdir or default_workdir(config))
   result = train.train_and_evaluate(config, folder, data_dir)
-  picture = plots.plot_runs({config.loss.name: [folder]}, folder / 'run.png')
+  label = compare.plot_label(config.loss.name)
+  picture = plots.plot_runs({label: [folder]}, folder / 'run.png')
   print(compare.table({config.loss.name: [result]}))
   print(f'run:      {folder}\npicture:  {picture}')
 

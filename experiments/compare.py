@@ -59,20 +59,49 @@ def compare(
     name: train.train_together(runs, folders[name], data_dir)
     for name, runs in configs.items()
   }
+  print(f'\n{heading(config, seeds)}')
+  show(results, folders, folder)
+  print(f'\n{_suggestions(config, folder, losses[-1])}')
+  check_finite(results)
+  return results
+
+
+def show(
+  results: Mapping[str, Sequence[train.Result]],
+  folders: Mapping[str, Sequence[pathlib.Path]],
+  folder: pathlib.Path,
+) -> None:
+  """Prints the table of groups of runs; writes results and a picture.
+
+  Args:
+    results: the runs' results by group.
+    folders: the runs' folders by group.
+    folder: for results.csv and comparison.png.
+  """
   finished = [r for runs in results.values() for r in runs if 'failed' not in r]
   path = workdir_lib.write_results(folder, finished)
-  picture = plots.plot_runs(folders, folder / 'comparison.png')
-  print()
-  print(_heading(config, seeds))
+  labels = {plot_label(name): paths for name, paths in folders.items()}
+  picture = plots.plot_runs(labels, folder / 'comparison.png')
   print(table(results))
-  print(f'\nruns:     {folder}\ntable:    {path}\npicture:  {picture}\n')
-  print(_suggestions(config, folder, losses[-1]))
+  print(f'\nruns:     {folder}\ntable:    {path}\npicture:  {picture}')
+
+
+def plot_label(name: str) -> str:
+  """A group's name in a picture: losses by their abbreviations."""
+  return name.upper() if name in losses_lib.LOSSES else name
+
+
+def check_finite(results: Mapping[str, Sequence[train.Result]]) -> None:
+  """Says which runs have gone astray.
+
+  Raises:
+    train.NonFiniteLoss: some have.
+  """
   failed = [
     r['failed'] for runs in results.values() for r in runs if 'failed' in r
   ]
   if failed:
     raise train.NonFiniteLoss('; '.join(failed))
-  return results
 
 
 def table(results: Mapping[str, Sequence[train.Result]]) -> str:
@@ -152,7 +181,8 @@ def _default_workdir(
   return os.path.join('runs', f'compare-{config.data.name}-{noise}-{digest}')
 
 
-def _heading(config: config_dict.ConfigDict, seeds: int) -> str:
+def heading(config: config_dict.ConfigDict, seeds: int) -> str:
+  """What a table's runs have in common, in a line."""
   noise = f'{config.noise.name} {config.noise.rate:g}'
   return (
     f'{config.data.name}, {noise} label noise, {config.train.epochs} epochs,'

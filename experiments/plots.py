@@ -49,7 +49,7 @@ def plot_runs(
       'color': _COLOURS[number % len(_COLOURS)],
       'linestyle': _STYLES[number % len(_STYLES)],
       'marker': _MARKERS[number % len(_MARKERS)],
-      'label': name.upper(),
+      'label': name,
     }
     _band(axes[0], runs, ('test', 'accuracy'), style)
     _band(axes[1], runs, ('train_split', 'memorised'), style)

@@ -1,6 +1,6 @@
 """Runs one program on all devices: the only file that knows pmap.
 
-Both runners have the same interface. A function to run takes and returns
+All runners have the same interface. A function to run takes and returns
 arrays that are whole on every device (parameters, the data set, sums); only
 inside it, between `shard` and `psum`, does a device hold its share of a batch:
 
@@ -16,6 +16,9 @@ inside it, between `shard` and `psum`, does a device hold its share of a batch:
   jit   jax.jit with NamedSharding: one program, XLA adds the collectives. The
         sum over a sharded axis is already the sum over all devices, so `psum`
         does nothing and there is no mapped axis.
+
+A third spreads whole runs over the devices instead of a batch: each has its
+share of the leading axis of what is the runs' own, and nothing is exchanged.
 """
 
 import abc
@@ -48,6 +51,10 @@ class Runner(abc.ABC):
   def place(self, tree: PyTree) -> PyTree:
     """Copies a tree of arrays to every device."""
 
+  def place_own(self, tree: PyTree) -> PyTree:
+    """Puts what is the runs' own where `compile` wants it."""
+    return self.place(tree)
+
   @abc.abstractmethod
   def shard(self, x: Shaped[Array, 'B ...']) -> Shaped[Array, 'b ...']:
     """This device's share of a batch; B is a multiple of num_devices."""
@@ -57,8 +64,18 @@ class Runner(abc.ABC):
     """Sums over devices what each has summed over its share."""
 
   @abc.abstractmethod
-  def compile(self, fn: Callable, *, donate: bool = False) -> Callable:
-    """Compiles fn; `donate` gives its first argument's memory to the result."""
+  def compile(self, fn: Callable, *, own: int, donate: bool = False) -> Any:
+    """Compiles a function.
+
+    Args:
+      fn: the function.
+      own: how many of its first arguments are the runs' own, as its results.
+      donate: whether its first argument's memory is given to the result.
+
+    Returns:
+      The compiled function; `lower` with its arguments gives what jax.stages
+      has to say of it.
+    """
 
 
 class PmapRunner(Runner):
@@ -88,7 +105,8 @@ class PmapRunner(Runner):
   def psum(self, tree: PyTree) -> PyTree:
     return lax.psum(tree, AXIS)
 
-  def compile(self, fn: Callable, *, donate: bool = False) -> Callable:
+  def compile(self, fn: Callable, *, own: int, donate: bool = False) -> Any:
+    del own  # All arguments are whole on every device.
     mapped = jax.pmap(
       lambda _, first, rest: fn(first, *rest),
       axis_name=AXIS,
@@ -97,7 +115,20 @@ class PmapRunner(Runner):
       devices=self._devices,
       donate_argnums=(1,) if donate else (),
     )
-    return lambda first, *rest: mapped(self._mapped, first, rest)
+    return _WithAxis(mapped, self._mapped)
+
+
+class _WithAxis:
+  """A function of pmap, given the argument with the mapped axis."""
+
+  def __init__(self, fn: Any, mapped: jax.Array):
+    self._fn, self._mapped = fn, mapped
+
+  def __call__(self, first: PyTree, *rest: PyTree) -> PyTree:
+    return self._fn(self._mapped, first, rest)
+
+  def lower(self, first: PyTree, *rest: PyTree) -> Any:
+    return self._fn.lower(self._mapped, first, rest)
 
 
 class JitRunner(Runner):
@@ -120,10 +151,48 @@ class JitRunner(Runner):
   def psum(self, tree: PyTree) -> PyTree:
     return tree
 
-  def compile(self, fn: Callable, *, donate: bool = False) -> Callable:
+  def compile(self, fn: Callable, *, own: int, donate: bool = False) -> Any:
+    del own
     return jax.jit(
       fn, out_shardings=self._whole, donate_argnums=(0,) if donate else ()
     )
+
+
+class SpreadRunner(Runner):
+  """Spreads runs over devices: a batch is whole on the device of its run.
+
+  The number of runs must be a multiple of the number of devices.
+  """
+
+  num_devices = 1  # That share a batch.
+  axis_name = None
+
+  def __init__(self, devices: Sequence[jax.Device]):
+    self._mesh = Mesh(np.array(list(devices)), (AXIS,))
+
+  def place(self, tree: PyTree) -> PyTree:
+    return jax.device_put(tree, NamedSharding(self._mesh, PartitionSpec()))
+
+  def place_own(self, tree: PyTree) -> PyTree:
+    return jax.device_put(tree, NamedSharding(self._mesh, PartitionSpec(AXIS)))
+
+  def shard(self, x: Shaped[Array, 'B ...']) -> Shaped[Array, 'b ...']:
+    return x
+
+  def psum(self, tree: PyTree) -> PyTree:
+    return tree
+
+  def compile(self, fn: Callable, *, own: int, donate: bool = False) -> Any:
+    spread, whole = PartitionSpec(AXIS), PartitionSpec()
+
+    def run(*args):
+      specs = (spread,) * own + (whole,) * (len(args) - own)
+      # Nothing is exchanged, so there is nothing to check.
+      return jax.shard_map(
+        fn, mesh=self._mesh, in_specs=specs, out_specs=spread, check_vma=False
+      )(*args)
+
+    return jax.jit(run, donate_argnums=(0,) if donate else ())
 
 
 RUNNERS: dict[str, Callable[[Sequence[jax.Device]], Runner]] = {

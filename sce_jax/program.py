@@ -37,7 +37,9 @@ class Program:
     config: a config, any of the S.
     data: its data set.
     num_runs: S.
-    runner: the devices; None for those and the runner that the config names.
+    runner: the devices; None for all of them, and the runner that the config
+      names or, if there are enough runs, one that spreads them.
+    method: how runs are carried, see trials.py; None for the best.
 
   Attributes:
     plan: how an epoch is cut into dispatches.
@@ -50,7 +52,10 @@ class Program:
     data: load.Data,
     num_runs: int = 1,
     runner: parallel.Runner | None = None,
+    method: str | None = None,
   ):
+    if runner is None and trials.are_spread(num_runs, jax.device_count()):
+      runner = parallel.SpreadRunner(jax.devices())
     self._runner = runner or parallel.make_runner(config['train']['runner'])
     self._config = config
     self._data = data
@@ -66,7 +71,7 @@ class Program:
     self._tx = optim.make_optimizer(
       config['optim'], config['train']['epochs'], self.plan.steps
     )
-    self._method = trials.choose_method(self._info.image_shape)
+    self._method = method or trials.choose_method(self._info.image_shape)
     self._loss = losses.LOSSES[config['loss']['name']]
     self._evaluate = self._compile(
       functools.partial(
@@ -98,10 +103,9 @@ class Program:
       )
 
   def _compile(self, fn, *, own: int, donate: bool = False):
-    over_runs = trials.over_runs(
-      fn, self.num_runs, own=own, method=self._method
-    )
-    return self._runner.compile(over_runs, donate=donate)
+    if self.num_runs > 1:
+      fn = trials.over_runs(fn, own=own, method=self._method)
+    return self._runner.compile(fn, own=own, donate=donate)
 
   def _compile_train(self, num_steps: int, partial: bool):
     fn = functools.partial(
@@ -149,7 +153,7 @@ class Program:
         for values in loss_parameters
       ]
     )
-    return self._runner.place((keys, labels, parameters))
+    return self._runner.place_own((keys, labels, parameters))
 
   def init(self, own: Own) -> TrainState:
     """The state before the first step."""
@@ -163,13 +167,14 @@ class Program:
         epoch.init_key(key),
       )
 
-    # Side by side even where training is not: it takes no time.
-    fn = trials.over_runs(create, self.num_runs, own=1, method='vmap')
-    return self._runner.place(jax.jit(fn)(own[0]))
+    if self.num_runs > 1:
+      # Side by side even where training is not: it takes no time.
+      create = trials.over_runs(create, own=1, method='vmap')
+    return self._runner.place_own(jax.jit(create)(own[0]))
 
   def place(self, state: TrainState) -> TrainState:
     """Puts a restored state on the devices."""
-    return self._runner.place(state)
+    return self._runner.place_own(state)
 
   def train(
     self, state: TrainState, own: Own, step: int
@@ -184,10 +189,24 @@ class Program:
     Returns:
       The state after them, and what this epoch has counted so far.
     """
+    return self._next(step)(state, *own, self._splits['train'])
+
+  def lower(self, state: TrainState, own: Own, step: int) -> Any:
+    """What `train` would dispatch, for an analysis of its cost.
+
+    Args:
+      state: as in `train`; untouched.
+      own: as in `train`.
+      step: as in `train`.
+
+    Returns:
+      A jax.stages.Lowered.
+    """
+    return self._next(step).lower(state, *own, self._splits['train'])
+
+  def _next(self, step: int):
     num_steps = self.plan.after(step) - step
-    return self._train(num_steps, self.plan.is_partial(step))(
-      state, *own, self._splits['train']
-    )
+    return self._train(num_steps, self.plan.is_partial(step))
 
   def evaluate(self, state: TrainState, own: Own, split: str) -> metrics.Sums:
     """Dispatches the evaluation on a split.
@@ -205,7 +224,7 @@ class Program:
   @functools.cached_property
   def _test_labels(self) -> Int[Array, '...']:
     labels = trials.stack([self._data.test.label] * self.num_runs)
-    return self._runner.place(jnp.asarray(labels))
+    return self._runner.place_own(jnp.asarray(labels))
 
 
 def _evaluate(

@@ -4,7 +4,8 @@ Steps, epochs and evaluations are written for a single run. Here they are
 carried over S of them: what is a run's own (state, key, labels, the loss's
 hyper-parameters) has a leading axis of size S, the rest is shared.
 
-A single run has no such axis and pays nothing.
+A single run has no such axis and pays nothing. Where there are several devices
+and enough runs, each device has its share of them (parallel.SpreadRunner).
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from sce_jax import config as config_lib
 from sce_jax.errors import UserError
 
 PyTree = Any
-METHODS = ('vmap', 'map')
+METHODS = ('vmap', 'map', 'unrolled')
 
 # On a CPU small networks gain from being trained side by side, larger ones
 # lose: S images of 28x28 no longer fit its caches.
@@ -28,13 +29,24 @@ _CPU_VMAP_PIXELS = 16 * 16
 def choose_method(image_shape: tuple[int, int, int]) -> str:
   """How runs on images of this shape are best carried on this platform.
 
+  As measured by experiments/benchmarks/trials.py.
+
   Returns:
-    'vmap': side by side; 'map': in turn, inside one program.
+    'vmap': side by side; 'map': in turn, inside one program; 'unrolled': in
+    turn, each with a program of its own in the program.
   """
   if jax.default_backend() != 'cpu':
     return 'vmap'
   height, width, _ = image_shape
   return 'vmap' if height * width <= _CPU_VMAP_PIXELS else 'map'
+
+
+def are_spread(num_runs: int, num_devices: int) -> bool:
+  """Whether each device trains its share of the runs, not of every batch.
+
+  Nothing has to be exchanged then, and a device's batch is a whole one.
+  """
+  return 1 < num_devices <= num_runs and num_runs % num_devices == 0
 
 
 def check_equal_shape(configs: Sequence[config_lib.Config]) -> None:
@@ -72,30 +84,21 @@ def stack(runs: Sequence[PyTree]) -> PyTree:
 
 def unstack(tree: PyTree, num_runs: int) -> list[PyTree]:
   """The S trees of which `stack` made one."""
-  if num_runs == 1:
-    return [tree]
-  return [
-    jax.tree.map(lambda leaf, i=i: leaf[i], tree) for i in range(num_runs)
-  ]
+  return [tree] if num_runs == 1 else _split(tree, num_runs)
 
 
-def over_runs(
-  fn: Callable, num_runs: int, *, own: int, method: str
-) -> Callable:
-  """Carries a function of one run over all of them.
+def over_runs(fn: Callable, *, own: int, method: str) -> Callable:
+  """Carries a function of one run over several.
 
   Args:
     fn: function of a run's own arguments, then of shared ones.
-    num_runs: S.
     own: how many of its first arguments are a run's own.
     method: one of METHODS.
 
   Returns:
     A function of the same arguments, whose own ones and results have a leading
-    axis if S > 1.
+    axis.
   """
-  if num_runs == 1:
-    return fn
 
   def side_by_side(*args):
     axes = (0,) * own + (None,) * (len(args) - own)
@@ -104,4 +107,15 @@ def over_runs(
   def in_turn(*args):
     return lax.map(lambda mine: fn(*mine, *args[own:]), args[:own])
 
-  return {'vmap': side_by_side, 'map': in_turn}[method]
+  def one_by_one(*args):
+    num_runs = len(jax.tree.leaves(args[:own])[0])
+    results = [fn(*mine, *args[own:]) for mine in _split(args[:own], num_runs)]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
+
+  return {'vmap': side_by_side, 'map': in_turn, 'unrolled': one_by_one}[method]
+
+
+def _split(tree: PyTree, num_runs: int) -> list[PyTree]:
+  return [
+    jax.tree.map(lambda leaf, i=i: leaf[i], tree) for i in range(num_runs)
+  ]

@@ -73,6 +73,7 @@ def run(mode='train', **changes):
     'data_dir': None,
     'losses': ['ce', 'sl'],
     'seeds': 1,
+    'trials': [],
   }
   return commands.run(mode, **(arguments | changes))
 
@@ -114,6 +115,8 @@ def test_missing_data_get_one_line(tmp_path, capsys, monkeypatch):
     ({'mode': 'evaluate'}, '--workdir'),
     ({'mode': 'evaluate', 'workdir': 'no/such/run'}, 'holds no run'),
     ({'mode': 'compare', 'losses': ['ce', 'nope']}, "'nope' is not known"),
+    ({'mode': 'compare', 'trials': ['seed=0,1']}, '--trials goes with'),
+    ({'mode': 'train', 'trials': ['seed=0,1']}, 'needs a config'),
   ],
 )
 def test_what_is_missing_is_named(changes, message, capsys):

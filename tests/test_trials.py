@@ -21,11 +21,12 @@ def configs():
   return [config_lib.check(c) for c in (first, second)]
 
 
-def run_epoch(configs, method, monkeypatch):
-  monkeypatch.setattr(trials, 'choose_method', lambda _: method)
+ONE_DEVICE = parallel.make_runner('pmap', jax.devices()[:1])
+
+
+def run_epoch(configs, method=None, runner=ONE_DEVICE):
   data = synthetic.data()
-  runner = parallel.make_runner('pmap', jax.devices()[:1])
-  p = program.Program(configs[0], data, len(configs), runner)
+  p = program.Program(configs[0], data, len(configs), runner, method)
   own = p.own(
     [c['seed'] for c in configs],
     [load.with_noise(data, c['noise'], c['seed']) for c in configs],
@@ -43,13 +44,10 @@ def run_epoch(configs, method, monkeypatch):
 
 @pytest.fixture(scope='module')
 def alone():
-  with pytest.MonkeyPatch.context() as patch:
-    return [run_epoch([c], 'vmap', patch) for c in configs()]
+  return [run_epoch([c]) for c in configs()]
 
 
-@pytest.mark.parametrize('method', trials.METHODS)
-def test_together_as_alone(method, alone, monkeypatch):
-  states, tests = run_epoch(configs(), method, monkeypatch)
+def check_as_alone(states, tests, alone):
   for i, ((expected,), (expected_test,)) in enumerate(alone):
     # Batched products add up in another order: float32's rounding, grown over
     # three steps.
@@ -61,6 +59,41 @@ def test_together_as_alone(method, alone, monkeypatch):
     assert float(tests[i].loss) == pytest.approx(
       float(expected_test.loss), rel=1e-4
     )
+
+
+@pytest.mark.parametrize('method', trials.METHODS)
+def test_together_as_alone(method, alone):
+  check_as_alone(*run_epoch(configs(), method), alone)
+
+
+# A run a device, and two.
+@pytest.mark.parametrize('repeats', [1, 2])
+def test_spread_over_devices_as_alone(repeats, alone):
+  runner = parallel.SpreadRunner(jax.devices()[:2])
+  states, tests = run_epoch(configs() * repeats, runner=runner)
+  check_as_alone(states, tests, alone * repeats)
+
+
+def test_spread_runs_exchange_nothing():
+  runner = parallel.SpreadRunner(jax.devices()[:2])
+  data, (first, second) = synthetic.data(), configs()
+  p = program.Program(first, data, 2, runner)
+  own = p.own(
+    [0, 1],
+    [data.train] * 2,
+    [config_lib.loss_parameters(c) for c in (first, second)],
+  )
+  text = p.lower(p.init(own), own, 0).compile().as_text()
+  for collective in ('all-reduce', 'all-gather', 'all-to-all', 'permute'):
+    assert collective not in text
+
+
+@pytest.mark.parametrize(
+  ('runs', 'devices', 'spread'),
+  [(1, 1, False), (4, 1, False), (1, 2, False), (3, 2, False), (4, 2, True)],
+)
+def test_when_runs_are_spread(runs, devices, spread):
+  assert trials.are_spread(runs, devices) == spread
 
 
 def test_runs_differ(alone):

@@ -48,6 +48,14 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     widths=(64, 128, 256, 512),
     pre_activation=False,
   ),
+  # 23,705,252 parameters on CIFAR-100, without biases.
+  'resnet50': functools.partial(
+    ResNet,
+    blocks=(3, 4, 6, 3),
+    widths=(64, 128, 256, 512),
+    pre_activation=False,
+    bottleneck=True,
+  ),
 }
 
 

@@ -19,7 +19,7 @@ from sce_jax.models import winograd
 
 # Below it (channels times features) 36 products a convolution are too small to
 # be worth their calls.
-_WINOGRAD_SIZE = 1024
+_WINOGRAD_SIZE = 4096
 
 
 def conv3x3(

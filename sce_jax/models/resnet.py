@@ -9,18 +9,24 @@ from jaxtyping import Array, Float
 
 from sce_jax.models import initializers, layers
 
+_EXPANSION = 4  # Of a bottleneck block's width, in its output.
+
 
 class ResNet(nn.Module):
-  """Three or four stages of residual blocks of two 3x3 convolutions.
+  """Three or four stages of residual blocks.
 
   Attributes:
     blocks: number of blocks of each stage.
-    widths: channels of each stage; each stage but the first halves the image.
+    widths: channels of each stage's 3x3 convolutions; each stage but the first
+      halves the image.
     num_classes: number of logits.
     pre_activation: True: batch norm and ReLU before each convolution, and
       once before pooling (He et al., 2016, the authors' ResNet-44). False:
       after each convolution, the stem's too (He et al., 2015), with batch
       norm on the projection.
+    bottleneck: False: blocks of two 3x3 convolutions. True: of one, between
+      1x1 convolutions, the last to four times the stage's width (He et al.,
+      2015); only post-activation.
     momentum: of batch norm, see layers.BatchNorm.
     epsilon: of batch norm.
     use_bias: whether convolutions have biases.
@@ -34,6 +40,7 @@ class ResNet(nn.Module):
   widths: tuple[int, ...]
   num_classes: int
   pre_activation: bool
+  bottleneck: bool = False
   momentum: float = 0.99
   epsilon: float = 1e-3
   use_bias: bool = True
@@ -54,6 +61,8 @@ class ResNet(nn.Module):
     return_hidden: bool = False,
   ) -> Float[Array, 'N K'] | tuple[Float[Array, 'N K'], Float[Array, 'N D']]:
     """Computes the logits; arguments and results as in cnn.CNN."""
+    if self.pre_activation and self.bottleneck:
+      raise ValueError('bottleneck blocks are post-activation only')
     conv = functools.partial(
       layers.Conv,
       use_bias=self.use_bias,
@@ -73,16 +82,22 @@ class ResNet(nn.Module):
     if not self.pre_activation:
       x = nn.relu(norm(x, 'stem_bn'))
     width_in = self.widths[0]
-    block = _pre_activation_block if self.pre_activation else _basic_block
+    if self.bottleneck:
+      block, expansion = _bottleneck_block, _EXPANSION
+    elif self.pre_activation:
+      block, expansion = _pre_activation_block, 1
+    else:
+      block, expansion = _basic_block, 1
     for s, (count, width) in enumerate(
       zip(self.blocks, self.widths, strict=True)
     ):
       for b in range(count):
         strides = 2 if s > 0 and b == 0 else 1
-        project = strides != 1 or width_in != width
+        width_out = expansion * width
+        project = strides != 1 or width_in != width_out
         name = f'stage{s + 1}_block{b + 1}'
         x = block(x, conv, norm, width, strides, project, name)
-        width_in = width
+        width_in = width_out
     if self.pre_activation:
       x = nn.relu(norm(x, 'final_bn'))
     hidden = layers.mean_pool(x, self.layout)
@@ -109,5 +124,18 @@ def _basic_block(x, conv, norm, width, strides, project, name):
   y = norm(conv(width, name=f'{name}_conv2')(y), f'{name}_bn2')
   if project:
     x = conv(width, 1, strides, name=f'{name}_projection')(x)
+    x = norm(x, f'{name}_projection_bn')
+  return nn.relu(x + y)
+
+
+def _bottleneck_block(x, conv, norm, width, strides, project, name):
+  y = conv(width, 1, name=f'{name}_conv1')(x)
+  y = nn.relu(norm(y, f'{name}_bn1'))
+  # The 3x3 takes the stride: a 1x1 would skip three positions of four.
+  y = conv(width, strides=strides, name=f'{name}_conv2')(y)
+  y = nn.relu(norm(y, f'{name}_bn2'))
+  y = norm(conv(_EXPANSION * width, 1, name=f'{name}_conv3')(y), f'{name}_bn3')
+  if project:
+    x = conv(_EXPANSION * width, 1, strides, name=f'{name}_projection')(x)
     x = norm(x, f'{name}_projection_bn')
   return nn.relu(x + y)

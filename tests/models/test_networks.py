@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from sce_jax import models
-from tests.models.networks import CONFIG, IMAGES, KINDS, SHAPES, small
+from tests.models import networks
+from tests.models.networks import CONFIG, IMAGES, KINDS, small
 
+SHAPES = networks.SHAPES | {'resnet50': (32, 32, 3)}
 # Parameters, and running statistics beside them: two for each channel that is
 # normalised (the CIFAR CNN's 2,064 are in Keras's own count).
 COUNTS = [
@@ -22,6 +24,14 @@ COUNTS = [
     21_328_292,
     2 * (7 * 64 + 9 * 128 + 13 * 256 + 7 * 512),
   ),
+  # A block's convolutions have 1, 1 and 4 times its width, a projection 4.
+  (
+    'resnet50',
+    100,
+    False,
+    23_705_252,
+    2 * (64 + 22 * 64 + 28 * 128 + 40 * 256 + 22 * 512),
+  ),
 ]
 
 
@@ -35,11 +45,12 @@ def total(tree):
 )
 def test_sizes(name, classes, bias, parameters, statistics, layout):
   config = CONFIG | {'name': name, 'use_bias': bias, 'layout': layout}
-  variables = jax.eval_shape(
-    models.build(config, classes).init,
+  logits, variables = jax.eval_shape(
+    models.build(config, classes).init_with_output,
     jax.random.key(0),
     jnp.zeros((2, *SHAPES[name])),
   )
+  assert (logits.shape, logits.dtype) == ((2, classes), jnp.float32)
   assert total(variables['params']) == parameters
   assert total(variables.get('batch_stats', {})) == statistics
 

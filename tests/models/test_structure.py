@@ -8,13 +8,14 @@ import pytest
 
 from sce_jax import models
 from sce_jax.models import layers
+from sce_jax.models.resnet import ResNet
 from tests.models import networks, reference
 
+SHAPES = networks.SHAPES | {'resnet50': (32, 32, 3)}
 
-@pytest.mark.parametrize('kind', networks.KINDS)
-def test_logits_by_definition(kind):
+
+def assert_logits(model, forward):
   """Against NumPy, with random biases, scales and running statistics."""
-  model = networks.small(kind, epsilon=0.1)
   shapes = jax.eval_shape(model.init, jax.random.key(0), networks.IMAGES)
   rng = np.random.default_rng(0)
 
@@ -29,12 +30,51 @@ def test_logits_by_definition(kind):
     jax.tree.map(lambda x: jnp.array(x, jnp.float32), variables),
     networks.IMAGES,
   )
-  forward = getattr(reference, kind)
   expected = forward(
-    reference.Network(variables, 0.1), np.asarray(networks.IMAGES, np.float64)
+    reference.Network(variables, model.epsilon),
+    np.asarray(networks.IMAGES, np.float64),
   )
-  # float32 through five layers.
+  # float32 through at most eleven layers.
   np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('kind', networks.KINDS)
+def test_logits_by_definition(kind):
+  model = networks.small(kind, epsilon=0.1)
+  assert_logits(model, getattr(reference, kind))
+
+
+def bottleneck(net, x):
+  """Three blocks: wider, as wide, at half the resolution (He et al., 2015)."""
+  relu = reference.relu
+  x = relu(net.norm('stem_bn', net.conv('stem', x)))
+  for name, strides, project in (
+    ('stage1_block1', 1, True),
+    ('stage1_block2', 1, False),
+    ('stage2_block1', 2, True),
+  ):
+    y = relu(net.norm(f'{name}_bn1', net.conv(f'{name}_conv1', x)))
+    y = relu(net.norm(f'{name}_bn2', net.conv(f'{name}_conv2', y, strides)))
+    y = net.norm(f'{name}_bn3', net.conv(f'{name}_conv3', y))
+    if project:
+      x = net.conv(f'{name}_projection', x, strides)
+      x = net.norm(f'{name}_projection_bn', x)
+    x = relu(x + y)
+  return net.dense('head', x.mean((1, 2)))
+
+
+@pytest.mark.parametrize('layout', models.LAYOUTS)
+def test_logits_of_bottleneck_blocks_by_definition(layout):
+  model = ResNet(
+    (2, 1), (4, 8), 5, False, bottleneck=True, epsilon=0.1, layout=layout
+  )
+  assert_logits(model, bottleneck)
+
+
+def test_bottleneck_blocks_are_not_pre_activation():
+  model = ResNet((1,), (4,), 5, True, bottleneck=True)
+  with pytest.raises(ValueError, match='post-activation'):
+    jax.eval_shape(model.init, jax.random.key(0), networks.IMAGES)
 
 
 def calls(name, shape, num_classes=10, **options):
@@ -63,7 +103,7 @@ def calls(name, shape, num_classes=10, **options):
 
 
 @pytest.mark.parametrize('layout', models.LAYOUTS)
-@pytest.mark.parametrize(('name', 'shape'), networks.SHAPES.items())
+@pytest.mark.parametrize(('name', 'shape'), SHAPES.items())
 def test_every_layer_is_told_what_the_config_says(name, shape, layout):
   kinds = set()
   for module, kwargs, _ in calls(
@@ -106,12 +146,28 @@ def test_every_layer_is_told_what_the_config_says(name, shape, layout):
       'resnet34',
       [(32, 64)] * 7 + [(16, 128)] * 9 + [(8, 256)] * 13 + [(4, 512)] * 7,
     ),
+    # The first 1x1 of a stage is still at the resolution of the last one.
+    (
+      'resnet50',
+      [(32, 64)] * 3
+      + [(32, 256)] * 2
+      + [(32, 64), (32, 64), (32, 256)] * 2
+      + [(32, 128), (16, 128)]
+      + [(16, 512)] * 2
+      + [(16, 128), (16, 128), (16, 512)] * 3
+      + [(16, 256), (8, 256)]
+      + [(8, 1024)] * 2
+      + [(8, 256), (8, 256), (8, 1024)] * 5
+      + [(8, 512), (4, 512)]
+      + [(4, 2048)] * 2
+      + [(4, 512), (4, 512), (4, 2048)] * 2,
+    ),
   ],
 )
 def test_resolutions_and_widths(name, outputs):
   convolutions = [
     y.shape
-    for module, _, y in calls(name, networks.SHAPES[name])
+    for module, _, y in calls(name, SHAPES[name])
     if isinstance(module, layers.Conv)
   ]
   assert convolutions == [(3, size, size, width) for size, width in outputs]
@@ -125,11 +181,12 @@ def test_resolutions_and_widths(name, outputs):
     ('cifar_cnn', 256),
     ('resnet44', 64),
     ('resnet34', 512),
+    ('resnet50', 2048),
   ],
 )
 def test_widths_of_the_hidden_layers(name, width):
   model = models.build(networks.CONFIG | {'name': name}, 7)
-  x = jnp.zeros((2, *networks.SHAPES[name]))
+  x = jnp.zeros((2, *SHAPES[name]))
   (logits, hidden), _ = jax.eval_shape(
     lambda key: model.init_with_output(key, x, return_hidden=True),
     jax.random.key(0),

@@ -60,8 +60,8 @@ def test_rounding_at_the_size_of_a_real_layer():
 @pytest.mark.parametrize(
   ('channels', 'features', 'dtype', 'chosen'),
   [
-    (32, 32, 'float32', True),
-    (32, 32, 'bfloat16', False),  # Its transforms would lose all digits.
+    (64, 64, 'float32', True),
+    (64, 64, 'bfloat16', False),  # Its transforms would lose all digits.
     (16, 32, 'float32', False),
     (3, 512, 'float32', False),
   ],

@@ -1,0 +1,117 @@
+"""Trials: which runs a command line means, and that each is that run."""
+
+import json
+
+import numpy as np
+import pytest
+
+from configs import digits
+from experiments import sweep
+from sce_jax import errors, train, workdir
+
+
+def config():
+  c = digits.get_config('sl,symmetric,0.4,tiny')
+  c.train.epochs = 3
+  return c
+
+
+def test_all_combinations_with_the_seed_last():
+  configs = sweep.read(config(), ['seed=3..5', 'loss.alpha=0.5,2'])
+  assert list(configs) == [
+    f'loss.alpha={alpha},seed={seed}'
+    for alpha in (0.5, 2.0)
+    for seed in (3, 4, 5)
+  ]
+  last = configs['loss.alpha=2.0,seed=5']
+  assert (last.loss.alpha, last.seed) == (2.0, 5)
+  assert last.loss.beta == config().loss.beta
+
+
+@pytest.mark.parametrize(
+  ('field', 'expected'),
+  [
+    ('noise.seed=1,7', [1, 7]),
+    ('noise.rate=0,0.5', [0.0, 0.5]),
+    ('noise.mode=iid,exact', ['iid', 'exact']),
+    ('data.augment.flip=true,False', [True, False]),
+  ],
+)
+def test_values_have_the_type_of_their_field(field, expected):
+  path = field.partition('=')[0].split('.')
+  values = []
+  for section in sweep.read(config(), [field]).values():
+    for part in path:
+      section = section[part]
+    values.append(section)
+  assert values == expected
+  assert [type(v) for v in values] == [type(v) for v in expected]
+
+
+@pytest.mark.parametrize(
+  ('fields', 'message'),
+  [
+    (['seed'], "--trials='seed': give FIELD=VALUES"),
+    (['seed='], "--trials='seed=': give FIELD=VALUES"),
+    (['seed=0,x'], 'its values must be of type int'),
+    (['seed=2..1'], '2..1 is empty, write it 1..2'),
+    (['seed=0,0..1'], 'a value is given twice'),
+    (['seed=0', 'seed=1'], 'seed is given twice'),
+    (['nope=1'], "the config has no field 'nope'"),
+    (['loss=1'], "the config has no field 'loss'"),
+    (['loss.alpha.x=1'], "the config has no field 'loss.alpha.x'"),
+    (['optim.boundaries=1,2'], 'its values must be of type tuple'),
+    (['loss.name=ce,sl'], 'use --mode=compare --losses=ce,sl'),
+    (['noise.rate=0.1,1'], 'config.noise.rate is 1.0'),
+    (['optim.momentum=0.5,0.9'], 'optim.momentum: 0.5 -> 0.9'),
+  ],
+)
+def test_what_cannot_be_is_refused_before_any_work(fields, message, tmp_path):
+  with pytest.raises(errors.UserError) as caught:
+    sweep.sweep(config(), fields, str(tmp_path / 'runs'), '/no/data')
+  assert message in str(caught.value)
+  assert len(str(caught.value).splitlines()) == 1
+  assert not (tmp_path / 'runs').exists()
+
+
+def test_each_trial_is_its_own_run_and_a_bad_one_stops_alone(
+  data_dir, tmp_path, capsys
+):
+  fields = ['loss.alpha=0.01,1e30', 'seed=0,1']
+  together = tmp_path / 'together'
+  with pytest.raises(train.NonFiniteLoss, match=r'loss.alpha=1e\+30,seed=0'):
+    sweep.sweep(config(), fields, str(together), data_dir)
+  out = capsys.readouterr().out
+  assert 'failed' in out and 'loss.alpha=0.01' in out
+  for name, c in sweep.read(config(), ['loss.alpha=0.01', 'seed=0,1']).items():
+    alone = train.train_and_evaluate(c, tmp_path / name, data_dir)
+    result = json.loads((together / name / 'result.json').read_text())
+    check_equal(result, alone)
+    for record, expected in zip(
+      workdir.read_metrics(together / name),
+      workdir.read_metrics(tmp_path / name),
+      strict=True,
+    ):
+      check_equal(record, expected)
+    checkpoints = [
+      sorted(p.name for p in workdir.checkpoints(folder / name).iterdir())
+      for folder in (together, tmp_path)
+    ]
+    assert checkpoints[0] == checkpoints[1]
+  header, *lines = (together / 'results.csv').read_text().splitlines()
+  assert header.startswith('run,dataset')
+  assert len(lines) == 2  # Of the runs that ended.
+
+
+def check_equal(record, expected):
+  """All but times; batched products round differently, in the 6th digit."""
+  assert record.keys() == expected.keys()
+  for key, value in expected.items():
+    if key in ('seconds', 'images_per_second', 'train_seconds', 'run'):
+      continue
+    if isinstance(value, dict):
+      check_equal(record[key], value)
+    elif isinstance(value, str) or value is None:
+      assert record[key] == value
+    else:
+      np.testing.assert_allclose(record[key], value, rtol=1e-4)
