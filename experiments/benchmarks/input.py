@@ -13,9 +13,11 @@ The paths:
                 images of CIFAR-10's shape and number: an order of all
                 examples drawn once a dispatch, what augments a batch drawn
                 for each, then gathered, scaled, augmented, normalised. Many
-                batches in one dispatch, which returns them all. With the
-                settings of configs/cifar10.py: recipe=apl for none and for
-                crops, recipe=paper for shifts.
+                batches in one dispatch, which returns them all. The order
+                takes as long however few they are: it weighs more than in
+                training, where a dispatch has 39. With the settings of
+                configs/cifar10.py: recipe=apl for none and for crops,
+                recipe=paper for shifts.
   training step of the 8-layer CNN on such images with SL, gathering them but
                 without augmentation, as many steps in one dispatch.
 

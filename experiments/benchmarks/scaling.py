@@ -16,10 +16,11 @@ dispatches of several steps. All variants take turns, the medians are shown.
 Rates are compared with that of one device in the same way, with the same
 runner (trial-parallel: with the 8 runs on one device).
 
-On a CPU it asks for 8 devices. They share the same cores, which one device
-alone uses all of: there the best is the rate of one device, an efficiency of
-1/D on D devices, and the figures show what the division costs. The network is
-digits' there, for the sake of time.
+On a CPU it asks for 8 devices. They share the cores that one device has to
+itself, so nothing scales: an efficiency of 1/D on D devices is all there is to
+have where one device keeps the cores busy, and what is missing is the price of
+the division. More shows that one device leaves cores idle, as it does on small
+networks. The network is digits' there, for the sake of time.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,8 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     help='default: digits_cnn on a CPU, else cifar_cnn',
   )
   args = parser.parse(argv)
-  # Only once a backend has started is it too late. That is so where another
-  # program calls this function: it then has the devices it has.
+  # Refused once a backend has started, as in a program that has used jax
+  # before it calls this: then with the devices that it has.
   with contextlib.suppress(RuntimeError):
     jax.config.update('jax_num_cpu_devices', max(COUNTS))
   if args.network is None:
@@ -58,6 +59,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     args.network = 'digits_cnn' if is_cpu else 'cifar_cnn'
   rows = measure(args.network, args.rounds, args.steps)
   harness.report('scaling', rows, args, harness.machine())
+
+
+def make_variants(
+  network: str, steps: int, counts: Sequence[int]
+) -> dict[tuple[str, str, int], workload.Workload]:
+  """What is timed, by kind, runner and number of devices."""
+  base = workload.Workload(network, steps=steps)
+  variants = {}
+  for runner in ('pmap', 'jit'):
+    for count in counts:
+      variants['data-parallel', runner, count] = dataclasses.replace(
+        base, runner=runner, devices=count
+      )
+  for count in counts:
+    runner = 'pmap' if count == 1 else 'spread'
+    variants['trial-parallel', runner, count] = dataclasses.replace(
+      base, runs=RUNS, runner=runner, devices=count
+    )
+  return variants
 
 
 def measure(
@@ -79,20 +99,7 @@ def measure(
     A row for each variant.
   """
   counts = [count for count in counts if count <= jax.device_count()]
-  base = workload.Workload(network, steps=steps)
-  variants = {
-    ('data-parallel', runner, count): dataclasses.replace(
-      base, runner=runner, devices=count
-    )
-    for runner in ('pmap', 'jit')
-    for count in counts
-  } | {
-    ('trial-parallel', runner, count): dataclasses.replace(
-      base, runs=RUNS, runner=runner, devices=count
-    )
-    for count in counts
-    for runner in ['pmap' if count == 1 else 'spread']
-  }
+  variants = make_variants(network, steps, counts)
   trainings = {}
   calls: dict[str, Callable[[], object]] = {}
   harness.say(f'compiles {len(variants)} programs')

@@ -7,7 +7,13 @@ learns slowly.
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sce_jax.losses.inputs import Label, log_softmax_and_softmax, prepare
+from sce_jax.losses.inputs import (
+  Label,
+  is_class,
+  log_probability,
+  log_softmax_and_softmax,
+  prepare,
+)
 
 
 def cross_entropy(logits: Float[Array, ' K'], label: Label) -> Float[Array, '']:
@@ -39,6 +45,8 @@ def cross_entropy(logits: Float[Array, ' K'], label: Label) -> Float[Array, '']:
     Lead to Maximum Mutual Information Estimation of Parameters, NIPS 1989.
   """
   logits, target = prepare(logits, label)
+  if is_class(label):
+    return -log_probability(logits, label)
   log_p, _ = log_softmax_and_softmax(logits)
   return -jnp.sum(target * log_p)
 

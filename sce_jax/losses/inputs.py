@@ -81,3 +81,23 @@ def log_softmax_and_softmax(
   exponentials = jnp.exp(shifted)
   total = jnp.sum(exponentials)
   return shifted - jnp.log(total), exponentials / total
+
+
+def log_probability(
+  logits: Float[Array, ' K'], label: Int[Array, '']
+) -> Float[Array, '']:
+  """The `log p_y` of a class y, without arrays of `[K]` but the logits.
+
+  Args:
+    logits: Unnormalized log probabilities `[K]`, from `prepare`.
+    label: A class `[]`.
+
+  Returns:
+    `log p_y` `[]`; NaN for a class outside `0 .. K-1`, as in `prepare`.
+  """
+  label = jnp.asarray(label, jnp.int32)
+  known = (label >= 0) & (label < logits.size)
+  # Shifted first: large logits would round away what they differ by.
+  shifted = logits - jax.lax.stop_gradient(jnp.max(logits))
+  chosen = jnp.where(known, shifted[jnp.where(known, label, 0)], jnp.nan)
+  return chosen - jnp.log(jnp.sum(jnp.exp(shifted)))

@@ -14,6 +14,8 @@ from jaxtyping import Array, Float
 from sce_jax.losses.inputs import (
   Label,
   Scalar,
+  is_class,
+  log_probability,
   log_softmax_and_softmax,
   prepare,
 )
@@ -30,6 +32,11 @@ def _reverse(p: Array, target: Array, log_zero: Scalar) -> Array:
   # 0 * inf, a NaN, into the gradient with respect to the target.
   log_q = jnp.log(jnp.where(zero, 1, target))
   return -jnp.sum(p * jnp.where(zero, jnp.asarray(log_zero, p.dtype), log_q))
+
+
+def _reverse_of_class(log_p: Array, log_zero: Scalar) -> Array:
+  """For a class y: -log_zero (1 - p_y), from log p_y."""
+  return jnp.asarray(log_zero, log_p.dtype) * jnp.expm1(log_p)
 
 
 def reverse_cross_entropy(
@@ -69,6 +76,8 @@ def reverse_cross_entropy(
     <https://arxiv.org/abs/1908.06112>`_, ICCV 2019.
   """
   logits, target = prepare(logits, label)
+  if is_class(label):
+    return _reverse_of_class(log_probability(logits, label), log_zero)
   _, p = log_softmax_and_softmax(logits)
   return _reverse(p, target, log_zero)
 
@@ -115,7 +124,11 @@ def symmetric_cross_entropy(
     <https://arxiv.org/abs/1908.06112>`_, ICCV 2019.
   """
   logits, target = prepare(logits, label)
+  dtype = logits.dtype
+  alpha, beta = jnp.asarray(alpha, dtype), jnp.asarray(beta, dtype)
+  if is_class(label):
+    log_p = log_probability(logits, label)
+    return beta * _reverse_of_class(log_p, log_zero) - alpha * log_p
   log_p, p = log_softmax_and_softmax(logits)
-  alpha, beta = jnp.asarray(alpha, p.dtype), jnp.asarray(beta, p.dtype)
   cross = -jnp.sum(target * log_p)
   return alpha * cross + beta * _reverse(p, target, log_zero)

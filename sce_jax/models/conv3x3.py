@@ -6,8 +6,8 @@ is best depends on the shape and was measured, see
 experiments/benchmarks/NOTES.md:
 
   few channels (images)   nine shifted copies of the input, one product
-  narrow, or bfloat16     three copies, three products' worth in one
-  wide, float32           Winograd's, see winograd.py
+  small, or bfloat16      three copies, three products' worth in one
+  large, float32          Winograd's, see winograd.py
 """
 
 import jax
@@ -17,9 +17,9 @@ from jaxtyping import Array, Float
 
 from sce_jax.models import winograd
 
-# Below it (channels times features) 36 products a convolution are too small to
-# be worth their calls.
-_WINOGRAD_SIZE = 4096
+# Multiplications in each of Winograd's 36 products from which on they are worth
+# the hundred kernels that there are to compile, and to call.
+_WINOGRAD_WORK = 8e6
 
 
 def conv3x3(
@@ -31,9 +31,11 @@ def conv3x3(
     x: input, float32 or bfloat16.
     kernel: kernel of the same type.
   """
-  channels, features = kernel.shape[2:]
-  wide = channels * features >= _WINOGRAD_SIZE and not _has_few_channels(kernel)
-  if wide and x.dtype == jnp.float32:
+  if (
+    x.dtype == jnp.float32
+    and not _has_few_channels(kernel)
+    and winograd.work(x, kernel) >= _WINOGRAD_WORK
+  ):
     return winograd.conv3x3(x, kernel)
   return _by_stacking(x, kernel)
 

@@ -69,6 +69,14 @@ def conv3x3(
   return _together(_A.T, products, _interleave)[:, : x.shape[1], : x.shape[2]]
 
 
+def work(x: Float[Array, 'C H W N'], kernel: Float[Array, '3 3 C F']) -> int:
+  """Multiplications in each of the 36 products."""
+  _, height, width, examples = x.shape
+  channels, features = kernel.shape[2:]
+  tiles = _num_tiles(height) * _num_tiles(width)
+  return channels * features * tiles * examples
+
+
 def _forward(x, kernel):
   return conv3x3(x, kernel), (x, kernel)
 

@@ -45,6 +45,16 @@ def test_rows_agree_with_themselves(data_dir, monkeypatch):
     )
 
 
+@pytest.fixture(scope='module')
+def split():
+  return workload.random_split('cifar10', IMAGES)
+
+
+@pytest.fixture(scope='module')
+def on_device(split):
+  return batches.to_device_split(split, split, 'cifar10')
+
+
 @pytest.mark.parametrize(
   ('path', 'differs'),
   [
@@ -53,11 +63,9 @@ def test_rows_agree_with_themselves(data_dir, monkeypatch):
     ('on device: gather, shift bilinear and flip', True),
   ],
 )
-def test_batches_are_those_of_a_shuffled_split(path, differs):
+def test_batches_are_those_of_a_shuffled_split(path, differs, split, on_device):
   recipe, augmented = input_benchmark.ON_DEVICE[path]
   config = config_lib.check(cifar10.get_config(f'recipe={recipe}'))['data']
-  split = workload.random_split('cifar10', IMAGES)
-  on_device = batches.to_device_split(split, split, 'cifar10')
   run = input_benchmark.make_batches(config, 3, augmented)
   made = run(on_device, jax.random.key(0))
   assert made['image'].shape == (3, input_benchmark.BATCH, 32, 32, 3)

@@ -4,6 +4,7 @@ import functools
 import os
 import subprocess
 import sys
+from typing import ClassVar
 
 import jax
 import pytest
@@ -22,55 +23,76 @@ COLUMNS = [
 ]
 
 
+class Instant:
+  """Stands in for a training: notes its turn."""
+
+  images = 1000
+  turns: ClassVar[list['Instant']] = []
+
+  def __init__(self, settings):
+    self.settings = settings
+
+  def __call__(self):
+    self.turns.append(self)
+
+
 @pytest.fixture
-def simple_network(monkeypatch):
-  """Digits' network without its convolutions, which take long to compile."""
+def instant(monkeypatch):
+  monkeypatch.setattr(workload, 'Training', Instant)
+  monkeypatch.setattr(Instant, 'turns', [])
+  return Instant
+
+
+def test_rows_agree_with_themselves(instant):
+  # 16 devices are not there.
+  rows = scaling.measure('digits_cnn', rounds=1, counts=(1, 2, 8, 16))
+  assert [(row['kind'], row['runner'], row['devices']) for row in rows] == [
+    ('data-parallel', 'pmap', 1),
+    ('data-parallel', 'pmap', 2),
+    ('data-parallel', 'pmap', 8),
+    ('data-parallel', 'jit', 1),
+    ('data-parallel', 'jit', 2),
+    ('data-parallel', 'jit', 8),
+    ('trial-parallel', 'pmap', 1),
+    ('trial-parallel', 'spread', 2),
+    ('trial-parallel', 'spread', 8),
+  ]
+  for i, row in enumerate(rows):
+    assert list(row) == COLUMNS
+    assert row['images/s'] > 0
+    # Of the same kind on one device.
+    share = row['images/s'] / rows[i // 3 * 3]['images/s']
+    assert row["of one device's rate"] == pytest.approx(share)
+    assert row['efficiency'] == pytest.approx(share / row['devices'])
+
+
+def test_all_variants_take_turns(instant):
+  rows = scaling.measure('digits_cnn', rounds=2)
+  assert [row['devices'] for row in rows] == [1, 2, 4, 8] * 3
+  # To warm up, and two rounds.
+  assert len(instant.turns) == 36
+  assert instant.turns == instant.turns[:12] * 3
+
+
+def test_each_kind_trains_on_several_devices(monkeypatch):
+  # Digits' network without its convolutions, which take long to compile.
   network = functools.partial(
     models.cnn.CNN, stages=(), pooled=(), hidden=8, batch_norm=False
   )
   monkeypatch.setitem(models.MODELS, 'digits_cnn', network)
-
-
-def test_rows_agree_with_themselves(simple_network):
-  # 16 devices are not there.
-  rows = scaling.measure('digits_cnn', rounds=1, steps=1, counts=(1, 2, 16))
-  assert [(row['kind'], row['runner'], row['devices']) for row in rows] == [
-    ('data-parallel', 'pmap', 1),
+  variants = scaling.make_variants('digits_cnn', 1, [2])
+  assert list(variants) == [
     ('data-parallel', 'pmap', 2),
-    ('data-parallel', 'jit', 1),
     ('data-parallel', 'jit', 2),
-    ('trial-parallel', 'pmap', 1),
     ('trial-parallel', 'spread', 2),
   ]
-  for single, double in zip(rows[::2], rows[1::2], strict=True):
-    for row in (single, double):
-      assert list(row) == COLUMNS
-      assert row['images/s'] > 0
-      share = row['images/s'] / single['images/s']
-      assert row["of one device's rate"] == pytest.approx(share)
-      assert row['efficiency'] == pytest.approx(share / row['devices'])
-
-
-def test_all_variants_take_turns(monkeypatch):
-  turns, made = [], []
-
-  class Training:
-    images = 10
-
-    def __init__(self, settings):
-      made.append(settings)
-
-    def __call__(self):
-      turns.append(self)
-
-  monkeypatch.setattr(workload, 'Training', Training)
-  rows = scaling.measure('digits_cnn', rounds=2)
-  assert [row['devices'] for row in rows] == [1, 2, 4, 8] * 3
-  # To warm up, and two rounds.
-  assert len(turns) == 36
-  assert turns == turns[:12] * 3
-  assert all(settings.batch == 128 for settings in made)
-  assert [settings.runs for settings in made] == [1] * 8 + [8] * 4
+  images = []
+  for settings in variants.values():
+    training = workload.Training(settings)
+    training()
+    images.append(training.images)
+  # One batch for one run, one each for 8.
+  assert images == [128, 128, 1024]
 
 
 def test_a_cpu_shows_eight_devices():

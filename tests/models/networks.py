@@ -21,6 +21,7 @@ SHAPES = {
   'cifar_cnn': (32, 32, 3),
   'resnet44': (32, 32, 3),
   'resnet34': (32, 32, 3),
+  'resnet50': (32, 32, 3),
 }
 KINDS = ('cnn', 'pre_activation', 'post_activation')
 IMAGES = jnp.array(

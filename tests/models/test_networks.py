@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from sce_jax import models
+from sce_jax.models import conv3x3
 from tests.models import networks
-from tests.models.networks import CONFIG, IMAGES, KINDS, small
+from tests.models.networks import CONFIG, IMAGES, KINDS, SHAPES, small
 
-SHAPES = networks.SHAPES | {'resnet50': (32, 32, 3)}
 # Parameters, and running statistics beside them: two for each channel that is
 # normalised (the CIFAR CNN's 2,064 are in Keras's own count).
 COUNTS = [
@@ -105,6 +105,18 @@ def test_layouts_are_interchangeable(both):
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
     nhwc,
     chwn,
+  )
+
+
+def test_layouts_agree_where_winograd_is_used(monkeypatch):
+  variables = jax.jit(small('cnn').init)(jax.random.key(1), IMAGES)
+  expected = jax.jit(lambda v: run(small('cnn'), v))(variables)
+  monkeypatch.setattr(conv3x3, '_WINOGRAD_WORK', 0)
+  actual = jax.jit(lambda v: run(small('cnn', layout='chwn'), v))(variables)
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
+    actual,
+    expected,
   )
 
 

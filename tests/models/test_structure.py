@@ -11,8 +11,6 @@ from sce_jax.models import layers
 from sce_jax.models.resnet import ResNet
 from tests.models import networks, reference
 
-SHAPES = networks.SHAPES | {'resnet50': (32, 32, 3)}
-
 
 def assert_logits(model, forward):
   """Against NumPy, with random biases, scales and running statistics."""
@@ -103,7 +101,7 @@ def calls(name, shape, num_classes=10, **options):
 
 
 @pytest.mark.parametrize('layout', models.LAYOUTS)
-@pytest.mark.parametrize(('name', 'shape'), SHAPES.items())
+@pytest.mark.parametrize(('name', 'shape'), networks.SHAPES.items())
 def test_every_layer_is_told_what_the_config_says(name, shape, layout):
   kinds = set()
   for module, kwargs, _ in calls(
@@ -167,7 +165,7 @@ def test_every_layer_is_told_what_the_config_says(name, shape, layout):
 def test_resolutions_and_widths(name, outputs):
   convolutions = [
     y.shape
-    for module, _, y in calls(name, SHAPES[name])
+    for module, _, y in calls(name, networks.SHAPES[name])
     if isinstance(module, layers.Conv)
   ]
   assert convolutions == [(3, size, size, width) for size, width in outputs]
@@ -186,7 +184,7 @@ def test_resolutions_and_widths(name, outputs):
 )
 def test_widths_of_the_hidden_layers(name, width):
   model = models.build(networks.CONFIG | {'name': name}, 7)
-  x = jnp.zeros((2, *SHAPES[name]))
+  x = jnp.zeros((2, *networks.SHAPES[name]))
   (logits, hidden), _ = jax.eval_shape(
     lambda key: model.init_with_output(key, x, return_hidden=True),
     jax.random.key(0),

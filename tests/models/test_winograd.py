@@ -58,15 +58,19 @@ def test_rounding_at_the_size_of_a_real_layer():
 
 
 @pytest.mark.parametrize(
-  ('channels', 'features', 'dtype', 'chosen'),
+  ('channels', 'features', 'size', 'batch', 'dtype', 'chosen'),
   [
-    (64, 64, 'float32', True),
-    (64, 64, 'bfloat16', False),  # Its transforms would lose all digits.
-    (16, 32, 'float32', False),
-    (3, 512, 'float32', False),
+    (64, 64, 32, 128, 'float32', True),  # CIFAR's.
+    (196, 196, 8, 128, 'float32', True),
+    (64, 64, 32, 128, 'bfloat16', False),  # It would lose all digits.
+    (32, 64, 14, 128, 'float32', False),  # MNIST's: too small to gain.
+    (64, 64, 32, 2, 'float32', False),
+    (3, 1024, 32, 128, 'float32', False),  # Few channels.
   ],
 )
-def test_where_it_is_used(channels, features, dtype, chosen, monkeypatch):
+def test_where_it_is_used(
+  channels, features, size, batch, dtype, chosen, monkeypatch
+):
   used = []
 
   def spy(x, kernel):
@@ -74,6 +78,9 @@ def test_where_it_is_used(channels, features, dtype, chosen, monkeypatch):
     return jnp.zeros((kernel.shape[-1], *x.shape[1:]), x.dtype)
 
   monkeypatch.setattr(winograd, 'conv3x3', spy)
-  x = jnp.zeros((channels, 4, 4, 2), dtype)
-  conv3x3.conv3x3(x, jnp.zeros((3, 3, channels, features), dtype))
+  jax.eval_shape(
+    conv3x3.conv3x3,
+    jax.ShapeDtypeStruct((channels, size, size, batch), dtype),
+    jax.ShapeDtypeStruct((3, 3, channels, features), dtype),
+  )
   assert bool(used) == chosen
