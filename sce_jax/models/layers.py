@@ -37,21 +37,56 @@ def from_nhwc(images: Float[Array, 'N H W C'], layout: str) -> Array:
 def flatten(x: Array, layout: str) -> Float[Array, 'N D']:
   """Flattens each example in the order (H, W, C), whatever the layout."""
   if layout == 'chwn':
-    x = x.transpose(3, 1, 2, 0)
+    # Whole rows of examples are moved; turning [D, N] is left to the product
+    # that follows, which reads it either way.
+    return x.transpose(1, 2, 0, 3).reshape(-1, x.shape[3]).T
   return x.reshape(x.shape[0], -1)
 
 
+@jax.custom_vjp
 def max_pool(x: Array) -> Array:
   """Maximum over 2x2 windows with stride 2; an odd last row is left out.
 
   A maximum of pairs, twice: its gradient shares a tie equally between the tied
   entries, so constant regions (MNIST's background) are not counted twice.
   """
-  height, width = x.shape[1] // 2, x.shape[2] // 2  # In both layouts.
+  pairs = _pairs(x)
+  return jnp.max(jnp.max(pairs, axis=4), axis=2)
+
+
+def _pairs(x: Array) -> Array:
+  """Both positions as pairs, [., H/2, 2, W/2, 2, .], in both layouts."""
+  height, width = x.shape[1] // 2, x.shape[2] // 2
   x = x[:, : 2 * height, : 2 * width]
-  x = x.reshape(x.shape[0], height, 2, width, 2, x.shape[3])
-  x = jnp.maximum(x[:, :, :, :, 0], x[:, :, :, :, 1])
-  return jnp.maximum(x[:, :, 0], x[:, :, 1])
+  return x.reshape(x.shape[0], height, 2, width, 2, x.shape[3])
+
+
+def _max_pool_forward(x):
+  return max_pool(x), x
+
+
+def _max_pool_backward(x, gradient):
+  # By hand, since the gradient of taking a pair apart is a pass of its own for
+  # each half.
+  pairs = _pairs(x)
+  rows = jnp.max(pairs, axis=4)
+  d_rows = gradient[:, :, None] * _share(rows, 2)
+  d_x = d_rows[..., None, :] * _share(pairs, 4)
+  d_x = d_x.reshape(x.shape[0], d_x.shape[1] * 2, -1, x.shape[3])
+  odd = [(0, n - m) for n, m in zip(x.shape, d_x.shape, strict=True)]
+  return (jnp.pad(d_x, odd),)
+
+
+def _share(x: Array, axis: int) -> Array:
+  """What each of a pair has of its maximum's gradient: 1, 1/2 or 0."""
+  other = jnp.flip(x, axis)
+  half = jnp.asarray(0.5, x.dtype)
+  return half * (x >= other).astype(x.dtype) + half * (x > other).astype(
+    x.dtype
+  )
+
+
+max_pool.defvjp(_max_pool_forward, _max_pool_backward)
 
 
 def mean_pool(x: Array, layout: str) -> Float[Array, 'N C']:

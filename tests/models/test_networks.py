@@ -7,7 +7,6 @@ import pytest
 
 from sce_jax import models
 from sce_jax.models import conv3x3
-from tests.models import networks
 from tests.models.networks import CONFIG, IMAGES, KINDS, SHAPES, small
 
 # Parameters, and running statistics beside them: two for each channel that is
