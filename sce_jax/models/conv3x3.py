@@ -19,7 +19,7 @@ from sce_jax.models import winograd
 
 # Multiplications in each of Winograd's 36 products from which on they are worth
 # the hundred kernels that there are to compile, and to call.
-_WINOGRAD_WORK = 8e6
+_WINOGRAD_WORK = 4e6
 
 
 def conv3x3(
