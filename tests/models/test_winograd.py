@@ -85,3 +85,16 @@ def test_where_it_is_used(
     jax.ShapeDtypeStruct((3, 3, channels, features), dtype),
   )
   assert bool(used) == chosen
+
+
+@pytest.mark.parametrize('channels', [4, 6, 7])
+def test_taken_apart_a_group_of_channels_at_a_time(channels, monkeypatch):
+  x = normal(2, 6, 5, channels, seed=0)
+  kernel = normal(3, 3, channels, 3, seed=1)
+  gradient = normal(2, 6, 5, 3, seed=2)
+  whole = with_gradients(x, kernel, gradient)
+  monkeypatch.setattr(winograd, '_LARGE', 0)
+  monkeypatch.setattr(winograd, '_GROUP', 2 * x[..., 0].size * 4)
+  for a, b in zip(with_gradients(x, kernel, gradient), whole, strict=True):
+    # The same sums, up to what XLA contracts to fused multiplications.
+    np.testing.assert_allclose(a, b, atol=5e-5)
