@@ -83,26 +83,23 @@ def measure(
     jax.block_until_ready(sums)
   ready = time.perf_counter() - start
 
+  monitoring.unregister_event_duration_listener(listen)
   train_seconds = evaluate_seconds = 0.0
-  step, seen = 0, 0
+  step = 0
   end = (epochs or 0) * p.plan.steps or p.plan.after(0)
   while step < end:
-    start_step, step = step, p.plan.after(step)
     began = time.perf_counter()
-    state, sums = p.train(state, own, start_step)
-    ends_epoch = step % p.plan.steps == 0
-    if ends_epoch or step == end:
+    state, sums = p.train(state, own, step)
+    step = p.plan.after(step)
+    evaluates = step % p.plan.steps == 0 or step == end
+    if evaluates:
       jax.block_until_ready(sums)
-      train_seconds += time.perf_counter() - began
-      began = time.perf_counter()
+    trained = time.perf_counter()
+    train_seconds += trained - began
+    if evaluates:
       jax.block_until_ready(p.evaluate(state, own, 'test'))
-      evaluate_seconds += time.perf_counter() - began
-    else:
-      train_seconds += time.perf_counter() - began
-    seen = step
-  images = seen * p.plan.batch_size
-  if epochs:
-    images = epochs * train
+      evaluate_seconds += time.perf_counter() - trained
+  images = epochs * train if epochs else step * p.plan.batch_size
   rate = images / train_seconds
   evaluation = evaluate_seconds / (epochs or 1)
   whole = EPOCHS * (train / rate + evaluation)
