@@ -10,8 +10,9 @@ recipe=apl: Ma et al. (ICML 2020), which later papers follow: cosine, weight
 decay 1e-4, gradients clipped at 5, crops and flips.
 
 Expected, last epoch, symmetric 0.4, as published: recipe=apl, CE 58.46, SL
-79.47 (Wang et al., NeurIPS 2024, table 2). Time: about 0.9 s a step on two
-CPU cores, 391 steps an epoch, so 12 hours for 120 epochs: use a GPU.
+79.47 (Wang et al., NeurIPS 2024, table 2). Time: about 0.4 s a step on
+two CPU cores (experiments/benchmarks/NOTES.md), 391 steps an epoch, so some 5
+hours for 120 epochs; not measured on a GPU.
 """
 
 from ml_collections import config_dict

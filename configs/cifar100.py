@@ -13,7 +13,7 @@ at 5, crops, flips, rotations, 200 epochs.
 Expected, symmetric 0.4, as published: recipe=paper, CE 50.82, SL 53.69 (the
 paper's table, transcribed in issue 3 of its repository); recipe=apl, last
 epoch, CE 39.31, SL 40.23 (Wang et al., NeurIPS 2024, table 2).
-Time: needs a GPU; minutes (ResNet-44) to an hour (ResNet-34) on one.
+Time: needs a GPU; not measured there.
 """
 
 from ml_collections import config_dict

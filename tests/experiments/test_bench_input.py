@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from configs import cifar10
-from experiments.benchmarks import harness, workload
 from experiments.benchmarks import input as input_benchmark
+from experiments.benchmarks import workload
 from sce_jax import config as config_lib
 from sce_jax import models
 from sce_jax.data import batches, prepare
 from sce_jax.errors import UserError
+from tests.experiments.refusals import refusal
 
 IMAGES = 300
 
@@ -90,7 +91,7 @@ def test_digits_that_cannot_be_prepared_are_told_in_a_line(monkeypatch, capsys):
     raise UserError(f'{name} could not be prepared')
 
   monkeypatch.setattr(prepare, 'prepare', fail)
-  line = refusal(capsys, '--rounds=1')
+  line = refusal(capsys, input_benchmark.main, '--rounds=1')
   assert line == 'error: digits could not be prepared'
 
 
@@ -104,16 +105,4 @@ def test_digits_that_cannot_be_prepared_are_told_in_a_line(monkeypatch, capsys):
   ],
 )
 def test_bad_flags_are_refused(flag, message, capsys):
-  assert message in refusal(capsys, flag)
-
-
-def refusal(capsys, *arguments):
-  with pytest.raises(SystemExit) as exit_:
-    input_benchmark.main(list(arguments))
-  assert exit_.value.code == harness.BAD_INPUT
-  out, err = capsys.readouterr()
-  assert not out
-  # What it says while it works is no error.
-  (line,) = [x for x in err.splitlines() if x != 'prepares digits']
-  assert line.startswith('error: ')
-  return line
+  assert message in refusal(capsys, input_benchmark.main, flag)

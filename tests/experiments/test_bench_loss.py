@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from experiments.benchmarks import harness, loss, workload
+from experiments.benchmarks import loss, workload
+from tests.experiments.refusals import refusal
 
 COLUMNS = [
   'K',
@@ -103,11 +104,4 @@ def _with(measure, **changes):
   ],
 )
 def test_bad_flags_are_refused(flag, message, capsys):
-  with pytest.raises(SystemExit) as exit_:
-    loss.main([flag])
-  assert exit_.value.code == harness.BAD_INPUT
-  out, err = capsys.readouterr()
-  assert not out
-  (line,) = err.splitlines()
-  assert line.startswith('error: ')
-  assert message in line
+  assert message in refusal(capsys, loss.main, flag)

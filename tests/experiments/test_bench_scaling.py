@@ -9,9 +9,10 @@ from typing import ClassVar
 import jax
 import pytest
 
-from experiments.benchmarks import harness, scaling, workload
+from experiments.benchmarks import scaling, workload
 from sce_jax import models
 from tests.conftest import REPOSITORY
+from tests.experiments.refusals import refusal
 
 COLUMNS = [
   'kind',
@@ -141,11 +142,4 @@ def test_a_started_backend_keeps_its_devices(monkeypatch, capsys):
   ],
 )
 def test_bad_flags_are_refused(flag, message, capsys):
-  with pytest.raises(SystemExit) as exit_:
-    scaling.main([flag])
-  assert exit_.value.code == harness.BAD_INPUT
-  out, err = capsys.readouterr()
-  assert not out
-  (line,) = err.splitlines()
-  assert line.startswith('error: ')
-  assert message in line
+  assert message in refusal(capsys, scaling.main, flag)

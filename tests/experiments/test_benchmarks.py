@@ -17,18 +17,7 @@ from experiments.benchmarks import (
   workload,
 )
 from sce_jax import models
-
-
-def refusal(capsys, main, *arguments):
-  """The one line with which bad input is refused."""
-  with pytest.raises(SystemExit) as exit_:
-    main(list(arguments))
-  assert exit_.value.code == harness.BAD_INPUT
-  out, err = capsys.readouterr()
-  assert not out
-  (line,) = err.splitlines()
-  assert line.startswith('error: ')
-  return line
+from tests.experiments.refusals import refusal
 
 
 def test_tables_show_three_digits():

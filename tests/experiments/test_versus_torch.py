@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.benchmarks import harness, versus_torch
+from experiments.benchmarks import versus_torch
 from sce_jax import losses, models
+from tests.experiments.refusals import refusal
 
 
 def test_rows_divide_by_the_best_and_by_the_shipped_pytorch():
@@ -52,7 +53,9 @@ def test_an_interpreter_without_pytorch_is_refused(
   python = tmp_path / 'python'
   python.write_text(f'#!/bin/sh\n{{ {body}; }} >&2\nexit 1\n')
   python.chmod(0o755)
-  assert message in refusal(capsys, f'--torch_python={python}')
+  assert message in refusal(
+    capsys, versus_torch.main, f'--torch_python={python}'
+  )
 
 
 @pytest.mark.parametrize(
@@ -69,18 +72,7 @@ def test_an_interpreter_without_pytorch_is_refused(
   ],
 )
 def test_bad_flags_are_refused(flag, message, capsys):
-  assert message in refusal(capsys, flag)
-
-
-def refusal(capsys, *arguments):
-  with pytest.raises(SystemExit) as exit_:
-    versus_torch.main(list(arguments))
-  assert exit_.value.code == harness.BAD_INPUT
-  out, err = capsys.readouterr()
-  assert not out
-  (line,) = err.splitlines()
-  assert line.startswith('error: ')
-  return line
+  assert message in refusal(capsys, versus_torch.main, flag)
 
 
 def test_workers_take_turns(monkeypatch):
