@@ -15,13 +15,14 @@ from sce_jax import config as config_lib
 from sce_jax import parallel, program
 from sce_jax.data import datasets, load
 
-# A network's config, with the recipe that has it.
+# A network's config, with the recipe that suits it.
 NETWORKS = {
   'digits_cnn': (digits, 'small'),
   'mnist_cnn': (mnist, 'paper'),
   'cifar_cnn': (cifar10, 'apl'),
   'resnet44': (cifar100, 'paper'),
   'resnet34': (cifar100, 'apl'),
+  'resnet50': (cifar100, 'apl'),
 }
 
 
@@ -57,6 +58,7 @@ class Workload:
     """The config, checked."""
     module, recipe = NETWORKS[self.network]
     config = module.get_config(f'{self.loss},symmetric,0.4,recipe={recipe}')
+    config.model.name = self.network
     config.model.dtype = self.dtype
     config.train.batch_size = self.batch
     config.train.steps_per_dispatch = self.steps
