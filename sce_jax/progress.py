@@ -33,9 +33,17 @@ class Progress:
     loss: float,
     accuracy: float,
     images_per_second: float,
-    seconds_left: float,
+    seconds_left: float | None,
   ) -> None:
-    """Shows an epoch's figures; means over the runs that train together."""
+    """Shows an epoch's figures; means over the runs that train together.
+
+    Args:
+      epoch: number of epochs done.
+      loss: on the training split.
+      accuracy: on the test split.
+      images_per_second: of training and evaluation.
+      seconds_left: to the end; None in an epoch that compiled.
+    """
     figures = (
       f'loss {loss:.4f}  test accuracy {accuracy:.4f} '
       f' {images_per_second:,.0f} images/s'
@@ -44,9 +52,11 @@ class Progress:
       self._bar.set_postfix_str(figures, refresh=False)
       self._bar.update(epoch - self._bar.n)
     else:
+      left = 'compilation included'
+      if seconds_left is not None:
+        left = f'{_duration(seconds_left)} left'
       print(
-        f'{self._label}  epoch {epoch}/{self._epochs}  {figures} '
-        f' {_duration(seconds_left)} left',
+        f'{self._label}  epoch {epoch}/{self._epochs}  {figures}  {left}',
         flush=True,
       )
 

@@ -170,6 +170,7 @@ class _Loop:
     )
     self._seconds_before = 0.0
     self._start = self._epoch_start = time.monotonic()
+    self._compiles = True
 
   def run(self) -> None:
     """Trains to the end; records, saves and finishes each run."""
@@ -275,6 +276,8 @@ class _Loop:
     now = time.monotonic()
     epoch_seconds = now - self._epoch_start
     self._epoch_start = now
+    # The first epoch took a compilation, which tells nothing of the others.
+    compiled, self._compiles = self._compiles, False
     rate = self._images * len(self._runs) / epoch_seconds
     epoch = step // self._plan.steps
     records = []
@@ -299,7 +302,7 @@ class _Loop:
         float(np.mean([r['train']['loss'] for r in records])),
         float(np.mean([r['test']['accuracy'] for r in records])),
         rate,
-        epoch_seconds * (self._epochs - epoch),
+        None if compiled else epoch_seconds * (self._epochs - epoch),
       )
 
 
