@@ -23,9 +23,10 @@ class Parser(argparse.ArgumentParser):
   Args:
     name: the benchmark's name.
     doc: its module's docstring.
+    rounds: how often each call is timed by default; None for no such flag.
   """
 
-  def __init__(self, name: str, doc: str | None):
+  def __init__(self, name: str, doc: str | None, rounds: int | None = None):
     super().__init__(
       prog=f'python -m experiments.benchmarks.{name}',
       description=doc,
@@ -33,6 +34,10 @@ class Parser(argparse.ArgumentParser):
       allow_abbrev=False,
     )
     self.add_argument('--json', metavar='FILE', help='also write the figures')
+    if rounds is not None:
+      self.add_argument(
+        '--rounds', type=count, default=rounds, help='rounds to time'
+      )
 
   def error(self, message: str) -> NoReturn:
     refuse(f'{message} (see --help)')
@@ -181,7 +186,9 @@ def report(
   """
   settings = {k: v for k, v in vars(args).items() if k != 'json'}
   shown = ' '.join(
-    f'--{k}={v}' for k, v in settings.items() if v not in (None, False)
+    f'--{k}' if v is True else f'--{k}={v}'
+    for k, v in settings.items()
+    if v not in (None, False)
   )
   print(f'{name} {shown}\n{heading(machine)}\n\n{table(rows)}')
   if args.json:

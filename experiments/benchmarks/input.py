@@ -53,10 +53,7 @@ BATCH, IMAGES = 128, 50_000
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  parser = harness.Parser('input', __doc__)
-  parser.add_argument(
-    '--rounds', type=harness.count, default=5, help='rounds to time'
-  )
+  parser = harness.Parser('input', __doc__, rounds=5)
   parser.add_argument(
     '--steps', type=harness.count, default=16, help='batches in a dispatch'
   )

@@ -48,10 +48,7 @@ LOSSES: dict[str, Batch] = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  parser = harness.Parser('loss', __doc__)
-  parser.add_argument(
-    '--rounds', type=harness.count, default=7, help='rounds to time'
-  )
+  parser = harness.Parser('loss', __doc__, rounds=7)
   parser.add_argument(
     '--classes',
     metavar='K,K,...',

@@ -37,10 +37,7 @@ RUNS = 8
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-  parser = harness.Parser('scaling', __doc__)
-  parser.add_argument(
-    '--rounds', type=harness.count, default=5, help='rounds to time'
-  )
+  parser = harness.Parser('scaling', __doc__, rounds=5)
   parser.add_argument(
     '--steps', type=harness.count, default=8, help='steps in a dispatch'
   )

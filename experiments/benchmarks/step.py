@@ -28,13 +28,17 @@ _STEPS = 40
 
 
 def main(argv: list[str] | None = None) -> None:
-  parser = harness.Parser('step', __doc__)
-  parser.add_argument('--rounds', type=harness.count, default=5)
+  parser = harness.Parser('step', __doc__, rounds=5)
   parser.add_argument(
     '--networks',
     type=_networks,
     metavar='NAME,...',
     help=f'some of {", ".join(workload.NETWORKS)}; on a CPU the first three',
+  )
+  parser.add_argument(
+    '--losses',
+    action='store_true',
+    help='only SL and cross entropy, float32, the smaller batch',
   )
   args = parser.parse(argv)
   compilation_cache.enable()
@@ -47,7 +51,9 @@ def main(argv: list[str] | None = None) -> None:
   rows = [
     row
     for network in networks
-    for row in measure(_variants(network, on_cpu), args.rounds, ceilings)
+    for row in measure(
+      _variants(network, on_cpu, args.losses), args.rounds, ceilings
+    )
   ]
   machine = harness.machine() | {
     'float32_gflops': ceilings.flops['float32'] / 1e9,
@@ -71,20 +77,23 @@ def _networks(text: str) -> list[str]:
   return text.split(',')
 
 
-def _variants(network: str, on_cpu: bool) -> list[Workload]:
+def _variants(network: str, on_cpu: bool, losses: bool) -> list[Workload]:
   """What is measured of a network: dtypes, runners, batch sizes, CE for SL."""
   batches = (128, 512)
   make = functools.partial(Workload, network, steps=_STEPS, devices=1)
   if on_cpu:
     batches = _CPU_BATCHES.get(network, (128,))
     make = functools.partial(make, steps=_CPU_STEPS.get(network, 2))
+  both_losses = [make(batch=batches[0], loss=loss) for loss in ('sl', 'ce')]
+  if losses:
+    return both_losses
   return [
     *(
       make(batch=batch, dtype=dtype)
       for batch, dtype in itertools.product(batches, ('float32', 'bfloat16'))
     ),
     make(batch=batches[0], runner='jit'),
-    make(batch=batches[0], loss='ce'),
+    both_losses[1],
   ]
 
 

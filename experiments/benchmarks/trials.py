@@ -23,8 +23,7 @@ _MOST_UNROLLED = 8
 
 
 def main(argv: list[str] | None = None) -> None:
-  parser = harness.Parser('trials', __doc__)
-  parser.add_argument('--rounds', type=harness.count, default=3)
+  parser = harness.Parser('trials', __doc__, rounds=3)
   parser.add_argument('--network', choices=list(workload.NETWORKS))
   parser.add_argument('--dtype', choices=['float32', 'bfloat16'])
   parser.add_argument(

@@ -48,10 +48,7 @@ _ASK_FOR_GPU = 'from experiments.benchmarks.{}_side import gpu; print(gpu())'
 
 
 def main(argv: list[str] | None = None) -> None:
-  parser = harness.Parser('versus_torch', __doc__)
-  parser.add_argument(
-    '--rounds', type=harness.count, default=7, help='rounds to time'
-  )
+  parser = harness.Parser('versus_torch', __doc__, rounds=7)
   parser.add_argument(
     '--networks',
     type=_networks,

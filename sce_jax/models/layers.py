@@ -81,9 +81,7 @@ def _share(x: Array, axis: int) -> Array:
   """What each of a pair has of its maximum's gradient: 1, 1/2 or 0."""
   other = jnp.flip(x, axis)
   half = jnp.asarray(0.5, x.dtype)
-  return half * (x >= other).astype(x.dtype) + half * (x > other).astype(
-    x.dtype
-  )
+  return half * ((x >= other).astype(x.dtype) + (x > other).astype(x.dtype))
 
 
 max_pool.defvjp(_max_pool_forward, _max_pool_backward)

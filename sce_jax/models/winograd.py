@@ -8,8 +8,8 @@ a tile of 4x4 outputs, its window d of 6x6 inputs and a kernel k are related by
 
 with elementwise products, 36 for a tile where the definition has 144. Summed
 over channels, each of the 36 is a matrix product over all tiles and examples.
-Rounding: about 1e-6 of the largest value in float32, against 3e-7 for a sum by
-definition; in bfloat16 it would be of the order of the values.
+Rounding: some 1e-6 of the values in float32, against 3e-7 for a sum by
+definition. In bfloat16 it would be 4 %, against 0.2 %.
 
 The gradients are the same products with the three transforms transposed. All
 are passes over memory, which is why the arrays are [C, H, W, N]: what is added

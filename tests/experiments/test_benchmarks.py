@@ -47,10 +47,12 @@ def test_calls_take_turns_after_warming_up():
 
 def test_a_report_is_a_table_and_a_file(tmp_path, capsys):
   machine = harness.machine('Some GPU') | {'torch': '9'}
-  args = argparse.Namespace(rounds=2, json=str(tmp_path / 'x.json'))
+  args = argparse.Namespace(
+    rounds=2, losses=True, network=None, json=str(tmp_path / 'x.json')
+  )
   harness.report('step', [{'ms': 1.5}], args, machine)
   lines = capsys.readouterr().out.splitlines()
-  assert lines[0] == 'step --rounds=2'
+  assert lines[0] == 'step --rounds=2 --losses'
   assert lines[1].startswith('Some GPU, ') and 'torch 9' in lines[1]
   assert lines[3:] == ['| ms |', '| --- |', '| 1.5 |']
   figures = json.loads((tmp_path / 'x.json').read_text())
