@@ -1,0 +1,1 @@
+"""Report pages: what is in one, and how it is written."""

@@ -1,0 +1,97 @@
+"""What a report page is made of, whatever it is written as."""
+
+from collections.abc import Sequence
+import dataclasses
+from typing import TypeAlias
+
+from matplotlib.figure import Figure as Drawing
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+  """A table's cell.
+
+  Attributes:
+    text: what is shown.
+    value: what it is sorted by; None: by its text.
+    bold: whether it is the best of its column.
+    tied: whether it cannot be told from the best; shown as a mark after it.
+    note: more about it, for who points at it.
+    link: a path it leads to, relative to the page.
+  """
+
+  text: str
+  value: float | None = None
+  bold: bool = False
+  tied: bool = False
+  note: str = ''
+  link: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Heading:
+  """Begins a part of the page."""
+
+  text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Text:
+  """A paragraph of plain text, or a warning."""
+
+  text: str
+  warning: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+  """A table.
+
+  Attributes:
+    name: of its CSV file, such as 'accuracy'.
+    caption: what it shows, with units.
+    columns: their headings.
+    rows: a cell, or plain text, for each column.
+    note: what stands below it.
+  """
+
+  name: str
+  caption: str
+  columns: Sequence[str]
+  rows: Sequence[Sequence[Cell | str]]
+  note: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+  """A picture.
+
+  Attributes:
+    name: of its PNG file, such as 'curves'.
+    caption: what it shows; also what is read out in its place.
+    drawing: a matplotlib figure; closed once it is written.
+  """
+
+  name: str
+  caption: str
+  drawing: Drawing
+
+
+Block: TypeAlias = Heading | Text | Table | Figure
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+  """A report.
+
+  Attributes:
+    title: its title.
+    summary: what it is about, in a sentence or two.
+    blocks: what is on it, in order.
+    facts: name and value of what holds for all of it: command, device, date.
+  """
+
+  title: str
+  summary: str
+  blocks: Sequence[Block]
+  facts: Sequence[tuple[str, str]] = ()
