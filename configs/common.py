@@ -116,6 +116,13 @@ def loss_section(name: str, dataset: str) -> config_dict.ConfigDict:
     'bootstrap_soft': {'weight': 0.95},  # Reed et al., 2015.
     'bootstrap_hard': {'weight': 0.8},
     'focal': {'gamma': 0.5},  # As in Ma et al., 2020.
+    # 'true': the matrix that the labels are drawn from. 'anchors': estimated,
+    # Patrini et al., 2017; a network is trained with CE first.
+    'forward': {'transition': 'true', 'percentile': 97.0},
+    'backward': {'transition': 'true', 'percentile': 97.0},
+    # The labels' weight until the turning point, the nearest neighbours, and
+    # epochs: Ma et al., 2018, and their code.
+    'd2l': {'weight': 1.0, 'neighbours': 20, 'window': 5, 'warm_up': 5},
   }
   section = config_dict.ConfigDict({'name': name})
   section.update(values.get(name, {}))

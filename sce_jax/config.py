@@ -63,6 +63,11 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
   'noise.mode': _one_of(('exact', 'iid')),
   'noise.seed': _NOT_NEGATIVE,
   'loss.name': _one_of(losses.LOSSES),
+  'loss.transition': _one_of(('true', 'anchors')),
+  'loss.percentile': (lambda x: 0 <= x <= 100, 'a number in [0, 100]'),
+  'loss.neighbours': _COUNT,
+  'loss.window': _COUNT,
+  'loss.warm_up': _NOT_NEGATIVE,
   'model.name': _one_of(models.MODELS),
   'model.initializer': _one_of(models.INITIALIZERS),
   'model.batch_norm_momentum': _SHARE,
@@ -109,7 +114,7 @@ def check(config: Config) -> dict[str, Any]:
   config = plain(config)
   fields = flatten(config)
   for path, (is_right, wanted) in _FIELDS.items():
-    value = fields[path]
+    value = fields.get(path)  # Some losses' fields are theirs alone.
     if value is not None and not _passes(is_right, value):
       raise UserError(f'config.{path} is {value!r}: it must be {wanted}')
   dataset = config['data']['name']
@@ -145,7 +150,9 @@ def loss_parameters(
     config: the config.
     transition_matrix: for a loss that corrects with the true noise.
   """
-  values = {k: v for k, v in config['loss'].items() if k != 'name'}
+  values = {
+    k: v for k, v in config['loss'].items() if f'loss.{k}' not in _FIELDS
+  }
   if 'transition_matrix' in losses.hyper_parameters(config['loss']['name']):
     values['transition_matrix'] = transition_matrix
   return values

@@ -22,12 +22,17 @@ from sce_jax.parallel import Runner
 from sce_jax.train_state import TrainState
 
 # What a run's key is folded with, so that its parts are independent.
-_INIT, _SHUFFLE, _AUGMENT = range(3)
+_INIT, _SHUFFLE, _AUGMENT, _SUBSET = range(4)
 
 
 def init_key(key: jax.Array) -> jax.Array:
   """The key of a run's initial parameters."""
   return jax.random.fold_in(key, _INIT)
+
+
+def subset_key(key: jax.Array) -> jax.Array:
+  """The key of the examples on which a run is watched."""
+  return jax.random.fold_in(key, _SUBSET)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -59,5 +59,5 @@ def evaluate_split(
     return sums + seen, None
 
   starts = jnp.arange(num_batches, dtype=jnp.int32) * batch_size
-  sums, _ = lax.scan(body, metrics.zeros(num_classes), starts)
+  sums, _ = lax.scan(body, metrics.zeros(num_classes, confidence=True), starts)
   return runner.psum(sums)

@@ -8,6 +8,7 @@ import typing
 from typing import Any
 
 from flax import struct
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 import numpy as np
@@ -15,6 +16,24 @@ import numpy as np
 
 @struct.dataclass
 @typing.no_type_check  # A pytree holds whatever jax maps it to.
+class Confidence:
+  """Sums of probabilities over the examples of each class, by clean label.
+
+  Attributes:
+    wrong_count: examples whose given label is not the clean one.
+    right: over the others, of their label.
+    wrong_clean: over the wrongly labelled, of their clean label.
+    wrong_given: over the wrongly labelled, of their given label.
+  """
+
+  wrong_count: Int[Array, ' K']
+  right: Float[Array, ' K']
+  wrong_clean: Float[Array, ' K']
+  wrong_given: Float[Array, ' K']
+
+
+@struct.dataclass
+@typing.no_type_check
 class Sums:
   """Sums over examples; add them with `+`.
 
@@ -25,6 +44,7 @@ class Sums:
     given_correct: examples predicted as their given label.
     wrong: examples whose given label is not the clean one.
     memorised: of these, those predicted as their (wrong) given label.
+    confidence: what evaluations count besides; None in training.
   """
 
   loss: Float[Array, '']
@@ -33,18 +53,31 @@ class Sums:
   given_correct: Int[Array, '']
   wrong: Int[Array, '']
   memorised: Int[Array, '']
+  confidence: Confidence | None = None
 
   def __add__(self, other: 'Sums') -> 'Sums':
-    return Sums(
-      **{name: a + getattr(other, name) for name, a in vars(self).items()}
-    )
+    return jax.tree.map(jnp.add, self, other)
 
 
-def zeros(num_classes: int) -> Sums:
-  """The sums over no example."""
+def zeros(num_classes: int, *, confidence: bool = False) -> Sums:
+  """The sums over no example.
+
+  Args:
+    num_classes: K.
+    confidence: whether probabilities are summed too.
+  """
   none = jnp.zeros((), jnp.int32)
   per_class = jnp.zeros((num_classes,), jnp.int32)
-  return Sums(jnp.zeros(()), per_class, per_class, none, none, none)
+  share = jnp.zeros((num_classes,))
+  return Sums(
+    jnp.zeros(()),
+    per_class,
+    per_class,
+    none,
+    none,
+    none,
+    Confidence(per_class, share, share, share) if confidence else None,
+  )
 
 
 def sums(
@@ -53,6 +86,8 @@ def sums(
   label: Int[Array, ' N'],
   clean_label: Int[Array, ' N'],
   counted: Bool[Array, ' N'],
+  *,
+  confidence: bool = False,
 ) -> Sums:
   """Sums over the examples of a batch that are to be counted.
 
@@ -62,6 +97,7 @@ def sums(
     label: the given label, which the network is trained on.
     clean_label: the true label.
     counted: False for what only fills up the batch.
+    confidence: whether to sum probabilities too, which training need not.
   """
   predicted = jnp.argmax(logits, axis=-1).astype(label.dtype)
   right = counted & (predicted == clean_label)
@@ -81,6 +117,26 @@ def sums(
     given_correct=count(given),
     wrong=count(wrong),
     memorised=count(wrong & given),
+    confidence=_confidence(
+      jax.nn.softmax(logits), label, clean_label, wrong, counted, is_class
+    )
+    if confidence
+    else None,
+  )
+
+
+def _confidence(p, label, clean_label, wrong, counted, is_class) -> Confidence:
+  def of(label):
+    return jnp.take_along_axis(p, label[:, None], axis=-1)
+
+  def total(which, values):
+    return jnp.where(is_class & which[:, None], values, 0.0).sum(0)
+
+  return Confidence(
+    wrong_count=(is_class & wrong[:, None]).sum(0, dtype=jnp.int32),
+    right=total(counted & ~wrong, of(clean_label)),
+    wrong_clean=total(wrong, of(clean_label)),
+    wrong_given=total(wrong, of(label)),
   )
 
 
@@ -95,11 +151,15 @@ def summarise(sums: Sums) -> dict[str, Any]:
       memorised: share of the wrongly labelled predicted as their wrong label.
       class_accuracy: accuracy of each class, by clean label.
       examples: number of examples.
+      class_confidence: where probabilities were summed, their means over the
+        examples of each class: 'right', of the label of rightly labelled ones;
+        'wrong_clean' and 'wrong_given', of the clean and of the given label of
+        wrongly labelled ones.
   """
   counts = np.asarray(sums.class_count)
   correct = np.asarray(sums.class_correct)
   total = int(counts.sum())
-  return {
+  figures: dict[str, Any] = {
     'loss': _ratio(float(sums.loss), total),
     'accuracy': _ratio(int(correct.sum()), total),
     'accuracy_given': _ratio(int(sums.given_correct), total),
@@ -109,6 +169,20 @@ def summarise(sums: Sums) -> dict[str, Any]:
     ],
     'examples': total,
   }
+  if sums.confidence is not None:
+    wrong = np.asarray(sums.confidence.wrong_count)
+    figures['class_confidence'] = {
+      name: [
+        _ratio(float(p), int(n))
+        for p, n in zip(getattr(sums.confidence, name), count, strict=True)
+      ]
+      for name, count in (
+        ('right', counts - wrong),
+        ('wrong_clean', wrong),
+        ('wrong_given', wrong),
+      )
+    }
+  return figures
 
 
 def _ratio(numerator: float | int, denominator: int) -> float | None:

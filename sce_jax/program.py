@@ -11,6 +11,7 @@ from jaxtyping import Array, Int
 import numpy as np
 
 from sce_jax import (
+  d2l,
   epoch,
   evaluate,
   losses,
@@ -18,6 +19,7 @@ from sce_jax import (
   models,
   optim,
   parallel,
+  predict,
   train_state,
   trials,
 )
@@ -147,30 +149,42 @@ class Program:
     """
     keys = trials.stack([jax.random.key(seed) for seed in seeds])
     labels = trials.stack([split.label for split in splits])
-    parameters = trials.stack(
-      [
-        {name: np.float32(value) for name, value in values.items()}
-        for values in loss_parameters
-      ]
-    )
-    return self._runner.place_own((keys, labels, parameters))
+    own = self._runner.place_own((keys, labels))
+    return (*own, self._parameters(loss_parameters))
+
+  def with_parameters(
+    self, own: Own, loss_parameters: Sequence[Mapping[str, Any]]
+  ) -> Own:
+    """Changes the hyper-parameters of each run's loss; nothing is compiled."""
+    return (*own[:2], self._parameters(loss_parameters))
+
+  def _parameters(self, loss_parameters: Sequence[Mapping[str, Any]]):
+    values = [
+      {name: np.float32(value) for name, value in parameters.items()}
+      for parameters in loss_parameters
+    ]
+    return self._runner.place_own(trials.stack(values))
 
   def init(self, own: Own) -> TrainState:
     """The state before the first step."""
-
-    def create(key):
-      return train_state.create(
-        self._model,
-        self._tx,
-        self._info.image_shape,
-        self._info.num_classes,
-        epoch.init_key(key),
-      )
-
+    create = self._create
     if self.num_runs > 1:
       # Side by side even where training is not: it takes no time.
       create = trials.over_runs(create, own=1, method='vmap')
     return self._runner.place_own(jax.jit(create)(own[0]))
+
+  def _create(self, key: jax.Array) -> TrainState:
+    return train_state.create(
+      self._model,
+      self._tx,
+      self._info.image_shape,
+      self._info.num_classes,
+      epoch.init_key(key),
+    )
+
+  def blank(self) -> TrainState:
+    """A state of the right shapes, to restore one run's into."""
+    return jax.eval_shape(self._create, jax.random.key(0))
 
   def place(self, state: TrainState) -> TrainState:
     """Puts a restored state on the devices."""
@@ -220,6 +234,60 @@ class Program:
     if split == 'test':
       labels = self._test_labels
     return self._evaluate(state, labels, parameters, self._splits[split])
+
+  def predict(self, state: TrainState, split: str) -> predict.Outputs:
+    """Dispatches the network on a whole split, in the split's order.
+
+    Args:
+      state: the state.
+      split: 'train' or 'test'.
+    """
+    return self._predict(state, self._splits[split])
+
+  @functools.cached_property
+  def _predict(self):
+    def outputs(state, split):
+      return predict.predict(
+        state,
+        split,
+        jnp.arange(len(split.label), dtype=jnp.int32),
+        config=self._config,
+        model=self._model,
+      )
+
+    return self._compile(outputs, own=1)
+
+  def lid(self, state: TrainState, own: Own) -> Array:
+    """Dispatches the estimate of the last hidden layer's dimensionality.
+
+    Args:
+      state: the state.
+      own: what is each run's own.
+
+    Returns:
+      The mean LID over some training examples, the same in every epoch.
+    """
+    return self._lid(state, own[0], self._splits['train'])
+
+  @functools.cached_property
+  def _lid(self):
+    size = min(len(self._data.train), d2l.NUM_EXAMPLES)
+    size -= size % min(d2l.GROUP, size)
+
+    def mean_lid(state, key, split):
+      order = jax.random.permutation(
+        epoch.subset_key(key), len(split.label), independent=False
+      )
+      outputs = predict.predict(
+        state,
+        split,
+        order[:size].astype(jnp.int32),
+        config=self._config,
+        model=self._model,
+      )
+      return d2l.mean_lid(outputs.hidden, self._config['loss']['neighbours'])
+
+    return self._compile(mean_lid, own=2)
 
   @functools.cached_property
   def _test_labels(self) -> Int[Array, '...']:

@@ -9,7 +9,7 @@ from jaxtyping import Float64
 import numpy as np
 
 from sce_jax import config as config_lib
-from sce_jax import noise, progress
+from sce_jax import d2l, noise, progress
 from sce_jax import workdir as workdir_lib
 from sce_jax.checkpointing import Checkpoints
 from sce_jax.data import datasets, load
@@ -30,6 +30,9 @@ class Run:
     realised_rate: share of wrong labels.
     result: its figures once it has ended, or only 'run' and 'failed', the
       message, once its loss was not finite.
+    transition: the estimated transition matrix, for a loss that corrects with
+      one; None: not estimated, or not yet.
+    lids: D2L's dimensionality after each epoch done.
   """
 
   config: dict[str, Any]
@@ -39,6 +42,8 @@ class Run:
   realised_matrix: Float64[np.ndarray, 'K K']
   realised_rate: float
   result: Result | None
+  transition: Float64[np.ndarray, 'K K'] | None = None
+  lids: list[float] = dataclasses.field(default_factory=list)
 
   @classmethod
   def open(
@@ -58,7 +63,14 @@ class Run:
       workdir_lib.checkpoints(path), config['checkpoint']['keep']
     )
     return cls(
-      config, workdir, checkpoints, train, matrix, rate, workdir.result
+      config,
+      workdir,
+      checkpoints,
+      train,
+      matrix,
+      rate,
+      workdir.result,
+      workdir_lib.read_transition(path),
     )
 
   def close(self) -> None:
@@ -67,9 +79,36 @@ class Run:
     self.workdir.close()
 
   @property
+  def lacks_transition(self) -> bool:
+    """Whether a transition matrix is to be estimated before it can train."""
+    return (
+      self.result is None
+      and self.transition is None
+      and self.config['loss'].get('transition') == 'anchors'
+    )
+
+  def set_transition(self, matrix: Float64[np.ndarray, 'K K']) -> None:
+    """Records the estimated transition matrix."""
+    self.transition = self.workdir.record_transition(matrix)
+
+  def rewind(self, step: int) -> None:
+    """Forgets what was recorded of later steps, which are trained again."""
+    records = self.workdir.rewind(step)
+    self.lids = [record['lid'] for record in records if 'lid' in record]
+
+  @property
   def loss_parameters(self) -> dict[str, Any]:
-    """The hyper-parameters of its loss."""
-    return loss_parameters(self.config, self.train)
+    """The hyper-parameters of its loss in the epoch that is next."""
+    values = loss_parameters(self.config, self.train, self.transition)
+    loss = self.config['loss']
+    if loss['name'] == 'd2l':
+      values['weight'] *= d2l.label_weight(
+        self.lids,
+        self.config['train']['epochs'],
+        window=loss['window'],
+        warm_up=loss['warm_up'],
+      )
+    return values
 
   def check_finite(
     self, report: Mapping[str, Any], step: int, steps_per_epoch: int
@@ -96,10 +135,14 @@ class Run:
       f' {bad // steps_per_epoch + 1}); {settings}; its checkpoints are kept,'
       ' delete its failed.json to go on from the last one'
     )
+    self.fail(message)
+    return False
+
+  def fail(self, message: str) -> None:
+    """Ends the run without a result, and says why."""
     self.result = {'run': self.workdir.path.name, 'failed': message}
     self.workdir.fail(self.result)
     progress.say(message)
-    return False
 
   def finish(self, record: dict[str, Any], seconds: float) -> None:
     """Records the last epoch's figures as the result.
@@ -130,13 +173,18 @@ class Run:
 
 
 def loss_parameters(
-  config: Mapping[str, Any], train: load.Split
+  config: Mapping[str, Any],
+  train: load.Split,
+  transition: Float64[np.ndarray, 'K K'] | None = None,
 ) -> dict[str, Any]:
   """The hyper-parameters of a config's loss on these labels.
 
-  A loss that corrects with the true noise is given the matrix that the labels
-  were drawn from, or where people gave them the realised one.
+  A loss that corrects with the noise is given the matrix that was estimated,
+  else the one that the labels were drawn from, or where people gave them the
+  realised one.
   """
+  if transition is not None:
+    return config_lib.loss_parameters(config, transition)
   matrix = load.transition_matrix(config['data']['name'], config['noise'])
   return config_lib.loss_parameters(
     config, _realised(config, train) if matrix is None else matrix

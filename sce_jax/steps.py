@@ -98,7 +98,12 @@ def eval_step(
   logits: Any = model.apply(variables, batch['image'])
   losses = _losses(loss, loss_parameters, logits, batch)
   return metrics.sums(
-    logits, losses, batch['label'], batch['clean_label'], _counted(batch)
+    logits,
+    losses,
+    batch['label'],
+    batch['clean_label'],
+    _counted(batch),
+    confidence=True,
   )
 
 

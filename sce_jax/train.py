@@ -1,15 +1,17 @@
 """The one loop: trains a run, or several of equal shape together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+import dataclasses
 import os
 import time
 from typing import Any
 
 import jax
+from jaxtyping import Float
 import numpy as np
 
+from sce_jax import anchors, metrics, optim, preemption, progress, trials
 from sce_jax import config as config_lib
-from sce_jax import metrics, optim, preemption, progress, trials
 from sce_jax import workdir as workdir_lib
 from sce_jax.checkpointing import Checkpoints
 from sce_jax.data import load
@@ -76,15 +78,22 @@ def train_together(
   """
   checked = [config_lib.check(config) for config in configs]
   trials.check_equal_shape(checked)
-  first = checked[0]
-  data = load.read(
-    first['data']['name'], data_dir, limit=first['data']['limit']
-  )
-  Program(first, data)  # Refuses what does not fit before a folder is made.
+  data = _read(checked[0], data_dir)
+  # Refuses what does not fit before a folder is made.
+  Program(checked[0], data)
+  return _train_together(checked, workdirs, data)
+
+
+def _train_together(
+  configs: Sequence[dict[str, Any]],
+  workdirs: Sequence[str | os.PathLike],
+  data: load.Data,
+) -> list[Result]:
   runs: list[Run] = []
   try:
-    for config, path in zip(checked, workdirs, strict=True):
+    for config, path in zip(configs, workdirs, strict=True):
       runs.append(Run.open(config, path, data))
+    _estimate_transitions([run for run in runs if run.lacks_transition], data)
     unfinished = [run for run in runs if run.result is None]
     ended = [run.workdir.path for run in runs if run.result is not None]
     if ended:
@@ -98,6 +107,98 @@ def train_together(
   finally:
     for run in runs:
       run.close()
+
+
+def _estimate_transitions(runs: Sequence[Run], data: load.Data) -> None:
+  """Trains with cross entropy first, and estimates the noise from that."""
+  if not runs:
+    return
+  progress.say(
+    'Trains with cross entropy first, to estimate the transition matrix from'
+  )
+  folders = [run.workdir.path / 'anchors' for run in runs]
+  configs = [{**run.config, 'loss': {'name': 'ce'}} for run in runs]
+  results = _train_together(configs, folders, data)
+  program = Program(configs[0], data)
+  for run, folder, result in zip(runs, folders, results, strict=True):
+    if 'failed' in result:
+      run.fail(result['failed'])
+      continue
+    state, _ = _last_state(folder, program)
+    outputs = program.predict(state, 'train')
+    run.set_transition(
+      anchors.estimate_transition(
+        np.asarray(jax.nn.softmax(outputs.logits)),
+        run.config['loss']['percentile'],
+      )
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictions:
+  """What a run's network says of a split, in the split's order.
+
+  Attributes:
+    epoch: of the checkpoint that it comes from.
+    split: the examples with their labels.
+    probability: softmax outputs.
+    hidden: the last hidden layer's activations.
+  """
+
+  epoch: int
+  split: load.Split
+  probability: Float[np.ndarray, 'N K']
+  hidden: Float[np.ndarray, 'N D']
+
+
+def predict_run(
+  workdir: str | os.PathLike,
+  split: str = 'train',
+  data_dir: str | None = None,
+) -> Predictions:
+  """What a run's network says of a split, from its last checkpoint.
+
+  Args:
+    workdir: the run's folder; nothing in it is changed.
+    split: 'train', with the run's noisy labels, or 'test'.
+    data_dir: as in train_and_evaluate.
+
+  Raises:
+    UserError: there is no such run, or it has no checkpoint.
+  """
+  config = workdir_lib.read_config(workdir)
+  data = _read(config, data_dir)
+  program = Program(config, data)
+  state, step = _last_state(workdir, program)
+  outputs = jax.device_get(program.predict(state, split))
+  return Predictions(
+    step // program.plan.steps,
+    load.with_noise(data, config['noise'], config['seed'])
+    if split == 'train'
+    else data.test,
+    np.asarray(jax.nn.softmax(outputs.logits)),
+    outputs.hidden,
+  )
+
+
+def _read(config: Mapping[str, Any], data_dir: str | None) -> load.Data:
+  return load.read(
+    config['data']['name'], data_dir, limit=config['data']['limit']
+  )
+
+
+def _last_state(
+  workdir: str | os.PathLike, program: Program
+) -> tuple[TrainState, int]:
+  """A run's last checkpoint, on the devices, and the step it was saved at."""
+  folder = workdir_lib.checkpoints(workdir)
+  checkpoints = Checkpoints(folder, None) if folder.exists() else None
+  if checkpoints is None or not checkpoints.steps():
+    raise UserError(f'{workdir} has no checkpoint yet: train it further first')
+  step = checkpoints.steps()[-1]
+  state, _ = checkpoints.restore(step, program.blank())
+  checkpoints.close()
+  return program.place(state), step
 
 
 def evaluate_run(
@@ -125,20 +226,14 @@ def evaluate_run(
       f'{workdir} holds a run of another config ({"; ".join(changes)}): leave'
       ' --config out, or name the folder of this one'
     )
-  folder = workdir_lib.checkpoints(workdir)
-  checkpoints = Checkpoints(folder, None) if folder.exists() else None
-  if checkpoints is None or not checkpoints.steps():
-    raise UserError(f'{workdir} has no checkpoint yet: train it further first')
-  data = load.read(
-    config['data']['name'], data_dir, limit=config['data']['limit']
-  )
+  data = _read(config, data_dir)
   program = Program(config, data)
+  state, step = _last_state(workdir, program)
   train = load.with_noise(data, config['noise'], config['seed'])
-  own = program.own([config['seed']], [train], [loss_parameters(config, train)])
-  step = checkpoints.steps()[-1]
-  state, _ = checkpoints.restore(step, program.init(own))
-  checkpoints.close()
-  state = program.place(state)
+  transition = workdir_lib.read_transition(workdir)
+  own = program.own(
+    [config['seed']], [train], [loss_parameters(config, train, transition)]
+  )
   return {
     'epoch': step // program.plan.steps,
     'step': step,
@@ -168,6 +263,8 @@ class _Loop:
       [run.train for run in runs],
       [run.loss_parameters for run in runs],
     )
+    # D2L chooses the labels' weight anew after every epoch.
+    self._paced = config['loss']['name'] == 'd2l'
     self._seconds_before = 0.0
     self._start = self._epoch_start = time.monotonic()
     self._compiles = True
@@ -197,14 +294,21 @@ class _Loop:
               report['train_split'] = self._program.evaluate(
                 state, self._own, 'train'
               )
+            if self._paced:
+              report['lid'] = self._program.lid(state, self._own)
           # Fetched one dispatch late, so that the device never waits for us.
           if pending is not None:
             self._record(*pending)
           pending = (step, report)
           save = within == 0 and (epoch % self._save_every == 0 or step == last)
-          if save or notice.given:
+          if save or notice.given or (self._paced and within == 0):
             self._record(*pending)
             pending = None
+          if self._paced and within == 0:
+            self._own = self._program.with_parameters(
+              self._own, [run.loss_parameters for run in self._runs]
+            )
+          if save or notice.given:
             self._save(state)
           if notice.given and step < last:
             raise preemption.Preempted(
@@ -228,7 +332,11 @@ class _Loop:
     )
     step = max(common, default=0)
     for run in self._runs:
-      run.workdir.rewind(step)
+      run.rewind(step)
+    # What depends on the epochs done, such as D2L's weight of the labels.
+    self._own = self._program.with_parameters(
+      self._own, [run.loss_parameters for run in self._runs]
+    )
     state = self._program.init(self._own)
     if step:
       like = trials.unstack(state, len(self._runs))
@@ -291,6 +399,10 @@ class _Loop:
         'seconds': round(self._seconds(), 3),
         'images_per_second': round(rate, 1),
       }
+      if 'lid' in own:
+        record['lid'] = float(own['lid'])
+        record['label_weight'] = run.loss_parameters['weight']
+        run.lids.append(record['lid'])
       for name in ('train', 'test', 'train_split'):
         if name in own:
           record[name] = metrics.summarise(own[name])

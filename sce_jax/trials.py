@@ -25,6 +25,9 @@ METHODS = ('vmap', 'map', 'unrolled')
 # lose: S images of 28x28 no longer fit its caches.
 _CPU_VMAP_PIXELS = 16 * 16
 
+# Of a loss's section, what is compiled in.
+_SHAPED = ('loss.name', 'loss.neighbours')
+
 
 def choose_method(image_shape: tuple[int, int, int]) -> str:
   """How runs on images of this shape are best carried on this platform.
@@ -71,7 +74,7 @@ def _shape(config: config_lib.Config) -> dict[str, Any]:
     for path, value in config_lib.flatten(config).items()
     if path != 'seed'
     and not path.startswith('noise.')
-    and (not path.startswith('loss.') or path == 'loss.name')
+    and (not path.startswith('loss.') or path in _SHAPED)
   }
 
 

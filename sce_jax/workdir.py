@@ -3,6 +3,8 @@
 config.json    config, versions, devices, git commit, command
 noise.npz      ids, given labels, clean labels of the training split
 noise.json     the realised noise: rate and matrix
+transition.json  the estimated noise matrix, for losses that need one; the run
+               that it was estimated from is in anchors/
 metrics.jsonl  one object a line, one line an epoch
 checkpoints/   see checkpointing.py
 events.out...  the same figures for TensorBoard
@@ -124,14 +126,27 @@ class Workdir:
     _write(self.path / 'noise.json', json.dumps(record) + '\n')
     return matrix, rate
 
-  def rewind(self, step: int) -> None:
-    """Drops the metrics of later steps, which will be trained again."""
+  def record_transition(
+    self, matrix: Float64[np.ndarray, 'K K']
+  ) -> Float64[np.ndarray, 'K K']:
+    """Saves an estimated transition matrix; returns it."""
+    record = {'matrix': matrix.tolist()}
+    _write(self.path / 'transition.json', json.dumps(record) + '\n')
+    return matrix
+
+  def rewind(self, step: int) -> list[dict[str, Any]]:
+    """Drops the metrics of later steps, which will be trained again.
+
+    Returns:
+      The metrics that are kept.
+    """
     path = self.path / 'metrics.jsonl'
     kept = [m for m in read_metrics(self.path) if m['step'] <= step]
     _write(path, ''.join(json.dumps(m) + '\n' for m in kept))
     self._writer = tensorboardX.SummaryWriter(
       str(self.path), purge_step=step + 1 if step else None
     )
+    return kept
 
   def write_metrics(self, record: dict[str, Any]) -> None:
     """Adds an epoch's figures."""
@@ -173,6 +188,16 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
       f'{path} holds no run (no config.json): name the folder of one with'
       ' --workdir'
     ) from None
+
+
+def read_transition(
+  path: str | os.PathLike,
+) -> Float64[np.ndarray, 'K K'] | None:
+  """The transition matrix that was estimated for a run, if any was."""
+  file = pathlib.Path(path) / 'transition.json'
+  if not file.exists():
+    return None
+  return np.array(json.loads(file.read_text())['matrix'], np.float64)
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:

@@ -206,7 +206,10 @@ def test_the_losses_values_have_their_names():
   for dataset in common._SL:
     for name in losses.LOSSES:
       values = common.loss_section(name, dataset).to_dict()
-      assert set(values) - {'name'} <= set(losses.hyper_parameters(name))
+      config = {'loss': values}
+      assert set(config_lib.loss_parameters(config)) <= set(
+        losses.hyper_parameters(name)
+      )
 
 
 def test_differences_and_fingerprints():

@@ -45,6 +45,14 @@ def expected():
   predicted = logits.argmax(-1)
   clean, given = noisy.clean_label, noisy.label
   wrong = given != clean
+  p = np.exp(logits - logits.max(-1, keepdims=True), dtype=np.float64)
+  p /= p.sum(-1, keepdims=True)
+
+  def means(label, which):
+    own = p[np.arange(44), label]
+    groups = [own[which & (clean == k)] for k in range(10)]
+    return [x.mean() if len(x) else np.nan for x in groups]
+
   return {
     'loss': np.mean(values),
     'accuracy': np.mean(predicted == clean),
@@ -54,6 +62,11 @@ def expected():
       np.mean((predicted == clean)[clean == k]) for k in range(10)
     ],
     'examples': 44,
+    'class_confidence': {
+      'right': means(clean, ~wrong),
+      'wrong_clean': means(clean, wrong),
+      'wrong_given': means(given, wrong),
+    },
   }
 
 
@@ -73,4 +86,12 @@ def test_figures_do_not_depend_on_batches(
   figures, *_ = evaluate(batch_size, num_devices, name)
   # The mean of 44 float32 losses; the counts are exact.
   assert figures.pop('loss') == pytest.approx(expected['loss'], rel=1e-5)
-  assert figures == {k: v for k, v in expected.items() if k != 'loss'}
+  confidence = figures.pop('class_confidence')
+  assert figures == {
+    k: v for k, v in expected.items() if k not in ('loss', 'class_confidence')
+  }
+  for name, values in expected['class_confidence'].items():
+    # Means of a few float32 softmax outputs; None where a class has none.
+    np.testing.assert_allclose(
+      np.array(confidence[name], float), values, rtol=1e-5
+    )

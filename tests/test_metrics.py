@@ -40,6 +40,30 @@ def test_figures_by_hand(sums):
   }
 
 
+def test_confidence_by_hand():
+  # Probabilities 1/2, 1/4, 1/4 of the class that LOGITS has 1 for.
+  sums = metrics.sums(
+    LOGITS * jnp.log(2.0), LOSSES, LABEL, CLEAN, COUNTED, confidence=True
+  )
+  assert metrics.summarise(sums)['class_confidence'] == {
+    # Rightly labelled: the first, of class 0, and the fourth, of class 2.
+    'right': [0.5, None, 0.5],
+    # The second is of class 0, labelled and predicted 1; the third is of class
+    # 1, labelled 2 and predicted 1.
+    'wrong_clean': [0.25, 0.5, None],
+    'wrong_given': [0.5, 0.25, None],
+  }
+  twice = metrics.summarise(sums + sums)
+  assert (
+    twice['class_confidence'] == metrics.summarise(sums)['class_confidence']
+  )
+
+
+def test_training_sums_no_confidence(sums):
+  assert sums.confidence is None
+  assert 'class_confidence' not in metrics.summarise(sums)
+
+
 def test_sums_add_up(sums):
   halves = [
     metrics.sums(LOGITS[i], LOSSES[i], LABEL[i], CLEAN[i], COUNTED[i])

@@ -114,4 +114,7 @@ def check_equal(record, expected):
     elif isinstance(value, str) or value is None:
       assert record[key] == value
     else:
-      np.testing.assert_allclose(record[key], value, rtol=1e-4)
+      # Confidences may be next to 0: an absolute tolerance of their rounding.
+      np.testing.assert_allclose(
+        np.array(record[key], float), np.array(value, float), 1e-4, 1e-6
+      )

@@ -1,0 +1,115 @@
+"""Dimensionality-Driven Learning (D2L): when to stop believing the labels.
+
+While a network learns what classes have in common, its representation of the
+data is compressed into few dimensions; once it begins to memorise wrong labels,
+their number rises again. D2L watches the local intrinsic dimensionality (LID)
+of the last hidden layer, an epoch at a time. From the turning point on, each
+label becomes a mix of the given one and the network's own prediction: the loss
+is that of hard bootstrapping, with a weight that falls.
+
+Source: Ma et al., "Dimensionality-Driven Learning with Noisy Labels", ICML 2018
+(arXiv:1806.02612). There the network also goes back to its state of an epoch
+before the turning point; here it does not, it goes on from where it stands.
+"""
+
+from collections.abc import Sequence
+import math
+
+import jax
+from jax import lax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+import numpy as np
+
+# On how many examples the dimensionality is estimated, and in groups of which
+# size neighbours are looked for. Both from the authors' code.
+NUM_EXAMPLES = 1280
+GROUP = 128
+
+
+def local_intrinsic_dimensionality(
+  points: Float[Array, 'N D'], neighbours: int = 20
+) -> Float[Array, ' N']:
+  """The maximum-likelihood estimate of the LID at each of some points.
+
+  With r_i the Euclidean distance to the i-th nearest of k other points, it is
+  `-1 / mean_i(log(r_i / r_k))`, i = 1 .. k (Amsaleg et al., 2015).
+
+  Args:
+    points: N points of D coordinates.
+    neighbours: k; below N.
+
+  Returns:
+    An estimate for each point; 0 where its k neighbours are all equally far,
+    of which nothing can be told.
+  """
+  squares = jnp.sum(points * points, axis=1)
+  product = jnp.matmul(points, points.T, precision=lax.Precision.HIGHEST)
+  distances = squares[:, None] + squares[None, :] - 2 * product
+  # A point is no neighbour of its own.
+  distances = jnp.where(jnp.eye(len(points), dtype=bool), jnp.inf, distances)
+  nearest = -lax.top_k(-distances, neighbours)[0]
+  # Equal points: their distance is 0 up to rounding, whose logarithm is noise.
+  floor = jnp.finfo(points.dtype).eps * jnp.max(squares)
+  nearest = jnp.maximum(nearest, jnp.maximum(floor, 1e-30))
+  # Of squared distances: half of the logarithm.
+  mean_log = jnp.mean(jnp.log(nearest / nearest[:, -1:]), axis=1) / 2
+  return jnp.where(mean_log < 0, -1 / jnp.where(mean_log < 0, mean_log, -1), 0)
+
+
+def mean_lid(hidden: Float[Array, 'M D'], neighbours: int) -> Float[Array, '']:
+  """The mean LID of a network's activations, as D2L estimates it.
+
+  Args:
+    hidden: activations of M examples in random order; M at most GROUP, or a
+      multiple of it.
+    neighbours: k, or fewer where there are fewer examples.
+  """
+  size = min(GROUP, len(hidden))
+  groups = hidden.reshape(-1, size, hidden.shape[-1])
+  k = min(neighbours, size - 1)
+  return jax.vmap(lambda x: local_intrinsic_dimensionality(x, k))(groups).mean()
+
+
+def turning_point(
+  lids: Sequence[float], *, window: int, warm_up: int
+) -> int | None:
+  """The epoch at which the dimensionality begins to rise.
+
+  It is the epoch before the first whose LID exceeds the mean of the `window`
+  epochs before it by more than two of their standard deviations.
+
+  Args:
+    lids: LID after each epoch.
+    window: how many epochs are looked back at.
+    warm_up: how many epochs the window must not reach back to.
+
+  Returns:
+    The number of epochs done at the turning point; None: not reached.
+  """
+  for last in range(warm_up + window, len(lids)):
+    before = np.asarray(lids[last - window : last], np.float64)
+    if lids[last] - before.mean() > 2 * before.std():
+      return last
+  return None
+
+
+def label_weight(
+  lids: Sequence[float], num_epochs: int, *, window: int, warm_up: int
+) -> float:
+  """The weight of the given labels in the next epoch.
+
+  Before the turning point it is 1, then
+  `exp(-(epoch / num_epochs) LID / min(LIDs))`.
+
+  Args:
+    lids: LID after each epoch done.
+    num_epochs: length of the run.
+    window: as in `turning_point`.
+    warm_up: as in `turning_point`.
+  """
+  if turning_point(lids, window=window, warm_up=warm_up) is None:
+    return 1.0
+  lowest = min(lids)
+  expansion = lids[-1] / lowest if lowest > 0 else 1.0
+  return math.exp(-len(lids) / num_epochs * expansion)
