@@ -9,6 +9,10 @@
       Several losses and seeds on one data set.
   python launch.py --config=configs/digits.py --trials=loss.alpha=0.01,0.1
       Runs that differ in these values, trained together in one program.
+  python launch.py --experiment=help
+      The paper's tables and figures, each by one command.
+  python launch.py --mode=report --workdir=runs/...
+      A page of tables and figures on any folder of runs.
   python launch.py --mode=evaluate --workdir=runs/...
       A finished or stopped run, evaluated again from its last checkpoint.
 
@@ -39,8 +43,8 @@ _DATA_DIR = flags.DEFINE_string(
 _MODE = flags.DEFINE_enum(
   'mode',
   None,
-  ['train', 'evaluate', 'compare'],
-  'None: train where a config is given, else compare.',
+  ['train', 'evaluate', 'compare', 'report'],
+  'None: train where a config or an experiment is given, else compare.',
 )
 _LOSSES = flags.DEFINE_list('losses', ['ce', 'sl'], 'compare: which losses.')
 _SEEDS = flags.DEFINE_integer('seeds', 3, 'compare: how many.', lower_bound=1)
@@ -50,6 +54,21 @@ _TRIALS = flags.DEFINE_multi_string(
   'train: FIELD=VALUES, such as seed=0..9 or loss.alpha=0.01,0.1; all'
   ' combinations are trained together. They may differ in seed, noise and loss'
   ' parameters.',
+)
+_EXPERIMENT = flags.DEFINE_string(
+  'experiment', None, 'A table or figure of the paper; help lists them.'
+)
+_DATASET = flags.DEFINE_string(
+  'dataset', None, 'experiment, report: which data set. None: digits, any.'
+)
+_SCALE = flags.DEFINE_string(
+  'scale',
+  'short',
+  "experiment: full (the paper's protocol), short (hours on a CPU at most) or"
+  ' tiny (seconds, shows nothing).',
+)
+_CLASS = flags.DEFINE_integer(
+  'class', None, 'experiment=confidence: which class to show.', lower_bound=0
 )
 
 
@@ -61,7 +80,8 @@ def main(argv: list[str]) -> None:
   # Imported late: --help and a mistyped flag need not wait for jax.
   from experiments import commands  # noqa: PLC0415
 
-  mode = _MODE.value or ('train' if _CONFIG.value else 'compare')
+  given = _CONFIG.value or _EXPERIMENT.value
+  mode = _MODE.value or ('train' if given else 'compare')
   sys.exit(
     commands.run(
       mode,
@@ -71,6 +91,10 @@ def main(argv: list[str]) -> None:
       losses=_LOSSES.value,
       seeds=_SEEDS.value,
       trials=_TRIALS.value,
+      experiment_name=_EXPERIMENT.value,
+      dataset=_DATASET.value,
+      scale=_SCALE.value,
+      named_class=_CLASS.value,
     )
   )
 

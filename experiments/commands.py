@@ -8,7 +8,7 @@ import sys
 from ml_collections import config_dict
 
 from configs import digits
-from experiments import compare, plots, sweep
+from experiments import compare, experiment, overview, plots, records, sweep
 from sce_jax import compilation_cache, preemption, train
 from sce_jax import config as config_lib
 from sce_jax.errors import UserError
@@ -27,17 +27,25 @@ def run(
   losses: Sequence[str],
   seeds: int,
   trials: Sequence[str],
+  experiment_name: str | None = None,
+  dataset: str | None = None,
+  scale: str = 'short',
+  named_class: int | None = None,
 ) -> int:
   """Does what a command line asks for.
 
   Args:
-    mode: 'train', 'evaluate' or 'compare'.
+    mode: 'train', 'evaluate', 'compare' or 'report'.
     config: the config that was given, if any.
     workdir: the folder that was given, if any.
     data_dir: the tfds folder that was given, if any.
     losses: which losses to compare.
     seeds: how many seeds to compare.
     trials: fields and their values to train with, see sweep.py.
+    experiment_name: an experiment, or 'help'.
+    dataset: the experiment's data set, or the only one of a report.
+    scale: the experiment's scale.
+    named_class: a class that the experiment shows.
 
   Returns:
     The exit code: 0; 2: bad input; 3: a loss turned non-finite; 75: stopped by
@@ -45,11 +53,24 @@ def run(
   """
   compilation_cache.enable()
   try:
-    if trials and mode != 'train':
+    if experiment_name:
+      _experiment(
+        experiment_name,
+        mode,
+        config,
+        dataset,
+        scale,
+        workdir,
+        data_dir,
+        named_class,
+      )
+    elif trials and mode != 'train':
       raise UserError(
         f'--trials goes with --mode=train and a --config, not with {mode}'
       )
-    if mode == 'evaluate':
+    elif mode == 'report':
+      overview.report(workdir or 'runs', dataset)
+    elif mode == 'evaluate':
       _evaluate(config, workdir, data_dir)
     elif mode == 'train':
       if config is None:
@@ -79,11 +100,47 @@ def run(
   return 0
 
 
+def _experiment(
+  name: str,
+  mode: str,
+  config: config_dict.ConfigDict | None,
+  dataset: str | None,
+  scale: str,
+  workdir: str | None,
+  data_dir: str | None,
+  named_class: int | None,
+) -> None:
+  if config is not None:
+    raise UserError(
+      '--experiment makes its own configs: leave --config out, and choose with'
+      ' --dataset and --scale'
+    )
+  if name == 'help':
+    print(experiment.describe(dataset or 'digits'))
+    return
+  if mode not in ('train', 'report'):
+    raise UserError(
+      f'--experiment trains what is missing, or only reports with'
+      f' --mode=report; not with --mode={mode}'
+    )
+  experiment.run(
+    name,
+    dataset or 'digits',
+    scale,
+    workdir or 'runs',
+    data_dir,
+    train_missing=mode == 'train',
+    named_class=named_class,
+  )
+
+
 def _train(
   config: config_dict.ConfigDict, workdir: str | None, data_dir: str | None
 ) -> None:
   config_lib.check(config)
-  folder = pathlib.Path(workdir or default_workdir(config))
+  folder = pathlib.Path(
+    workdir or os.path.join('runs', records.run_name(config))
+  )
   result = train.train_and_evaluate(config, folder, data_dir)
   label = compare.plot_label(config.loss.name)
   picture = plots.plot_runs({label: [folder]}, folder / 'run.png')
@@ -110,18 +167,3 @@ def _evaluate(
       f'{x:.3f}' for x in values['class_accuracy'] if x is not None
     )
     print(f'  {"class_accuracy":16}{classes}')
-
-
-def default_workdir(config: config_dict.ConfigDict) -> str:
-  """A folder below runs/ whose name tells the config."""
-  name = '-'.join(
-    [
-      config.data.name,
-      config.loss.name,
-      config.noise.name,
-      f'{config.noise.rate:g}',
-      f'seed{config.seed}',
-      config_lib.fingerprint(config),
-    ]
-  )
-  return os.path.join('runs', name)

@@ -1,7 +1,8 @@
 """Pictures of runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import pathlib
+from typing import Any
 
 import matplotlib
 
@@ -9,6 +10,7 @@ matplotlib.use('Agg')  # No screen is needed.
 
 from matplotlib import pyplot as plt
 from matplotlib import ticker
+from matplotlib.axes import Axes
 import numpy as np
 
 from sce_jax import workdir as workdir_lib
@@ -20,6 +22,16 @@ _STYLES = ('-', '--', '-.', ':', (0, (5, 1)), (0, (1, 1)))
 _MARKERS = ('o', 's', '^', 'D', 'v', 'P')
 # With fewer epochs than this each one is marked.
 _FEW_EPOCHS = 10
+
+
+def style(number: int) -> dict[str, Any]:
+  """Colour, line and marker of a figure's line, from 0 on."""
+  return {
+    'color': _COLOURS[number % len(_COLOURS)],
+    # Shifted once the colours begin again, so that no two lines are alike.
+    'linestyle': _STYLES[(number + number // 6) % len(_STYLES)],
+    'marker': _MARKERS[number % len(_MARKERS)],
+  }
 
 
 def plot_runs(
@@ -45,15 +57,10 @@ def plot_runs(
     runs = [run for run in runs if run]
     if not runs:
       continue
-    style = {
-      'color': _COLOURS[number % len(_COLOURS)],
-      'linestyle': _STYLES[number % len(_STYLES)],
-      'marker': _MARKERS[number % len(_MARKERS)],
-      'label': name,
-    }
-    _band(axes[0], runs, ('test', 'accuracy'), style)
-    _band(axes[1], runs, ('train_split', 'memorised'), style)
-    _classes(axes[2], runs, (number - (len(groups) - 1) / 2), style)
+    look = style(number) | {'label': name}
+    band(axes[0], runs, ('test', 'accuracy'), look)
+    band(axes[1], runs, ('train_split', 'memorised'), look)
+    classes(axes[2], runs, number - (len(groups) - 1) / 2, look)
   axes[0].set(title='Test accuracy', xlabel='epoch', ylabel='test accuracy (%)')
   axes[1].set(
     title='Wrong labels memorised',
@@ -65,18 +72,8 @@ def plot_runs(
     xlabel='class',
     ylabel='test accuracy (%)',
   )
-  for ax in axes:
-    ax.grid(alpha=0.3)
-    # There is no share above 100 % or below 0.
-    low, high = ax.get_ylim()
-    ax.set_ylim(max(low, -1), min(high, 101))
-    # Epochs and classes are whole numbers, and few classes are all named.
-    ticks = 20 if ax is axes[2] else 8
-    ax.xaxis.set_major_locator(
-      ticker.MaxNLocator(ticks, integer=True, min_n_ticks=1)
-    )
-  for ax in axes[:2]:
-    ax.set_xlim(left=0)
+  finish(axes[:2], epochs=True)
+  finish(axes[2:])
   axes[1].set_ylim(bottom=-0.02 * axes[1].get_ylim()[1])
   axes[0].legend()
   figure.savefig(path, dpi=120)
@@ -84,13 +81,44 @@ def plot_runs(
   return path
 
 
-def _band(ax, runs, keys, style):
-  split, figure = keys
+def finish(axes: Iterable[Axes], *, epochs: bool = False) -> None:
+  """Grid, whole numbers along x, and no share above 100 % or below 0.
+
+  Args:
+    axes: whose y is a share in per cent.
+    epochs: whether x is the epoch; else it is the class.
+  """
+  for ax in axes:
+    ax.grid(alpha=0.3)
+    low, high = ax.get_ylim()
+    ax.set_ylim(max(low, -1), min(high, 101))
+    # Few classes are all named.
+    ax.xaxis.set_major_locator(
+      ticker.MaxNLocator(8 if epochs else 20, integer=True, min_n_ticks=1)
+    )
+    if epochs:
+      ax.set_xlim(left=0)
+
+
+def band(
+  ax: Axes,
+  runs: Sequence[Sequence[Mapping[str, Any]]],
+  keys: Sequence[str | int],
+  look: Mapping[str, Any],
+) -> None:
+  """Draws a share over the epochs: its mean over runs, one std as a band.
+
+  Args:
+    ax: where.
+    runs: the metrics of each, see workdir.read_metrics.
+    keys: where the share is in an epoch's record; its last may be a class.
+    look: colour, line, marker and label.
+  """
   curves = [
     {
-      record['epoch']: 100 * record[split][figure]
+      record['epoch']: 100 * value
       for record in run
-      if split in record and record[split][figure] is not None
+      if (value := lookup(record, keys)) is not None
     }
     for run in runs
   ]
@@ -99,24 +127,50 @@ def _band(ax, runs, keys, style):
     return
   values = np.array([[curve[e] for e in epochs] for curve in curves])
   mean, spread = values.mean(0), values.std(0)
+  look = dict(look)
   if len(epochs) > _FEW_EPOCHS:
-    style = style | {'marker': None}
-  ax.plot(epochs, mean, **style)
+    look['marker'] = None
+  ax.plot(epochs, mean, **look)
   ax.fill_between(
-    epochs, mean - spread, mean + spread, color=style['color'], alpha=0.2, lw=0
+    epochs, mean - spread, mean + spread, color=look['color'], alpha=0.2, lw=0
   )
 
 
-def _classes(ax, runs, offset, style):
+def lookup(record: Mapping[str, Any], keys: Sequence[str | int]) -> Any:
+  """A figure of an epoch's record; None where it was not taken."""
+  value: Any = record
+  for key in keys:
+    if isinstance(key, str) and key not in value:
+      return None
+    value = value[key]
+    if value is None:
+      return None
+  return value
+
+
+def classes(
+  ax: Axes,
+  runs: Sequence[Sequence[Mapping[str, Any]]],
+  offset: float,
+  look: Mapping[str, Any],
+) -> None:
+  """Draws each class's test accuracy in the last epoch.
+
+  Args:
+    ax: where.
+    runs: the metrics of each, see workdir.read_metrics.
+    offset: the group's place beside the others, in their number.
+    look: colour, marker and label.
+  """
   last = [run[-1]['test']['class_accuracy'] for run in runs]
   values = 100 * np.array(
     [[np.nan if x is None else x for x in run] for run in last]
   )
-  classes = np.arange(values.shape[1])
+  numbers = np.arange(values.shape[1])
   # Points, not bars: where all classes are good the axis need not begin at 0.
   ax.errorbar(
-    classes + 0.15 * offset,
+    numbers + 0.15 * offset,
     values.mean(0),
     yerr=values.std(0) if len(runs) > 1 else None,
-    **style | {'linestyle': 'none'},
+    **dict(look) | {'linestyle': 'none'},
   )

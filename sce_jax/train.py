@@ -20,6 +20,9 @@ from sce_jax.program import Program
 from sce_jax.run import Result, Run, loss_parameters
 from sce_jax.train_state import TrainState
 
+# Of runs trained together so many are named.
+_NAMED_RUNS = 6
+
 
 class NonFiniteLoss(Exception):
   """The loss of a run is infinite or not a number."""
@@ -349,12 +352,14 @@ class _Loop:
     return state, step
 
   def _announce(self, step: int) -> None:
-    for run in self._runs:
+    more = f'; goes on from step {step}' if step else ''
+    for run in self._runs[:_NAMED_RUNS]:
       progress.say(
         f'{run.workdir.path}: {run.config["noise"]["name"]} noise,'
-        f' {run.realised_rate:.2%} of {len(run.train)} labels are wrong'
-        + (f'; goes on from step {step}' if step else '')
+        f' {run.realised_rate:.2%} of {len(run.train)} labels are wrong{more}'
       )
+    if len(self._runs) > _NAMED_RUNS:
+      progress.say(f'and {len(self._runs) - _NAMED_RUNS} more runs beside it')
     # One run's matrix is worth a look; those of more, or larger ones, are in
     # their folders.
     matrix = self._runs[0].realised_matrix

@@ -68,6 +68,11 @@ def check_equal_shape(configs: Sequence[config_lib.Config]) -> None:
       )
 
 
+def shape_key(config: config_lib.Config) -> str:
+  """Equal for configs whose runs can share a program."""
+  return config_lib.fingerprint(_shape(config))
+
+
 def _shape(config: config_lib.Config) -> dict[str, Any]:
   return {
     path: value

@@ -106,11 +106,7 @@ class Workdir:
   @property
   def result(self) -> dict[str, Any] | None:
     """What `finish` or `fail` has recorded, None before."""
-    for name in ('result.json', 'failed.json'):
-      path = self.path / name
-      if path.exists():
-        return json.loads(path.read_text())
-    return None
+    return read_result(self.path)
 
   def record_noise(
     self, train: load.Split, num_classes: int
@@ -180,14 +176,41 @@ def read_config(path: str | os.PathLike) -> dict[str, Any]:
   Raises:
     UserError: there is no run in it.
   """
+  return read_description(path)['config']
+
+
+def read_description(path: str | os.PathLike) -> dict[str, Any]:
+  """The config of a run, and where, when and with what it was begun.
+
+  Raises:
+    UserError: there is no run in the folder.
+  """
   path = pathlib.Path(path)
   try:
-    return json.loads((path / 'config.json').read_text())['config']
+    return json.loads((path / 'config.json').read_text())
   except OSError:
     raise UserError(
       f'{path} holds no run (no config.json): name the folder of one with'
       ' --workdir'
     ) from None
+
+
+def read_result(path: str | os.PathLike) -> dict[str, Any] | None:
+  """What a run has ended with; None if it has not ended.
+
+  One that failed has only 'run' and 'failed', the message.
+  """
+  for name in ('result.json', 'failed.json'):
+    file = pathlib.Path(path) / name
+    if file.exists():
+      return json.loads(file.read_text())
+  return None
+
+
+def read_noise(path: str | os.PathLike) -> dict[str, Any] | None:
+  """The realised noise of a run, 'rate' and 'matrix'; None if not recorded."""
+  file = pathlib.Path(path) / 'noise.json'
+  return json.loads(file.read_text()) if file.exists() else None
 
 
 def read_transition(

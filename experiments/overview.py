@@ -1,0 +1,332 @@
+"""What any folder of runs shows: --mode=report, and the end of every report."""
+
+from collections.abc import Sequence
+import datetime
+import os
+import pathlib
+import sys
+
+from matplotlib import pyplot as plt
+import numpy as np
+
+from experiments import plots, ranking, records
+from experiments.records import Record
+from experiments.report import writer
+from experiments.report.page import (
+  Block,
+  Cell,
+  Figure,
+  Heading,
+  Page,
+  Table,
+  Text,
+)
+from sce_jax import workdir
+
+# More groups than colours make no readable figure.
+_MAX_LINES = 8
+_MAX_CLASSES = 20
+
+
+def report(
+  root: str | os.PathLike, dataset: str | None = None
+) -> writer.Written:
+  """Writes a report on all runs below a folder, into that folder.
+
+  Args:
+    root: the folder.
+    dataset: only runs on this data set.
+
+  Raises:
+    UserError: there are no runs, or they are on different data sets.
+  """
+  runs = records.find(root, dataset)
+  root = pathlib.Path(root)
+  groups = _groups(runs)
+  blocks: list[Block] = [*_results(groups), *blocks_of_runs(runs, root)]
+  name = runs[0].config['data']['name']
+  written = writer.write(
+    Page(
+      f'{len(runs)} run(s) on {name}',
+      f'All runs below {root.resolve()}. Figures are those of the last epoch,'
+      ' mean ± standard deviation over seeds.',
+      blocks,
+      [
+        ('command', f'python {" ".join(sys.argv)}'),
+        (
+          'written',
+          datetime.datetime.now().astimezone().isoformat(' ', 'minutes'),
+        ),
+        *facts(runs),
+      ],
+    ),
+    root,
+  )
+  print(f'report:   {written.html}')
+  return written
+
+
+def facts(runs: Sequence[Record]) -> list[tuple[str, str]]:
+  """What is to be known of runs: devices, versions, dates, seeds, their end."""
+  if not runs:
+    return []
+  described = [r.description for r in runs if r.description]
+
+  def values(texts):
+    return ', '.join(sorted(set(texts))) or 'none'
+
+  ends = [r.status for r in runs]
+  return [
+    (
+      'runs',
+      ', '.join(
+        f'{ends.count(status)} {status}'
+        for status in ('finished', 'failed', 'unfinished', 'missing')
+        if status in ends
+      ),
+    ),
+    ('seeds', ', '.join(map(str, sorted({r.config['seed'] for r in runs})))),
+    ('devices', values(_devices(r) for r in described)),
+    ('trained', values(d['created'][:10] for d in described)),
+    ('jax', values(d['versions']['jax'] for d in described)),
+    ('python', values(d['python'] for d in described)),
+    ('code', values((d['git_commit'] or 'unknown')[:8] for d in described)),
+  ]
+
+
+def blocks_of_runs(runs: Sequence[Record], folder: pathlib.Path) -> list[Block]:
+  """The runs themselves: a table, their labels' noise, their settings.
+
+  Args:
+    runs: the runs.
+    folder: where the report is, for links to theirs.
+  """
+  return [_table(runs, folder), *_noise(runs)]
+
+
+def _groups(runs: Sequence[Record]) -> dict[str, list[Record]]:
+  """Runs that differ in the seed only, by what they differ in from others."""
+  groups: dict[str, list[Record]] = {}
+  for run in runs:
+    varied = [(k, v) for k, v in run.labels.items() if k != 'seed']
+    name = ', '.join(
+      value if key in ('loss.name', 'noise.name') else f'{key}={value}'
+      for key, value in sorted(
+        varied, key=lambda item: (item[0] != 'loss.name', item[0])
+      )
+    )
+    groups.setdefault(name or run.config['loss']['name'], []).append(run)
+  return groups
+
+
+def _results(groups: dict[str, list[Record]]) -> list[Block]:
+  ended = {name: records.finished(runs) for name, runs in groups.items()}
+  rows = []
+  for name, runs in groups.items():
+    results = [r.result for r in ended[name] if r.result]
+    worst = [
+      min(x for x in r['test']['class_accuracy'] if x is not None)
+      for r in results
+    ]
+    memorised = [r['memorised'] for r in results if r['memorised'] is not None]
+    count = Cell(f'{len(results)} of {len(runs)}', value=len(results))
+    rows.append(
+      [
+        name,
+        count,
+        ranking.cell([r['test_accuracy'] for r in results]),
+        ranking.cell(worst),
+        ranking.cell(memorised),
+      ]
+    )
+  found: list[Block] = [
+    Heading('Results'),
+    Table(
+      'results',
+      'Last epoch, in per cent',
+      ['runs', 'finished', 'test accuracy', 'worst class', 'memorised'],
+      rows,
+      'memorised: share of the wrongly labelled training examples that are'
+      ' predicted as their wrong label.',
+    ),
+  ]
+  shown = {name: runs for name, runs in ended.items() if runs}
+  if shown:
+    found += [*_curves(shown), *_classes(shown)]
+  return found
+
+
+def _curves(groups: dict[str, list[Record]]) -> list[Block]:
+  lines = list(groups.items())[:_MAX_LINES]
+  figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout='constrained')
+  for number, (name, runs) in enumerate(lines):
+    look = plots.style(number) | {'label': name}
+    metrics = [r.metrics for r in runs]
+    plots.band(axes[0], metrics, ('test', 'accuracy'), look)
+    plots.band(axes[1], metrics, ('train_split', 'memorised'), look)
+  axes[0].set(title='Test accuracy', xlabel='epoch', ylabel='accuracy (%)')
+  axes[1].set(
+    title='Wrong labels memorised',
+    xlabel='epoch',
+    ylabel='share of wrong labels (%)',
+  )
+  plots.finish(axes, epochs=True)
+  figure.legend(
+    *axes[0].get_legend_handles_labels(),
+    loc='outside lower center',
+    ncols=min(len(lines), 3),
+    frameon=False,
+  )
+  more = len(groups) - len(lines)
+  return [
+    Figure(
+      'curves',
+      'Test accuracy and memorised labels over the epochs; the band is one'
+      ' standard deviation over seeds.'
+      + (f' {more} more groups are in the tables only.' if more else ''),
+      figure,
+    )
+  ]
+
+
+def _classes(groups: dict[str, list[Record]]) -> list[Block]:
+  first = next(iter(groups.values()))[0].result or {}
+  number = len(first['test']['class_accuracy'])
+  if number > _MAX_CLASSES:
+    return [Text(f'{number} classes: their accuracies are in the run folders.')]
+  return [class_table('classes', groups)]
+
+
+def class_table(name: str, groups: dict[str, list[Record]]) -> Table:
+  """Each class's test accuracy, the worst, the best and their gap.
+
+  Args:
+    name: of the table.
+    groups: finished runs by their row; each has one at least.
+  """
+  rows = []
+  number = 0
+  for group, runs in groups.items():
+    values = 100 * np.array(
+      [
+        [np.nan if x is None else x for x in r.result['test']['class_accuracy']]
+        for r in runs
+        if r.result
+      ]
+    )
+    number = values.shape[1]
+    low, high = np.nanmin(values, 1), np.nanmax(values, 1)
+    mean = np.nanmean(values, 0)
+    rows.append(
+      [
+        group,
+        *(Cell(f'{x:.1f}', value=float(x)) for x in mean),
+        Cell(f'{low.mean():.1f}', float(low.mean())),
+        Cell(f'{high.mean():.1f}', float(high.mean())),
+        Cell(f'{(high - low).mean():.1f}', float((high - low).mean())),
+      ]
+    )
+  return Table(
+    name,
+    'Test accuracy of each class in the last epoch, in per cent, mean over'
+    ' seeds',
+    ['', *map(str, range(number)), 'worst', 'best', 'gap'],
+    rows,
+    'worst, best and gap: of each run, then averaged.',
+  )
+
+
+def _table(runs: Sequence[Record], folder: pathlib.Path) -> Table:
+  keys = list(dict.fromkeys(key for run in runs for key in run.labels))
+  rows = []
+  for run in runs:
+    accuracy, seconds = Cell('-'), Cell('-')
+    if run.result:
+      value = 100 * run.result['test_accuracy']
+      accuracy = Cell(f'{value:.2f}', value)
+      seconds = _seconds(run.result['train_seconds'])
+    epochs = run.metrics[-1]['epoch'] if run.metrics else 0
+    rows.append(
+      [
+        Cell(run.folder.name, link=os.path.relpath(run.folder, folder)),
+        Cell(run.status, note=run.failure),
+        *(run.labels.get(key, '-') for key in keys),
+        accuracy,
+        Cell(f'{epochs}', float(epochs)),
+        seconds,
+        _devices(run.description) if run.description else '-',
+        run.description.get('created', '-')[:16].replace('T', ' '),
+      ]
+    )
+  return Table(
+    'runs',
+    'The runs',
+    [
+      'run',
+      'status',
+      *keys,
+      'test accuracy (%)',
+      'epochs',
+      'seconds',
+      'device',
+      'begun (UTC)',
+    ],
+    rows,
+    "seconds: of runs trained together, each one's share. A failed run's loss"
+    ' was not finite. The columns between status and accuracy are what the'
+    ' runs differ in.',
+  )
+
+
+def _seconds(value: float) -> Cell:
+  return Cell(f'{value:.1f}', float(value))
+
+
+def _devices(description) -> str:
+  names = description['devices']
+  return f'{len(names)} x {names[0]}' if len(names) > 1 else names[0]
+
+
+def _noise(runs: Sequence[Record]) -> list[Block]:
+  """The realised noise of each setting's first run."""
+  first = {}
+  for run in runs:
+    noise = run.config['noise']
+    if run.status == 'missing':
+      continue
+    first.setdefault((noise['name'], noise['rate']), run)
+  drawn = []
+  for (name, rate), run in first.items():
+    realised = workdir.read_noise(run.folder)
+    if realised and len(realised['matrix']) <= _MAX_CLASSES:
+      title = f'{name} {rate:g}\n{realised["rate"]:.1%} of labels wrong'
+      drawn.append((title, np.array(realised['matrix'])))
+  if not drawn:
+    return []
+  columns = min(len(drawn), 4)
+  rows = -(-len(drawn) // columns)
+  figure, axes = plt.subplots(
+    rows,
+    columns,
+    figsize=(3.1 * columns, 3.3 * rows),
+    layout='constrained',
+    squeeze=False,
+  )
+  for ax in axes.flat[len(drawn) :]:
+    ax.remove()
+  for ax, (title, matrix) in zip(axes.flat, drawn, strict=False):
+    image = ax.imshow(matrix, cmap='cividis', vmin=0, vmax=1)
+    ax.set_title(title, fontsize=9)
+    ax.set(xlabel='given label', ylabel='clean label')
+    ax.set_xticks(range(len(matrix)), labels=map(str, range(len(matrix))))
+    ax.set_yticks(range(len(matrix)), labels=map(str, range(len(matrix))))
+    ax.tick_params(labelsize=7)
+  figure.colorbar(image, ax=axes, label='share of the clean class', shrink=0.7)
+  return [
+    Figure(
+      'noise',
+      'Realised label noise: the share of each clean class (row) with each'
+      ' given label (column), of the first run of each noise setting.',
+      figure,
+    )
+  ]

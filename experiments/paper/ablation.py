@@ -1,0 +1,120 @@
+"""What each part of SL does: CE, RCE alone, both scaled up, and their sum.
+
+The paper's figure of section 5.2, under symmetric noise of 0.6: dropping the
+reverse cross entropy and scaling up what is left (2 CE, 5 CE) overfits, and the
+reverse cross entropy alone learns slowly, scaled up or not.
+"""
+
+from collections.abc import Sequence
+
+from matplotlib import pyplot as plt
+
+from configs import common
+from experiments import plots, ranking, records
+from experiments.experiment import Context, Trial
+from experiments.paper import methods
+from experiments.records import Record
+from experiments.report.page import Block, Figure, Heading, Table
+
+NOISE = 'symmetric 0.6'
+
+
+def sweep(dataset: str, scale: str) -> list[Trial]:
+  """The parts of SL, by themselves and scaled."""
+  log_zero = common.loss_section('sl', dataset).log_zero
+  parts = {
+    'CE': ('CE', {}),
+    # k CE is SL without its reverse part.
+    '2 CE': ('SL', {'loss.alpha': 2.0, 'loss.beta': 0.0}),
+    '5 CE': ('SL', {'loss.alpha': 5.0, 'loss.beta': 0.0}),
+    'RCE': ('RCE', {'loss.log_zero': log_zero}),
+    '2 RCE': ('SL', {'loss.alpha': 0.0, 'loss.beta': 2.0}),
+    '5 RCE': ('SL', {'loss.alpha': 0.0, 'loss.beta': 5.0}),
+    'SL': ('SL', {}),
+  }
+  return [
+    methods.trial(
+      dataset, scale, method, NOISE, seed, name=name, changes=changes
+    )
+    for name, (method, changes) in parts.items()
+    for seed in methods.seeds(dataset, scale)
+  ]
+
+
+def report(context: Context, runs: Sequence[Record]) -> list[Block]:
+  """Curves, and the last epoch's figures."""
+  groups = {
+    name: records.finished(group)
+    for (name,), group in records.group(runs, 'method').items()
+  }
+  cells = ranking.best(
+    {
+      name: {r.config['seed']: r.result['test_accuracy'] for r in group}
+      for name, group in groups.items()
+    }
+  )
+  best = {
+    name: [max(m['test']['accuracy'] for m in run.metrics) for run in group]
+    for name, group in groups.items()
+  }
+  memorised = {
+    name: [
+      r.result['memorised'] for r in group if r.result['memorised'] is not None
+    ]
+    for name, group in groups.items()
+  }
+  figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
+  for number, (name, group) in enumerate(groups.items()):
+    look = plots.style(number) | {'label': name}
+    metrics = [r.metrics for r in group]
+    plots.band(axes[0], metrics, ('test', 'accuracy'), look)
+    plots.band(axes[1], metrics, ('train_split', 'memorised'), look)
+  axes[0].set(title='Test accuracy', xlabel='epoch', ylabel='accuracy (%)')
+  axes[1].set(
+    title='Wrong labels memorised',
+    xlabel='epoch',
+    ylabel='share of wrong labels (%)',
+  )
+  plots.finish(axes, epochs=True)
+  figure.legend(
+    *axes[0].get_legend_handles_labels(),
+    loc='outside lower center',
+    ncols=7,
+    frameon=False,
+  )
+  del context
+  return [
+    Heading(f'{NOISE.capitalize()} noise'),
+    Table(
+      'ablation',
+      'Per cent, mean ± standard deviation over seeds',
+      [
+        'loss',
+        'test accuracy, last epoch',
+        'lost since its best epoch',
+        'wrong labels memorised',
+      ],
+      [
+        [
+          name,
+          cells[name],
+          ranking.cell(
+            [
+              top - r.result['test_accuracy']
+              for top, r in zip(best[name], group, strict=True)
+            ]
+          ),
+          ranking.cell(memorised[name]),
+        ]
+        for name, group in groups.items()
+      ],
+      'Lost since its best epoch: how far a run has overfitted; the best epoch'
+      " itself is nobody's to choose.",
+    ),
+    Figure(
+      'curves',
+      f'Test accuracy and memorised labels over the epochs, {NOISE} noise; the'
+      ' band is one standard deviation over seeds.',
+      figure,
+    ),
+  ]

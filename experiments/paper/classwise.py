@@ -1,0 +1,137 @@
+"""Accuracy of each class: which classes noise hurts, what SL does for them.
+
+The paper's figures 2 and 3: under symmetric noise cross entropy leaves hard
+classes behind while it overfits easy ones. Cross entropy on clean labels is the
+yardstick; label smoothing and SL train on the noisy ones.
+"""
+
+from collections.abc import Sequence
+
+from matplotlib import pyplot as plt
+import numpy as np
+
+from experiments import overview, plots, records
+from experiments.experiment import Context, Trial
+from experiments.paper import methods
+from experiments.records import Record
+from experiments.report.page import Block, Cell, Figure, Heading, Table, Text
+
+RATES = ('symmetric 0.4', 'symmetric 0.6')
+NOISY = ('CE', 'LSR', 'SL')
+
+
+def sweep(dataset: str, scale: str) -> list[Trial]:
+  """CE on clean labels; CE, LSR and SL on noisy ones."""
+  cells = [('CE', 'clean')]
+  cells += [(method, noise) for noise in RATES for method in NOISY]
+  return [
+    methods.trial(dataset, scale, method, noise, seed)
+    for method, noise in cells
+    for seed in methods.seeds(dataset, scale)
+  ]
+
+
+def report(context: Context, runs: Sequence[Record]) -> list[Block]:
+  """Curves of each class, and the gap between the worst and the best."""
+  groups = {
+    key: records.finished(group)
+    for key, group in records.group(runs, 'method', 'noise').items()
+  }
+  groups = {key: group for key, group in groups.items() if group}
+  blocks: list[Block] = []
+  for noise in RATES:
+    shown = {
+      f'{method}, {given}': group
+      for (method, given), group in groups.items()
+      if given in (noise, 'clean')
+    }
+    if not shown:
+      continue
+    slug = noise.replace(' ', '-')
+    blocks += [
+      Heading(noise.capitalize()),
+      *_verdict(shown, noise),
+      overview.class_table(f'classes-{slug}', shown),
+      _figure(f'curves-{slug}', shown, noise),
+    ]
+  del context
+  return blocks or [Text('No run has finished yet.', warning=True)]
+
+
+def _verdict(groups: dict[str, list[Record]], noise: str) -> list[Block]:
+  """Names the hardest and the easiest class, and who does what to them."""
+  wanted = {m: groups.get(f'{m}, {noise}') for m in ('CE', 'SL')}
+  if not all(wanted.values()):
+    return []
+  accuracy = {m: _accuracy(group or []) for m, group in wanted.items()}
+  hard, easy = int(accuracy['CE'].argmin()), int(accuracy['CE'].argmax())
+  rows = [
+    [
+      label,
+      Cell(str(k), float(k)),
+      *(Cell(f'{v:.1f}', float(v)) for v in (ce, sl)),
+      Cell(f'{sl - ce:+.1f}', float(sl - ce)),
+    ]
+    for label, k in (("CE's hardest", hard), ("CE's easiest", easy))
+    for ce, sl in [(accuracy['CE'][k], accuracy['SL'][k])]
+  ]
+  return [
+    Table(
+      f'hardest-{noise.replace(" ", "-")}',
+      f'{noise}: the classes that CE learns worst and best, test accuracy of'
+      ' the last epoch in per cent',
+      ['class', 'number', 'CE', 'SL', 'SL less CE'],
+      rows,
+    )
+  ]
+
+
+def _accuracy(group: Sequence[Record]) -> np.ndarray:
+  """Each class's accuracy, in per cent, mean over seeds."""
+  return np.array(
+    [
+      [
+        np.nan if x is None else 100 * x
+        for x in r.result['test']['class_accuracy']
+      ]
+      for r in group
+      if r.result
+    ]
+  ).mean(0)
+
+
+def _figure(name: str, groups: dict[str, list[Record]], noise: str) -> Figure:
+  figure, axes = plt.subplots(
+    1,
+    len(groups),
+    figsize=(3.2 * len(groups), 3.6),
+    layout='constrained',
+    sharey=True,
+    squeeze=False,
+  )
+  number = len(_accuracy(next(iter(groups.values()))))
+  for ax, (title, group) in zip(axes[0], groups.items(), strict=True):
+    order = _accuracy(group).argsort()
+    ends = {int(order[0]): 0, int(order[-1]): 1}
+    for k in range(number):
+      look = {'color': '0.75', 'linestyle': '-', 'marker': None, 'label': None}
+      if k in ends:
+        kind = ('worst', 'best')[ends[k]]
+        look = plots.style(ends[k]) | {'label': f'{kind}: class {k}'}
+      plots.band(
+        ax,
+        [r.metrics for r in group],
+        ('test', 'class_accuracy', k),
+        look | {'zorder': 2 + (k in ends)},
+      )
+    ax.set(title=title, xlabel='epoch')
+    ax.legend(fontsize=8, loc='lower right')
+  axes[0][0].set_ylabel('test accuracy of the class (%)')
+  plots.finish(axes[0], epochs=True)
+  return Figure(
+    name,
+    f'Test accuracy of each class over the epochs, {noise}: in colour the'
+    ' class that is worst and the one that is best in the last epoch, the'
+    ' others in grey. Mean over seeds, one standard deviation as a band.',
+    figure,
+  )

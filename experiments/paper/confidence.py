@@ -1,0 +1,168 @@
+"""How sure the network is of given and of true labels, class by class.
+
+The paper's figures on class 3 of CIFAR-10: on the rightly labelled training
+examples of a hard class cross entropy stays unsure, while it takes over the
+wrong labels of the others. Shown for CE and SL, for the class that CE learns
+worst, and the one it learns best or one that --class names.
+"""
+
+from collections.abc import Sequence
+
+from matplotlib import pyplot as plt
+import numpy as np
+
+from experiments import plots, ranking, records
+from experiments.experiment import Context, Trial
+from experiments.paper import methods
+from experiments.records import Record
+from experiments.report.page import Block, Figure, Heading, Table, Text
+from sce_jax import train
+from sce_jax.errors import UserError
+
+NOISE = 'symmetric 0.4'
+# What the metrics call it, and what it is.
+_KINDS = {
+  'right': 'rightly labelled: in the label',
+  'wrong_clean': 'wrongly labelled: in the true label',
+  'wrong_given': 'wrongly labelled: in the given label',
+}
+
+
+def sweep(dataset: str, scale: str) -> list[Trial]:
+  """CE and SL on noisy labels."""
+  return [
+    methods.trial(dataset, scale, method, NOISE, seed)
+    for method in ('CE', 'SL')
+    for seed in methods.seeds(dataset, scale)
+  ]
+
+
+def report(context: Context, runs: Sequence[Record]) -> list[Block]:
+  """Confidence over the epochs, and what is predicted in the end."""
+  groups = {
+    name: records.finished(group)
+    for (name,), group in records.group(runs, 'method').items()
+  }
+  if not all(groups.values()):
+    return [Text('CE and SL have not both finished.', warning=True)]
+  accuracy = np.mean(
+    [
+      [np.nan if x is None else x for x in r.result['test']['class_accuracy']]
+      for r in groups['CE']
+    ],
+    axis=0,
+  )
+  chosen = {f'the hardest for CE, class {accuracy.argmin()}': accuracy.argmin()}
+  named = context.named_class
+  if named is None:
+    named = int(accuracy.argmax())
+    chosen[f'the easiest for CE, class {named}'] = named
+  elif named >= len(accuracy):
+    raise UserError(
+      f'--class={named}: {context.dataset} has the classes 0 to'
+      f' {len(accuracy) - 1}'
+    )
+  else:
+    chosen[f'class {named}'] = named
+  predictions = {
+    name: train.predict_run(group[0].folder, 'train', context.data_dir)
+    for name, group in groups.items()
+  }
+  blocks: list[Block] = []
+  for title, k in chosen.items():
+    blocks += [
+      Heading(title[0].upper() + title[1:]),
+      _table(int(k), groups),
+      _curves(int(k), groups),
+      _distribution(int(k), predictions),
+    ]
+  return blocks
+
+
+def _last(run: Record, kind: str, k: int) -> float | None:
+  return run.metrics[-1]['train_split']['class_confidence'][kind][k]
+
+
+def _table(k: int, groups: dict[str, list[Record]]) -> Table:
+  rows = []
+  for name, group in groups.items():
+    test = [r.result['test']['class_accuracy'][k] for r in group if r.result]
+    cells = [
+      ranking.cell(
+        [x for r in group if (x := _last(r, kind, k)) is not None],
+        percent=False,
+      )
+      for kind in _KINDS
+    ]
+    rows.append(
+      [name, *cells, ranking.cell([x for x in test if x is not None])]
+    )
+  return Table(
+    f'confidence-{k}',
+    f'Class {k}: mean confidence on its training examples in the last epoch,'
+    f' {NOISE} noise',
+    ['method', *_KINDS.values(), 'test accuracy of the class (%)'],
+    rows,
+  )
+
+
+def _curves(k: int, groups: dict[str, list[Record]]) -> Figure:
+  figure, axes = plt.subplots(
+    1, 3, figsize=(11, 3.6), layout='constrained', sharey=True
+  )
+  for ax, (kind, title) in zip(axes, _KINDS.items(), strict=True):
+    for number, (name, group) in enumerate(groups.items()):
+      plots.band(
+        ax,
+        [r.metrics for r in group],
+        ('train_split', 'class_confidence', kind, k),
+        plots.style(number) | {'label': name},
+      )
+    ax.set(xlabel='epoch')
+    ax.set_title(title, fontsize=10)
+  axes[0].set_ylabel('mean confidence (%)')
+  axes[0].legend()
+  plots.finish(axes, epochs=True)
+  return Figure(
+    f'confidence-{k}',
+    f'Class {k}, {NOISE} noise: mean confidence on its training examples over'
+    ' the epochs; mean over seeds, one standard deviation as a band.',
+    figure,
+  )
+
+
+def _distribution(k: int, predictions: dict[str, train.Predictions]) -> Figure:
+  figure, axes = plt.subplots(
+    1, 2, figsize=(10, 3.6), layout='constrained', sharey=True
+  )
+  for ax, wrong in zip(axes, (False, True), strict=True):
+    for number, (name, made) in enumerate(predictions.items()):
+      labels = made.split
+      chosen = labels.clean_label == k
+      chosen &= (labels.label != labels.clean_label) == wrong
+      classes = made.probability.shape[1]
+      counts = np.bincount(
+        made.probability[chosen].argmax(1), minlength=classes
+      )
+      share = 100 * counts / max(counts.sum(), 1)
+      look = plots.style(number)
+      ax.bar(
+        np.arange(classes) + 0.4 * (number - 0.5),
+        share,
+        width=0.38,
+        color=look['color'],
+        edgecolor='black',
+        hatch=('', '///')[number],
+        label=name,
+      )
+    kind = 'wrongly' if wrong else 'rightly'
+    ax.set(title=f'{kind} labelled', xlabel='predicted class')
+  axes[0].set_ylabel('share of the examples (%)')
+  axes[0].legend()
+  plots.finish(axes)
+  return Figure(
+    f'predictions-{k}',
+    f'What the training examples of class {k} are predicted as in the last'
+    f' epoch, {NOISE} noise, the first seed.',
+    figure,
+  )

@@ -1,0 +1,142 @@
+"""The last hidden layer in two dimensions, and how well it separates classes.
+
+The paper's t-SNE figure, for CE and SL on clean and on noisy labels, of test
+images. A picture alone persuades nobody: beside it stand the silhouette of the
+true classes and the accuracy of nearest neighbours, both in the layer itself.
+"""
+
+from collections.abc import Sequence
+
+from matplotlib import pyplot as plt
+import numpy as np
+from sklearn import manifold, metrics, model_selection, neighbors
+
+from experiments import ranking, records
+from experiments.experiment import Context, Trial
+from experiments.paper import methods
+from experiments.records import Record
+from experiments.report.page import Block, Figure, Heading, Table, Text
+from sce_jax import train
+
+NOISE = 'symmetric 0.4'
+CASES = (('CE', 'clean'), ('CE', NOISE), ('SL', 'clean'), ('SL', NOISE))
+# So many test images: t-SNE's time grows with their number.
+_EXAMPLES = 1000
+_NEIGHBOURS = 10
+_COLOURS = plt.get_cmap('tab10').colors  # As many classes as it can tell.
+_MARKERS = 'os^DvP*X<>'
+
+
+def sweep(dataset: str, scale: str) -> list[Trial]:
+  """CE and SL on clean and on noisy labels."""
+  return [
+    methods.trial(dataset, scale, method, noise, seed)
+    for method, noise in CASES
+    for seed in methods.seeds(dataset, scale)
+  ]
+
+
+def report(context: Context, runs: Sequence[Record]) -> list[Block]:
+  """The picture of the first seed, and the figures of all."""
+  groups = {
+    key: records.finished(group)
+    for key, group in records.group(runs, 'method', 'noise').items()
+  }
+  if not all(groups.values()):
+    return [Text('Not all runs have finished.', warning=True)]
+  rows = []
+  figure, axes = plt.subplots(1, 4, figsize=(13, 3.9), layout='constrained')
+  for ax, (key, group) in zip(axes, groups.items(), strict=True):
+    name = ', '.join(key)
+    figures = []
+    for number, run in enumerate(group):
+      made = train.predict_run(run.folder, 'test', context.data_dir)
+      hidden = made.hidden[:_EXAMPLES]
+      classes = made.split.clean_label[:_EXAMPLES]
+      figures.append(separability(hidden, classes))
+      if number == 0:
+        _draw(ax, hidden, classes)
+        ax.set_title(name, fontsize=10)
+    silhouettes, accuracies = zip(*figures, strict=True)
+    rows.append(
+      [
+        name,
+        ranking.cell(silhouettes, percent=False),
+        ranking.cell(accuracies),
+        ranking.cell([r.result['test_accuracy'] for r in group if r.result]),
+      ]
+    )
+  figure.legend(
+    *axes[0].get_legend_handles_labels(),
+    loc='outside lower center',
+    ncols=10,
+    frameon=False,
+    title='true class',
+  )
+  return [
+    Heading('Last hidden layer'),
+    Figure(
+      'tsne',
+      f'Activations of the last hidden layer on {len(classes)} test images in'
+      ' two dimensions (t-SNE, perplexity 30 or less), the first seed, by true'
+      ' class.',
+      figure,
+    ),
+    Table(
+      'separability',
+      'How well the last hidden layer separates the true classes, test images',
+      [
+        'labels trained on',
+        'silhouette, from -1 to 1',
+        f'accuracy of {_NEIGHBOURS} nearest neighbours (%)',
+        "the network's test accuracy (%)",
+      ],
+      rows,
+      'Nearest neighbours: five-fold cross-validation with the true labels of'
+      ' the test images, so what the layer knows, whatever labels were learned'
+      ' on top of it.',
+    ),
+  ]
+
+
+def separability(
+  hidden: np.ndarray, classes: np.ndarray
+) -> tuple[float, float]:
+  """Silhouette and nearest-neighbour accuracy of activations.
+
+  Args:
+    hidden: activations [N, D].
+    classes: true classes [N].
+
+  Returns:
+    The mean silhouette in Euclidean distance, from -1 to 1, and the accuracy
+    of a nearest-neighbour classifier in five-fold cross-validation.
+  """
+  folds = min(5, int(np.bincount(classes)[np.unique(classes)].min()))
+  score = float(metrics.silhouette_score(hidden, classes))
+  if folds < 2:  # A class has a single example.
+    return score, float('nan')
+  found = model_selection.cross_val_score(
+    neighbors.KNeighborsClassifier(min(_NEIGHBOURS, len(hidden) // 2)),
+    hidden,
+    classes,
+    cv=model_selection.StratifiedKFold(folds, shuffle=True, random_state=0),
+  )
+  return score, float(found.mean())
+
+
+def _draw(ax, hidden: np.ndarray, classes: np.ndarray) -> None:
+  perplexity = min(30.0, (len(hidden) - 1) / 3)
+  placed = manifold.TSNE(
+    perplexity=perplexity, init='pca', learning_rate='auto', random_state=0
+  ).fit_transform(hidden)
+  for k in np.unique(classes):
+    ax.scatter(
+      *placed[classes == k].T,
+      s=9,
+      color=_COLOURS[k % len(_COLOURS)],
+      marker=_MARKERS[k % len(_MARKERS)],
+      linewidths=0,
+      label=str(k),
+    )
+  ax.set(xticks=[], yticks=[], xlabel='t-SNE 1', ylabel='t-SNE 2')

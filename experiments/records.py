@@ -1,0 +1,150 @@
+"""Run folders, read back: what a report is made of."""
+
+from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+from typing import Any
+
+from sce_jax import config as config_lib
+from sce_jax import workdir
+from sce_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+  """A run, whether or not it has been trained.
+
+  Attributes:
+    folder: its folder.
+    labels: what it is in an experiment: method, noise and so on.
+    config: its config, as plain dicts.
+  """
+
+  folder: pathlib.Path
+  labels: Mapping[str, str]
+  config: Mapping[str, Any]
+
+  @functools.cached_property
+  def result(self) -> Mapping[str, Any] | None:
+    """Its result, if it ended well."""
+    ended = workdir.read_result(self.folder)
+    return ended if ended and 'failed' not in ended else None
+
+  @functools.cached_property
+  def status(self) -> str:
+    """'finished', 'failed', 'unfinished' or 'missing'."""
+    ended = workdir.read_result(self.folder)
+    if ended:
+      return 'failed' if 'failed' in ended else 'finished'
+    begun = (self.folder / 'config.json').exists()
+    return 'unfinished' if begun else 'missing'
+
+  @property
+  def failure(self) -> str:
+    """Why it failed; '' if it did not."""
+    return (workdir.read_result(self.folder) or {}).get('failed', '')
+
+  @functools.cached_property
+  def metrics(self) -> Sequence[Mapping[str, Any]]:
+    """Its epochs, see workdir.read_metrics."""
+    return workdir.read_metrics(self.folder)
+
+  @functools.cached_property
+  def description(self) -> Mapping[str, Any]:
+    """When, where and with what it was begun; empty if it was not."""
+    if not (self.folder / 'config.json').exists():
+      return {}
+    return workdir.read_description(self.folder)
+
+
+def run_name(config: config_lib.Config) -> str:
+  """A folder name that tells a config."""
+  return '-'.join(
+    [
+      config['data']['name'],
+      config['loss']['name'],
+      config['noise']['name'],
+      f'{config["noise"]["rate"]:g}',
+      f'seed{config["seed"]}',
+      config_lib.fingerprint(config),
+    ]
+  )
+
+
+def find(root: str | os.PathLike, dataset: str | None = None) -> list[Record]:
+  """All runs below a folder, labelled by the settings in which they differ.
+
+  Args:
+    root: the folder.
+    dataset: only runs on this data set; None: all, which must be of one.
+
+  Raises:
+    UserError: there are none, or they are on different data sets.
+  """
+  root = pathlib.Path(root)
+  folders = [
+    path.parent
+    for path in sorted(root.rglob('config.json'))
+    # What a forward correction was estimated from is no run of its own.
+    if path.parent.name != 'anchors'
+  ]
+  configs = {}
+  for folder in folders:
+    try:
+      configs[folder] = workdir.read_config(folder)
+    except (json.JSONDecodeError, KeyError):  # Somebody else's config.json.
+      continue
+  names = sorted({config['data']['name'] for config in configs.values()})
+  if dataset is None and len(names) > 1:
+    raise UserError(
+      f'{root} holds runs on different data, {", ".join(names)}, which no'
+      f' table should mix: choose with --dataset={names[0]}, say'
+    )
+  configs = {
+    folder: config
+    for folder, config in configs.items()
+    if dataset in (None, config['data']['name'])
+  }
+  if not configs:
+    what = 'runs' if dataset is None else f'runs on {dataset}'
+    raise UserError(
+      f'{root} holds no {what} (no config.json below it): name the folder of'
+      ' some with --workdir'
+    )
+  labels = differing(configs.values())
+  return [
+    Record(folder, label, config)
+    for (folder, config), label in zip(configs.items(), labels, strict=True)
+  ]
+
+
+def differing(configs: Iterable[config_lib.Config]) -> list[dict[str, str]]:
+  """The settings in which configs differ, of each config, as text."""
+  fields = [config_lib.flatten(config) for config in configs]
+  paths = sorted(set().union(*fields))
+  varied = [
+    path
+    for path in paths
+    if len({json.dumps(f.get(path, '-')) for f in fields}) > 1
+  ]
+  return [{path: str(f.get(path, '-')) for path in varied} for f in fields]
+
+
+def group(
+  records: Iterable[Record], *keys: str
+) -> dict[tuple[str, ...], list[Record]]:
+  """Records by the values of some of their labels, in order of appearance."""
+  groups: dict[tuple[str, ...], list[Record]] = {}
+  for record in records:
+    groups.setdefault(tuple(record.labels[key] for key in keys), []).append(
+      record
+    )
+  return groups
+
+
+def finished(records: Iterable[Record]) -> list[Record]:
+  """Those that ended well."""
+  return [record for record in records if record.status == 'finished']
