@@ -63,6 +63,7 @@ def run(
         workdir,
         data_dir,
         named_class,
+        trials,
       )
     elif trials and mode != 'train':
       raise UserError(
@@ -109,7 +110,10 @@ def _experiment(
   workdir: str | None,
   data_dir: str | None,
   named_class: int | None,
+  trials: Sequence[str],
 ) -> None:
+  if trials:
+    raise UserError('--experiment makes its own runs: leave --trials out')
   if config is not None:
     raise UserError(
       '--experiment makes its own configs: leave --config out, and choose with'

@@ -124,10 +124,7 @@ def _results(groups: dict[str, list[Record]]) -> list[Block]:
   rows = []
   for name, runs in groups.items():
     results = [r.result for r in ended[name] if r.result]
-    worst = [
-      min(x for x in r['test']['class_accuracy'] if x is not None)
-      for r in results
-    ]
+    worst = records.class_accuracy(ended[name]).min(1) / 100 if results else []
     memorised = [r['memorised'] for r in results if r['memorised'] is not None]
     count = Cell(f'{len(results)} of {len(runs)}', value=len(results))
     rows.append(
@@ -207,20 +204,14 @@ def class_table(name: str, groups: dict[str, list[Record]]) -> Table:
   rows = []
   number = 0
   for group, runs in groups.items():
-    values = 100 * np.array(
-      [
-        [np.nan if x is None else x for x in r.result['test']['class_accuracy']]
-        for r in runs
-        if r.result
-      ]
-    )
+    values = records.class_accuracy(runs)
     number = values.shape[1]
-    low, high = np.nanmin(values, 1), np.nanmax(values, 1)
-    mean = np.nanmean(values, 0)
+    low, high = values.min(1), values.max(1)
+    mean = values.mean(0).filled(np.nan)
     rows.append(
       [
         group,
-        *(Cell(f'{x:.1f}', value=float(x)) for x in mean),
+        *(Cell('-' if np.isnan(x) else f'{x:.1f}', float(x)) for x in mean),
         Cell(f'{low.mean():.1f}', float(low.mean())),
         Cell(f'{high.mean():.1f}', float(high.mean())),
         Cell(f'{(high - low).mean():.1f}', float((high - low).mean())),

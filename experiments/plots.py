@@ -122,7 +122,9 @@ def band(
     }
     for run in runs
   ]
-  epochs = sorted(set.intersection(*(set(curve) for curve in curves)))
+  epochs = sorted(
+    set.intersection(*(set(curve) for curve in curves)) if curves else ()
+  )
   if not epochs:
     return
   values = np.array([[curve[e] for e in epochs] for curve in curves])

@@ -8,6 +8,8 @@ import os
 import pathlib
 from typing import Any
 
+import numpy as np
+
 from sce_jax import config as config_lib
 from sce_jax import workdir
 from sce_jax.errors import UserError
@@ -143,6 +145,15 @@ def group(
       record
     )
   return groups
+
+
+def class_accuracy(runs: Iterable[Record]) -> np.ma.MaskedArray:
+  """Test accuracy of the last epoch, [runs, classes], in per cent.
+
+  Masked where a class has no test example. Of finished runs only.
+  """
+  values = [r.result['test']['class_accuracy'] for r in runs if r.result]
+  return np.ma.masked_invalid(100 * np.array(values, np.float64))
 
 
 def finished(records: Iterable[Record]) -> list[Record]:

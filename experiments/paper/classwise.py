@@ -8,7 +8,6 @@ yardstick; label smoothing and SL train on the noisy ones.
 from collections.abc import Sequence
 
 from matplotlib import pyplot as plt
-import numpy as np
 
 from experiments import overview, plots, records
 from experiments.experiment import Context, Trial
@@ -63,7 +62,10 @@ def _verdict(groups: dict[str, list[Record]], noise: str) -> list[Block]:
   wanted = {m: groups.get(f'{m}, {noise}') for m in ('CE', 'SL')}
   if not all(wanted.values()):
     return []
-  accuracy = {m: _accuracy(group or []) for m, group in wanted.items()}
+  accuracy = {
+    m: records.class_accuracy(group or []).mean(0)
+    for m, group in wanted.items()
+  }
   hard, easy = int(accuracy['CE'].argmin()), int(accuracy['CE'].argmax())
   rows = [
     [
@@ -86,20 +88,6 @@ def _verdict(groups: dict[str, list[Record]], noise: str) -> list[Block]:
   ]
 
 
-def _accuracy(group: Sequence[Record]) -> np.ndarray:
-  """Each class's accuracy, in per cent, mean over seeds."""
-  return np.array(
-    [
-      [
-        np.nan if x is None else 100 * x
-        for x in r.result['test']['class_accuracy']
-      ]
-      for r in group
-      if r.result
-    ]
-  ).mean(0)
-
-
 def _figure(name: str, groups: dict[str, list[Record]], noise: str) -> Figure:
   figure, axes = plt.subplots(
     1,
@@ -109,10 +97,10 @@ def _figure(name: str, groups: dict[str, list[Record]], noise: str) -> Figure:
     sharey=True,
     squeeze=False,
   )
-  number = len(_accuracy(next(iter(groups.values()))))
+  number = records.class_accuracy(next(iter(groups.values()))).shape[1]
   for ax, (title, group) in zip(axes[0], groups.items(), strict=True):
-    order = _accuracy(group).argsort()
-    ends = {int(order[0]): 0, int(order[-1]): 1}
+    accuracy = records.class_accuracy(group).mean(0)
+    ends = {int(accuracy.argmin()): 0, int(accuracy.argmax()): 1}
     for k in range(number):
       look = {'color': '0.75', 'linestyle': '-', 'marker': None, 'label': None}
       if k in ends:

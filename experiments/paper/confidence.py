@@ -45,13 +45,7 @@ def report(context: Context, runs: Sequence[Record]) -> list[Block]:
   }
   if not all(groups.values()):
     return [Text('CE and SL have not both finished.', warning=True)]
-  accuracy = np.mean(
-    [
-      [np.nan if x is None else x for x in r.result['test']['class_accuracy']]
-      for r in groups['CE']
-    ],
-    axis=0,
-  )
+  accuracy = records.class_accuracy(groups['CE']).mean(0)
   chosen = {f'the hardest for CE, class {accuracy.argmin()}': accuracy.argmin()}
   named = context.named_class
   if named is None:

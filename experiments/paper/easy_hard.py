@@ -143,11 +143,11 @@ def _causes(method: str, clean: np.ndarray, noisy: np.ndarray) -> Table:
       *(
         Cell(f'{x:.1f}', float(x))
         for x in (
-          np.mean(clean[-1]),
-          np.mean(noisy[-1]),
-          np.mean(found['lost']),
-          np.mean(found['under_learned']),
-          np.mean(found['overfitted']),
+          np.nanmean(clean[-1]),
+          np.nanmean(noisy[-1]),
+          np.nanmean(found['lost']),
+          np.nanmean(found['under_learned']),
+          np.nanmean(found['overfitted']),
         )
       ),
       '',

@@ -1,0 +1,103 @@
+"""Weights and pulls against numbers worked out by hand."""
+
+import types
+
+from matplotlib import pyplot as plt
+import numpy as np
+import pytest
+
+from experiments.paper import gradients
+from experiments.report import page
+
+P = gradients.probabilities('tiny')
+
+
+@pytest.fixture(scope='module')
+def measured():
+  curves = gradients.measure(gradients.CURVES, P)
+  return {c.name: m for c, m in zip(gradients.CURVES, curves, strict=True)}
+
+
+def at(p):
+  return int(np.argmin(np.abs(P - p)))
+
+
+def test_weights_by_hand(measured):
+  half = at(0.5)
+  for name, want in {
+    'CE': 1.0,
+    'RCE, A=-4': 2.0,
+    'MAE': 1.0,
+    'GCE, q=.7': 0.6155722,
+    'SL .1, 1, A=-4': 2.1,
+    'SL .1, 1, A=-6': 3.1,
+    'SL 6, .1, A=-9.2': 6.460517,
+  }.items():
+    np.testing.assert_allclose(measured[name].weight[half], want, rtol=3e-6)
+
+
+def test_gradients_agree_with_the_closed_forms(measured):
+  for one in measured.values():
+    assert one.error < 1e-6 * max(one.weight.max(), 1)
+
+
+def test_a_wrong_closed_form_is_found():
+  wrong = gradients.Curve('', 'mae', {}, lambda p: 1.9 * p)
+  # 0.1 p (1 - p) at p = 0.5.
+  np.testing.assert_allclose(
+    gradients.measure([wrong], P)[0].error, 0.025, rtol=1e-4
+  )
+
+
+def test_where_losses_pull_hardest(measured):
+  q = 0.7
+  for name, want in {
+    'RCE, A=-4': 0.5,
+    'MAE': 0.5,
+    'GCE, q=.7': q / (1 + q),
+    'SL .1, 1, A=-4': (4 - 0.1) / (2 * 4),
+    'CE': 0.01,  # The lowest there is.
+    'SL 6, .1, A=-9.2': 0.01,
+  }.items():
+    best = P[measured[name].pull.argmax()]
+    assert abs(best - want) <= 0.011, name
+
+
+def test_reverse_term_is_largest_at_a_half(measured):
+  extra = measured['SL .1, 1, A=-4'].pull - 0.1 * measured['CE'].pull
+  assert P[extra.argmax()] == 0.5
+  np.testing.assert_allclose(extra.max(), 1.0, rtol=1e-6)
+  steps = np.diff(extra)
+  assert (steps[: at(0.5)] > 0).all()
+  assert (steps[at(0.5) :] < 0).all()
+
+
+def test_probabilities_hold_those_of_the_table():
+  for scale, count in (('full', 999), ('short', 999), ('tiny', 99)):
+    p = gradients.probabilities(scale)
+    assert p.size == count
+    assert {0.01, 0.1, 0.5, 0.9} <= set(p.tolist())
+
+
+def test_report():
+  assert gradients.sweep('digits', 'tiny') == []
+  context = types.SimpleNamespace(dataset='digits', scale='tiny')
+  blocks = gradients.report(context, [])
+  named = [b for b in blocks if isinstance(b, page.Table | page.Figure)]
+  assert len({b.name for b in named}) == len(named) == 2
+  (table,) = (b for b in blocks if isinstance(b, page.Table))
+  assert len(table.rows) == len(gradients.CURVES)
+  assert all(len(row) == len(table.columns) for row in table.rows)
+  ce, rce = table.rows[0], table.rows[1]
+  assert ce[1].text == '0.010 (the lowest looked at)'
+  # 4 p (1 - p) in % of its 1.0 at p = 0.5.
+  assert [cell.text for cell in rce[1:8]] == [
+    '0.500',
+    '1.000',
+    '4.0',
+    '36.0',
+    '100.0',
+    '36.0',
+    '99.00',
+  ]
+  plt.close('all')

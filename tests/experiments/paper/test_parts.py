@@ -1,0 +1,105 @@
+"""What experiments work out of runs: by hand, or by construction."""
+
+import numpy as np
+import pytest
+
+from configs import cifar10
+from experiments import protocols, published
+from experiments.paper import (
+  ablation,
+  easy_hard,
+  embeddings,
+  parameters,
+  recipe,
+)
+from sce_jax import config as config_lib
+
+
+def test_what_a_class_loses_has_two_causes():
+  # Two classes; under noise the mean is highest in the second epoch.
+  clean = np.array([[50.0, 50.0], [80.0, 70.0], [90.0, 80.0]])
+  noisy = np.array([[50.0, 40.0], [85.0, 50.0], [60.0, 55.0]])
+  found = easy_hard.causes(clean, noisy)
+  assert found['peak'] == 2
+  np.testing.assert_array_equal(found['lost'], [30, 25])
+  np.testing.assert_array_equal(found['under_learned'], [5, 30])
+  np.testing.assert_array_equal(found['overfitted'], [25, -5])
+
+
+def test_separability_of_what_is_known():
+  rng = np.random.default_rng(0)
+  classes = np.repeat(np.arange(4), 30)
+  centres = 100 * np.eye(4)
+  silhouette, accuracy = embeddings.separability(
+    centres[classes] + rng.normal(size=(120, 4)), classes
+  )
+  assert silhouette > 0.9 and accuracy == 1.0
+  silhouette, accuracy = embeddings.separability(
+    rng.normal(size=(120, 4)), classes
+  )
+  # Nothing to be told: about 0, and a chance of a quarter (0.04 a deviation).
+  assert abs(silhouette) < 0.1 and abs(accuracy - 0.25) < 0.16
+
+
+@pytest.mark.parametrize('dataset', ['mnist', 'cifar10'])
+@pytest.mark.parametrize('base', ['paper', 'apl'])
+def test_all_parts_of_the_other_recipe_make_the_other_recipe(dataset, base):
+  other = {'paper': 'apl', 'apl': 'paper'}[base]
+  config = protocols.config(dataset, 'full', recipe=base)
+  for values in recipe.parts(dataset, 'full').values():
+    protocols.change(config, values[other])
+  expected = protocols.config(dataset, 'full', recipe=other)
+  assert config_lib.differences(config, expected) == []
+
+
+def test_the_parts_of_cifars_recipes_are_named():
+  assert set(recipe.parts('cifar10', 'full')) == {
+    'L2 of fc1',
+    'weight decay',
+    'schedule',
+    'time decay',
+    'clipping',
+    'augmentation',
+    'normalization',
+    'batch-norm constants',
+    'initialisers',
+  }
+
+
+def test_published_figures_are_marked():
+  found = published.lookup('cifar100', 'SL', 'symmetric 0.6')
+  assert (found.accuracy, found.mark) == (41.47, 'verified')
+  found = published.lookup('cifar10', 'SL', 'symmetric 0.6')
+  assert (found.accuracy, found.mark) == (80.07, 'recalled')
+  found = published.lookup('cifar10', 'SL', 'symmetric 0.6', recipe='apl')
+  assert (found.accuracy, found.mark) == (59.14, 'verified')
+  # The paper's one row for two of ours; a cell that nobody recalls.
+  for row in ('Bootstrap soft', 'Bootstrap hard'):
+    assert published.lookup('cifar10', row, 'clean').accuracy == 88.77
+  assert published.lookup('cifar10', 'D2L', 'symmetric 0.8') is None
+  assert published.lookup('mnist', 'SL', 'clean') is None
+
+
+def test_the_ablation_scales_parts_of_sl():
+  planned = ablation.sweep('cifar10', 'full')
+  loss = {
+    t.labels['method']: t.config.loss.to_dict()
+    for t in planned
+    if t.labels['seed'] == '0'
+  }
+  sl = cifar10.get_config('sl').loss
+  assert loss['SL'] == sl.to_dict()
+  assert (loss['5 CE']['alpha'], loss['5 CE']['beta']) == (5.0, 0.0)
+  assert (loss['5 RCE']['alpha'], loss['5 RCE']['beta']) == (0.0, 5.0)
+  assert loss['RCE']['log_zero'] == sl.log_zero
+
+
+def test_the_equal_pair_has_one_product():
+  pair = [
+    t.config.loss
+    for t in parameters.sweep('mnist', 'full')
+    if t.labels['part'] == 'equal'
+  ]
+  assert len(pair) == 2
+  assert pair[0].beta * pair[0].log_zero == pair[1].beta * pair[1].log_zero
+  assert pair[0].beta != pair[1].beta
