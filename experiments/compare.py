@@ -11,6 +11,7 @@ import numpy as np
 
 from configs import common
 from experiments import plots
+from experiments.report import text
 from sce_jax import config as config_lib
 from sce_jax import losses as losses_lib
 from sce_jax import train
@@ -133,15 +134,7 @@ def table(results: Mapping[str, Sequence[train.Result]]) -> str:
         f'{np.mean([run["train_seconds"] for run in runs]):.1f}',
       )
     )
-  widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-  lines = [
-    '  '.join(
-      cell.ljust(width) if i == 0 else cell.rjust(width)
-      for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-    )
-    for row in rows
-  ]
-  return '\n'.join([lines[0], '-' * len(lines[0]), *lines[1:]])
+  return text.aligned(rows)
 
 
 def _spread(values: Sequence[float | None]) -> str:

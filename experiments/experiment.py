@@ -23,8 +23,8 @@ from ml_collections import config_dict
 
 from experiments import overview, protocols, records
 from experiments.records import Record
-from experiments.report import writer
-from experiments.report.page import Heading, Page, Text
+from experiments.report import text, writer
+from experiments.report.page import Heading, Page, Table, Text
 from sce_jax import config as config_lib
 from sce_jax import progress, train, trials
 from sce_jax.errors import UserError
@@ -144,6 +144,9 @@ def run(
     ),
     folder,
   )
+  first = next((b for b in blocks if isinstance(b, Table)), None)
+  if first is not None:
+    print(f'\n{text.table(first)}\n')
   print(f'report:   {written.html}')
   for path in [written.markdown, *written.tables, *written.figures]:
     print(f'          {path}')

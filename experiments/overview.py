@@ -275,7 +275,10 @@ def _seconds(value: float) -> Cell:
 
 def _devices(description) -> str:
   names = description['devices']
-  return f'{len(names)} x {names[0]}' if len(names) > 1 else names[0]
+  name = f'{len(names)} x {names[0]}' if len(names) > 1 else names[0]
+  # jax calls every processor cpu.
+  processor = description.get('processor')
+  return processor if processor and name == 'cpu cpu' else name
 
 
 def _noise(runs: Sequence[Record]) -> list[Block]:

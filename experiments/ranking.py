@@ -25,7 +25,7 @@ def cell(values: Sequence[float], *, percent: bool = True) -> Cell:
   text = f'{mean:.{digits}f}'
   if len(values) > 1:
     text += f' ± {scale * np.std(values, ddof=1):.{digits}f}'
-  return Cell(text, value=mean, note=f'{len(values)} seed(s)')
+  return Cell(text, value=mean)
 
 
 def best(
@@ -56,9 +56,9 @@ def best(
   for row, values in column.items():
     old = cells[row]
     if row == top:
-      cells[row] = Cell(old.text, old.value, bold=True, note=old.note)
+      cells[row] = Cell(old.text, old.value, bold=True)
     elif _tied(column[top], values):
-      cells[row] = Cell(old.text, old.value, tied=True, note=old.note)
+      cells[row] = Cell(old.text, old.value, tied=True)
   return cells
 
 

@@ -20,6 +20,7 @@ import io
 import json
 import os
 import pathlib
+import platform
 import subprocess
 import sys
 from typing import Any
@@ -261,8 +262,20 @@ def _describe(config: dict[str, Any]) -> dict[str, Any]:
     'python': sys.version.split()[0],
     'versions': {name: importlib.metadata.version(name) for name in _PACKAGES},
     'devices': [f'{d.platform} {d.device_kind}' for d in devices],
+    'processor': _processor(),
     'git_commit': _git_commit(),
   }
+
+
+def _processor() -> str:
+  """The CPU's name and its number of cores that this process may use."""
+  try:
+    lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
+  except OSError:  # No Linux.
+    lines = []
+  names = [x.partition(':')[2].strip() for x in lines if 'model name' in x]
+  count = len(os.sched_getaffinity(0)) if lines else os.cpu_count()
+  return f'{names[0] if names else platform.processor()}, {count} cores'
 
 
 def _git_commit() -> str | None:

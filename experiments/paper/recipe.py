@@ -183,7 +183,7 @@ def _table(base: str, groups) -> Table:
 def _difference(values: Sequence[float]) -> Cell:
   made = ranking.cell(values)
   sign = '+' if (made.value or 0) > 0 else ''
-  return Cell(sign + made.text, made.value, note=made.note)
+  return Cell(sign + made.text, made.value)
 
 
 def _parts(context: Context) -> Table:
