@@ -359,7 +359,7 @@ class _Loop:
         f' {run.realised_rate:.2%} of {len(run.train)} labels are wrong{more}'
       )
     if len(self._runs) > _NAMED_RUNS:
-      progress.say(f'and {len(self._runs) - _NAMED_RUNS} more runs beside it')
+      progress.say(f'and {len(self._runs) - _NAMED_RUNS} more runs beside them')
     # One run's matrix is worth a look; those of more, or larger ones, are in
     # their folders.
     matrix = self._runs[0].realised_matrix

@@ -1,6 +1,8 @@
 """README's examples of additions, each done for real."""
 
 import re
+import sys
+import types
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +10,7 @@ import numpy as np
 import pytest
 
 from configs import common, digits
+from experiments import experiment
 from sce_jax import config as config_lib
 from sce_jax import errors, losses, noise, train
 from sce_jax.data import datasets, load
@@ -71,10 +74,14 @@ def test_a_data_set_can_be_added(example, tmp_path, monkeypatch):
     train.train_and_evaluate(config, tmp_path / 'run', str(tmp_path))
 
 
-def test_an_experiment_can_be_added(example, data_dir, tmp_path):
-  table = example('alphas')(tmp_path, data_dir, values=(0.01, 1.0), epochs=1)
-  assert 'alpha 0.01' in table
-  assert (tmp_path / 'alphas.png').exists()
+def test_an_experiment_can_be_added(example, data_dir, tmp_path, monkeypatch):
+  module = types.ModuleType('experiments.paper.alphas', 'SL at several alphas.')
+  module.sweep, module.report = (example(x) for x in ('sweep', 'report'))
+  monkeypatch.setattr(experiment, 'NAMES', (*experiment.NAMES, 'alphas'))
+  monkeypatch.setitem(sys.modules, module.__name__, module)
+  written = experiment.run('alphas', 'digits', 'tiny', tmp_path, data_dir)
+  assert '| alpha 0.01 |' in written.markdown.read_text()
+  assert 'alphas' in experiment.describe('digits')
 
 
 def test_the_names_in_the_table_are_those_of_the_code():
