@@ -8,7 +8,15 @@ import sys
 from ml_collections import config_dict
 
 from configs import digits
-from experiments import compare, experiment, overview, plots, records, sweep
+from experiments import (
+  compare,
+  experiment,
+  overview,
+  plan,
+  plots,
+  records,
+  sweep,
+)
 from sce_jax import compilation_cache, preemption, train
 from sce_jax import config as config_lib
 from sce_jax.errors import UserError
@@ -120,7 +128,7 @@ def _experiment(
       ' --dataset and --scale'
     )
   if name == 'help':
-    print(experiment.describe(dataset or 'digits'))
+    print(plan.describe(dataset or 'digits'))
     return
   if mode not in ('train', 'report'):
     raise UserError(

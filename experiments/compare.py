@@ -13,8 +13,8 @@ from configs import common
 from experiments import plots
 from experiments.report import text
 from sce_jax import config as config_lib
+from sce_jax import fields, train
 from sce_jax import losses as losses_lib
-from sce_jax import train
 from sce_jax import workdir as workdir_lib
 from sce_jax.errors import UserError
 
@@ -167,7 +167,7 @@ def _configs(
 def _default_workdir(
   config: config_dict.ConfigDict, losses: Sequence[str], seeds: int
 ) -> str:
-  digest = config_lib.fingerprint(
+  digest = fields.fingerprint(
     {'config': config, 'losses': list(losses), 'seeds': seeds}
   )
   noise = f'{config.noise.name}-{config.noise.rate:g}'

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sce_jax import config as config_lib
-from sce_jax import workdir
+from sce_jax import fields, workdir
 from sce_jax.errors import UserError
 
 
@@ -62,7 +61,7 @@ class Record:
     return workdir.read_description(self.folder)
 
 
-def run_name(config: config_lib.Config) -> str:
+def run_name(config: fields.Config) -> str:
   """A folder name that tells a config."""
   return '-'.join(
     [
@@ -71,7 +70,7 @@ def run_name(config: config_lib.Config) -> str:
       config['noise']['name'],
       f'{config["noise"]["rate"]:g}',
       f'seed{config["seed"]}',
-      config_lib.fingerprint(config),
+      fields.fingerprint(config),
     ]
   )
 
@@ -123,16 +122,16 @@ def find(root: str | os.PathLike, dataset: str | None = None) -> list[Record]:
   ]
 
 
-def differing(configs: Iterable[config_lib.Config]) -> list[dict[str, str]]:
+def differing(configs: Iterable[fields.Config]) -> list[dict[str, str]]:
   """The settings in which configs differ, of each config, as text."""
-  fields = [config_lib.flatten(config) for config in configs]
-  paths = sorted(set().union(*fields))
+  flat = [fields.flatten(config) for config in configs]
+  paths = sorted(set().union(*flat))
   varied = [
     path
     for path in paths
-    if len({json.dumps(f.get(path, '-')) for f in fields}) > 1
+    if len({json.dumps(f.get(path, '-')) for f in flat}) > 1
   ]
-  return [{path: str(f.get(path, '-')) for path in varied} for f in fields]
+  return [{path: str(f.get(path, '-')) for path in varied} for f in flat]
 
 
 def group(

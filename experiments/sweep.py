@@ -167,7 +167,7 @@ def _without_seed(name: str) -> str:
 def _default_workdir(
   config: config_dict.ConfigDict, fields: Sequence[str]
 ) -> str:
-  digest = config_lib.fingerprint({'config': config, 'trials': list(fields)})
+  digest = fields.fingerprint({'config': config, 'trials': list(fields)})
   return os.path.join(
     'runs', f'trials-{config.data.name}-{config.loss.name}-{digest}'
   )

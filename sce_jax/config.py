@@ -1,22 +1,16 @@
 """Checks a config before anything is compiled, and compares configs."""
 
 from collections.abc import Callable, Mapping
-import hashlib
-import json
 import math
 import re
-from typing import Any, TypeAlias
+from typing import Any
 
 from jaxtyping import Float64
-from ml_collections import config_dict
 import numpy as np
 
-from sce_jax import losses, models, optim, parallel
+from sce_jax import fields, losses, models, optim, parallel
 from sce_jax.data import augment, batches, datasets, load
 from sce_jax.errors import UserError
-
-# A ConfigDict is no Mapping. Inside, all is plain dicts: see `check`.
-Config: TypeAlias = Mapping[str, Any] | config_dict.ConfigDict
 
 
 def _at_least(low: int) -> tuple[Callable[[Any], bool], str]:
@@ -99,7 +93,7 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-def check(config: Config) -> dict[str, Any]:
+def check(config: fields.Config) -> dict[str, Any]:
   """Checks the values of a config's fields, and that they fit together.
 
   Args:
@@ -111,10 +105,10 @@ def check(config: Config) -> dict[str, Any]:
   Raises:
     UserError: one line that names what is wrong and what it should be.
   """
-  config = plain(config)
-  fields = flatten(config)
+  config = fields.plain(config)
+  values = fields.flatten(config)
   for path, (is_right, wanted) in _FIELDS.items():
-    value = fields.get(path)  # Some losses' fields are theirs alone.
+    value = values.get(path)  # Some losses' fields are theirs alone.
     if value is not None and not _passes(is_right, value):
       raise UserError(f'config.{path} is {value!r}: it must be {wanted}')
   dataset = config['data']['name']
@@ -128,16 +122,6 @@ def check(config: Config) -> dict[str, Any]:
   except ValueError as error:
     raise UserError(str(error)) from None
   return config
-
-
-def plain(config: Config) -> dict[str, Any]:
-  """A config as plain nested dicts."""
-  if isinstance(config, config_dict.ConfigDict):
-    return config.to_dict()
-  return {
-    name: plain(value) if _is_section(value) else value
-    for name, value in config.items()
-  }
 
 
 def loss_parameters(
@@ -158,34 +142,6 @@ def loss_parameters(
   return values
 
 
-def flatten(config: Config, prefix: str = '') -> dict[str, Any]:
-  """The fields of a config by their paths, such as 'optim.momentum'."""
-  fields = {}
-  for name, value in config.items():
-    if _is_section(value):
-      fields.update(flatten(value, f'{prefix}{name}.'))
-    else:
-      fields[prefix + name] = tuple(value) if _is_list(value) else value
-  return fields
-
-
-def differences(old: Config, new: Config) -> list[str]:
-  """Where two configs differ, as 'optim.momentum: 0.9 -> 0.5'."""
-  a, b = flatten(old), flatten(new)
-  missing = 'absent'
-  return [
-    f'{path}: {a.get(path, missing)} -> {b.get(path, missing)}'
-    for path in sorted(a.keys() | b.keys())
-    if a.get(path, missing) != b.get(path, missing)
-  ]
-
-
-def fingerprint(config: Config) -> str:
-  """Eight hexadecimal digits that tell configs apart."""
-  text = json.dumps(flatten(config), sort_keys=True)
-  return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
 def _passes(is_right: Callable[[Any], bool], value: Any) -> bool:
   if isinstance(value, float) and not math.isfinite(value):
     return False
@@ -193,11 +149,3 @@ def _passes(is_right: Callable[[Any], bool], value: Any) -> bool:
     return is_right(value)
   except TypeError:  # Of a wrong type altogether.
     return False
-
-
-def _is_section(value: Any) -> bool:
-  return isinstance(value, Mapping | config_dict.ConfigDict)
-
-
-def _is_list(value: Any) -> bool:
-  return isinstance(value, list | tuple)

@@ -9,7 +9,7 @@ from jaxtyping import Float64
 import numpy as np
 
 from sce_jax import config as config_lib
-from sce_jax import d2l, noise, progress
+from sce_jax import d2l, fields, noise, progress
 from sce_jax import workdir as workdir_lib
 from sce_jax.checkpointing import Checkpoints
 from sce_jax.data import datasets, load
@@ -127,7 +127,7 @@ class Run:
       return True
     settings = '; '.join(
       f'{path}={value}'
-      for path, value in config_lib.flatten(self.config).items()
+      for path, value in fields.flatten(self.config).items()
       if path.startswith(('loss.', 'noise.', 'optim.learning_rate', 'seed'))
     )
     message = (

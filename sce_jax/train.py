@@ -10,7 +10,15 @@ import jax
 from jaxtyping import Float
 import numpy as np
 
-from sce_jax import anchors, metrics, optim, preemption, progress, trials
+from sce_jax import (
+  anchors,
+  fields,
+  metrics,
+  optim,
+  preemption,
+  progress,
+  trials,
+)
 from sce_jax import config as config_lib
 from sce_jax import workdir as workdir_lib
 from sce_jax.checkpointing import Checkpoints
@@ -29,7 +37,7 @@ class NonFiniteLoss(Exception):
 
 
 def train_and_evaluate(
-  config: config_lib.Config,
+  config: fields.Config,
   workdir: str | os.PathLike,
   data_dir: str | None = None,
 ) -> Result:
@@ -59,7 +67,7 @@ def train_and_evaluate(
 
 
 def train_together(
-  configs: Sequence[config_lib.Config],
+  configs: Sequence[fields.Config],
   workdirs: Sequence[str | os.PathLike],
   data_dir: str | None = None,
 ) -> list[Result]:
@@ -207,7 +215,7 @@ def _last_state(
 def evaluate_run(
   workdir: str | os.PathLike,
   data_dir: str | None = None,
-  expected: config_lib.Config | None = None,
+  expected: fields.Config | None = None,
 ) -> dict[str, Any]:
   """Evaluates a run from its last checkpoint; changes nothing in its folder.
 
@@ -223,7 +231,7 @@ def evaluate_run(
     UserError: there is no such run, or it has no checkpoint.
   """
   config = workdir_lib.read_config(workdir)
-  changes = config_lib.differences(config, expected) if expected else None
+  changes = fields.differences(config, expected) if expected else None
   if changes:
     raise UserError(
       f'{workdir} holds a run of another config ({"; ".join(changes)}): leave'

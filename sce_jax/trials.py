@@ -15,7 +15,7 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 
-from sce_jax import config as config_lib
+from sce_jax import fields
 from sce_jax.errors import UserError
 
 PyTree = Any
@@ -24,9 +24,6 @@ METHODS = ('vmap', 'map', 'unrolled')
 # On a CPU small networks gain from being trained side by side, larger ones
 # lose: S images of 28x28 no longer fit its caches.
 _CPU_VMAP_PIXELS = 16 * 16
-
-# Of a loss's section, what is compiled in.
-_SHAPED = ('loss.name', 'loss.neighbours')
 
 
 def choose_method(image_shape: tuple[int, int, int]) -> str:
@@ -52,35 +49,20 @@ def are_spread(num_runs: int, num_devices: int) -> bool:
   return 1 < num_devices <= num_runs and num_runs % num_devices == 0
 
 
-def check_equal_shape(configs: Sequence[config_lib.Config]) -> None:
+def check_equal_shape(configs: Sequence[fields.Config]) -> None:
   """Checks that runs can share one program.
 
   Raises:
     UserError: they differ in more than seed, noise and loss parameters.
   """
-  first, *others = [_shape(config) for config in configs]
+  first, *others = [fields.shape(config) for config in configs]
   for other in others:
-    changes = config_lib.differences(first, other)
+    changes = fields.differences(first, other)
     if changes:
       raise UserError(
         f'runs that differ in {"; ".join(changes)} cannot train together:'
         ' they may differ in seed, noise and loss parameters'
       )
-
-
-def shape_key(config: config_lib.Config) -> str:
-  """Equal for configs whose runs can share a program."""
-  return config_lib.fingerprint(_shape(config))
-
-
-def _shape(config: config_lib.Config) -> dict[str, Any]:
-  return {
-    path: value
-    for path, value in config_lib.flatten(config).items()
-    if path != 'seed'
-    and not path.startswith('noise.')
-    and (not path.startswith('loss.') or path in _SHAPED)
-  }
 
 
 def stack(runs: Sequence[PyTree]) -> PyTree:

@@ -25,13 +25,11 @@ import subprocess
 import sys
 from typing import Any
 
-import jax
 from jaxtyping import Float64
 import numpy as np
 import tensorboardX
 
-from sce_jax import config as config_lib
-from sce_jax import noise
+from sce_jax import fields, noise
 from sce_jax.data import load
 from sce_jax.errors import UserError
 
@@ -59,9 +57,9 @@ class Workdir:
       holds a run of another config; nothing in it has been changed.
   """
 
-  def __init__(self, path: str | os.PathLike, config: config_lib.Config):
+  def __init__(self, path: str | os.PathLike, config: fields.Config):
     self.path = pathlib.Path(path)
-    self._config = json.loads(json.dumps(config_lib.plain(config)))
+    self._config = json.loads(json.dumps(fields.plain(config)))
     self._writer: tensorboardX.SummaryWriter | None = None
     try:
       self.path.mkdir(parents=True, exist_ok=True)
@@ -91,7 +89,7 @@ class Workdir:
     if not path.exists():
       _write(path, json.dumps(_describe(self._config), indent=2) + '\n')
       return
-    changes = config_lib.differences(read_config(self.path), self._config)
+    changes = fields.differences(read_config(self.path), self._config)
     if changes:
       raise UserError(
         f'workdir {self.path} holds a run of another config'
@@ -252,6 +250,8 @@ def write_results(
 
 
 def _describe(config: dict[str, Any]) -> dict[str, Any]:
+  import jax  # noqa: PLC0415  Who only reads folders need not wait for it.
+
   devices = jax.devices()
   return {
     'config': config,

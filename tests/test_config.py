@@ -8,7 +8,7 @@ import pytest
 
 from configs import common, digits
 from sce_jax import config as config_lib
-from sce_jax import errors, losses, models, train
+from sce_jax import errors, fields, losses, models, train
 from tests.conftest import REPOSITORY
 
 NAMES = sorted(
@@ -104,12 +104,12 @@ def test_every_field_is_read(data_dir, tmp_path, monkeypatch):
   )
   monkeypatch.setattr(train.workdir_lib, 'Workdir', _without_config(checked))
   train.train_and_evaluate(config, tmp_path / 'run', data_dir)
-  step = config_lib.plain(config)['optim'] | {'schedule': 'step', 'l2': 1.0}
+  step = config.to_dict()['optim'] | {'schedule': 'step', 'l2': 1.0}
   step |= {'clip_norm': 1.0, 'weight_decay': 1.0}
   train.optim.make_optimizer(Recorder(step, 'optim.', read), 2, 1)
-  fields = set(config_lib.flatten(config))
+  paths = set(fields.flatten(config))
   unread = {
-    field for field in fields if field not in read and 'loss.' not in field
+    field for field in paths if field not in read and 'loss.' not in field
   }
   assert not unread
 
@@ -216,12 +216,10 @@ def test_differences_and_fingerprints():
   first = digits.get_config('sl')
   second = copy.deepcopy(first)
   second.optim.momentum = 0.5
-  assert config_lib.differences(first, first) == []
-  assert config_lib.differences(first, second) == ['optim.momentum: 0.9 -> 0.5']
-  assert config_lib.fingerprint(first) != config_lib.fingerprint(second)
-  assert config_lib.fingerprint(first) == config_lib.fingerprint(
-    first.to_dict()
-  )
+  assert fields.differences(first, first) == []
+  assert fields.differences(first, second) == ['optim.momentum: 0.9 -> 0.5']
+  assert fields.fingerprint(first) != fields.fingerprint(second)
+  assert fields.fingerprint(first) == fields.fingerprint(first.to_dict())
 
 
 def test_models_of_all_configs_are_known():

@@ -15,6 +15,7 @@ ALLOWED = {
   'losses': set(),
   'noise': set(),
   'models': set(),
+  'fields': set(),
   'metrics': set(),
   'd2l': set(),
   'anchors': set(),
@@ -30,9 +31,17 @@ ALLOWED = {
   'evaluate': {'data', 'metrics', 'parallel', 'steps', 'train_state'},
   'epoch': {'data', 'metrics', 'parallel', 'steps', 'train_state'},
   'checkpointing': {'train_state'},
-  'config': {'data', 'errors', 'losses', 'models', 'optim', 'parallel'},
-  'trials': {'config', 'errors'},
-  'workdir': {'config', 'data', 'errors', 'noise'},
+  'config': {
+    'data',
+    'errors',
+    'fields',
+    'losses',
+    'models',
+    'optim',
+    'parallel',
+  },
+  'trials': {'errors', 'fields'},
+  'workdir': {'data', 'errors', 'fields', 'noise'},
 }
 ON_TOP = {'program', 'run', 'train'}
 # Packages that only one file, or no file of a part, may know.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from configs import common, digits
-from experiments import experiment
+from experiments import experiment, plan
 from sce_jax import config as config_lib
 from sce_jax import errors, losses, noise, train
 from sce_jax.data import datasets, load
@@ -77,11 +77,11 @@ def test_a_data_set_can_be_added(example, tmp_path, monkeypatch):
 def test_an_experiment_can_be_added(example, data_dir, tmp_path, monkeypatch):
   module = types.ModuleType('experiments.paper.alphas', 'SL at several alphas.')
   module.sweep, module.report = (example(x) for x in ('sweep', 'report'))
-  monkeypatch.setattr(experiment, 'NAMES', (*experiment.NAMES, 'alphas'))
+  monkeypatch.setattr(plan, 'NAMES', (*plan.NAMES, 'alphas'))
   monkeypatch.setitem(sys.modules, module.__name__, module)
   written = experiment.run('alphas', 'digits', 'tiny', tmp_path, data_dir)
   assert '| alpha 0.01 |' in written.markdown.read_text()
-  assert 'alphas' in experiment.describe('digits')
+  assert 'alphas' in plan.describe('digits')
 
 
 def test_the_names_in_the_table_are_those_of_the_code():

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from matplotlib import pyplot as plt
 
 from experiments import overview, plots, records
-from experiments.experiment import Context, Trial
 from experiments.paper import methods
+from experiments.plan import Context, Trial
 from experiments.records import Record
 from experiments.report.page import Block, Cell, Figure, Heading, Table, Text
 

@@ -11,11 +11,11 @@ from matplotlib import pyplot as plt
 import numpy as np
 
 from experiments import plots, protocols, published, ranking, records
-from experiments.experiment import Context, Trial
 from experiments.paper import methods
+from experiments.plan import Context, Trial
 from experiments.records import Record
 from experiments.report.page import Block, Cell, Figure, Heading, Table, Text
-from sce_jax import d2l, noise, workdir
+from sce_jax import noise, workdir
 
 METHODS = tuple(name for name in methods.METHODS if name != 'RCE')
 NOISES = (
@@ -257,6 +257,8 @@ def _estimates(runs: Sequence[Record]) -> list[Block]:
 
 
 def _turning_points(runs: Sequence[Record]) -> list[Block]:
+  from sce_jax import d2l  # noqa: PLC0415  Sweeps are planned without jax.
+
   rows = []
   groups = records.group(runs, 'method', 'noise')
   for (method, given), group in groups.items():

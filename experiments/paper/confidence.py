@@ -7,17 +7,20 @@ worst, and the one it learns best or one that --class names.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 import numpy as np
 
 from experiments import plots, ranking, records
-from experiments.experiment import Context, Trial
 from experiments.paper import methods
+from experiments.plan import Context, Trial
 from experiments.records import Record
 from experiments.report.page import Block, Figure, Heading, Table, Text
-from sce_jax import train
 from sce_jax.errors import UserError
+
+if TYPE_CHECKING:
+  from sce_jax import train
 
 NOISE = 'symmetric 0.4'
 # What the metrics call it, and what it is.
@@ -39,6 +42,8 @@ def sweep(dataset: str, scale: str) -> list[Trial]:
 
 def report(context: Context, runs: Sequence[Record]) -> list[Block]:
   """Confidence over the epochs, and what is predicted in the end."""
+  from sce_jax import train  # noqa: PLC0415  Sweeps are planned without jax.
+
   groups = {
     name: records.finished(group)
     for (name,), group in records.group(runs, 'method').items()
@@ -125,7 +130,9 @@ def _curves(k: int, groups: dict[str, list[Record]]) -> Figure:
   )
 
 
-def _distribution(k: int, predictions: dict[str, train.Predictions]) -> Figure:
+def _distribution(
+  k: int, predictions: dict[str, 'train.Predictions']
+) -> Figure:
   figure, axes = plt.subplots(
     1, 2, figsize=(10, 3.6), layout='constrained', sharey=True
   )

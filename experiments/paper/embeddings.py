@@ -12,11 +12,10 @@ import numpy as np
 from sklearn import manifold, metrics, model_selection, neighbors
 
 from experiments import ranking, records
-from experiments.experiment import Context, Trial
 from experiments.paper import methods
+from experiments.plan import Context, Trial
 from experiments.records import Record
 from experiments.report.page import Block, Figure, Heading, Table, Text
-from sce_jax import train
 
 NOISE = 'symmetric 0.4'
 CASES = (('CE', 'clean'), ('CE', NOISE), ('SL', 'clean'), ('SL', NOISE))
@@ -38,6 +37,8 @@ def sweep(dataset: str, scale: str) -> list[Trial]:
 
 def report(context: Context, runs: Sequence[Record]) -> list[Block]:
   """The picture of the first seed, and the figures of all."""
+  from sce_jax import train  # noqa: PLC0415  Sweeps are planned without jax.
+
   groups = {
     key: records.finished(group)
     for key, group in records.group(runs, 'method', 'noise').items()

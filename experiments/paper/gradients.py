@@ -11,20 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-import jax
-import jax.numpy as jnp
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Drawing
 import numpy as np
 
+from configs import common
 from experiments import plots
 from experiments.report import page
-from sce_jax import losses as losses_lib
 
 if TYPE_CHECKING:
-  from experiments import experiment
+  from experiments import plan
 
-_PUBLIC = losses_lib.LOG_ZERO_PUBLIC_CODES
+_PUBLIC = common.PUBLIC_CODES_LOG_ZERO
 _CLASSES = 10
 # Probabilities of the label: 1 / n, 2 / n, .. (n - 1) / n. Each n is a multiple
 # of 100, so that the table's probabilities are among them.
@@ -104,7 +102,7 @@ def sweep(dataset: str, scale: str) -> list:
   return []
 
 
-def report(context: experiment.Context, runs: Any) -> list[page.Block]:
+def report(context: plan.Context, runs: Any) -> list[page.Block]:
   """Weights and pulls of the losses, measured and checked.
 
   Args:
@@ -159,6 +157,12 @@ def measure(curves: Sequence[Curve], p: np.ndarray) -> list[Measured]:
   Returns:
     What each gives, in their order.
   """
+  # Sweeps are planned without jax, by importing this module.
+  import jax  # noqa: PLC0415
+  import jax.numpy as jnp  # noqa: PLC0415
+
+  from sce_jax import losses  # noqa: PLC0415
+
   others = np.arange(1, _CLASSES) / np.arange(1, _CLASSES).sum()
   full = np.column_stack([p, np.outer(1 - p, others)])
   label = jnp.asarray(0, jnp.int32)
@@ -166,7 +170,9 @@ def measure(curves: Sequence[Curve], p: np.ndarray) -> list[Measured]:
   @jax.jit
   def gradients(logits):
     return [
-      jax.vmap(jax.grad(lambda z, c=c: _loss(c)(z, label, **c.hyper)))(logits)
+      jax.vmap(
+        jax.grad(lambda z, c=c: losses.LOSSES[c.loss](z, label, **c.hyper))
+      )(logits)
       for c in curves
     ]
 
@@ -179,10 +185,6 @@ def measure(curves: Sequence[Curve], p: np.ndarray) -> list[Measured]:
     pull = -gradient[:, 0]
     results.append(Measured(pull / (1 - p), pull, float(error)))
   return results
-
-
-def _loss(curve):
-  return losses_lib.LOSSES[curve.loss]
 
 
 def _draw(p, measured) -> Drawing:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from experiments import protocols
-from experiments.experiment import Trial
+from experiments.plan import Trial
 
 # By name: the loss, and fields of the config that it changes.
 METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {

@@ -11,8 +11,8 @@ from matplotlib import pyplot as plt
 import numpy as np
 
 from experiments import plots, ranking, records
-from experiments.experiment import Context, Trial
 from experiments.paper import methods
+from experiments.plan import Context, Trial
 from experiments.records import Record
 from experiments.report.page import Block, Cell, Figure, Heading, Table, Text
 

@@ -10,13 +10,13 @@ from PIL import Image
 import pytest
 
 from configs import cifar10, mnist
-from experiments import commands, experiment, protocols, records
+from experiments import commands, plan, protocols, records
 from experiments.report import page
 from sce_jax import config as config_lib
-from sce_jax import train, workdir
+from sce_jax import fields, train, workdir
 from tests import conftest
 
-TRAINED = [n for n in experiment.NAMES if n not in ('gradients', 'theory')]
+TRAINED = [n for n in plan.NAMES if n not in ('gradients', 'theory')]
 
 
 def run(name, **changes):
@@ -59,7 +59,7 @@ def test_what_cannot_be_is_refused_in_a_line(
 def test_help_has_a_line_each(capsys):
   assert run('help', dataset='mnist') == 0
   out = capsys.readouterr().out
-  for name in experiment.NAMES:
+  for name in plan.NAMES:
     (line,) = [x for x in out.splitlines() if x.split()[:1] == [name]]
     # A time at each scale, and what it is.
     assert len(line.split()) > 8
@@ -168,7 +168,7 @@ def test_each_experiment_runs(name, classwise, store, data_dir):
 def test_a_failed_run_is_shown_and_ends_non_zero(
   store, data_dir, monkeypatch, capsys
 ):
-  module = experiment.load('confidence')
+  module = plan.load('confidence')
   first, *rest = module.sweep('digits', 'tiny')
   bad = protocols.change(first.config.copy_and_resolve_references(), {})
   bad.optim.learning_rate = 1e30
@@ -202,30 +202,30 @@ def test_all_configs_can_be(name, scale, dataset):
   """No run of any experiment is refused once hours have gone into others."""
   if name == 'recipe' and dataset not in ('mnist', 'cifar10'):
     pytest.skip('this data set has no two recipes')
-  planned = experiment.load(name).sweep(dataset, scale)
+  planned = plan.load(name).sweep(dataset, scale)
   checked = {records.run_name(t.config): t.config for t in planned}
   for config in checked.values():
     config_lib.check(config)
   keys = [json.dumps(dict(t.labels), sort_keys=True) for t in planned]
   assert len(set(keys)) == len(keys)
-  assert experiment.seconds(planned) > 0
+  assert plan.seconds(planned) > 0
 
 
 def test_full_is_the_configs_own_protocol():
   config = protocols.config('cifar10', 'full', loss='sl', rate=0.6)
   expected = cifar10.get_config('sl,symmetric,0.6')
-  assert config_lib.differences(expected, config) == [
+  assert fields.differences(expected, config) == [
     'eval.train_every: None -> 10'
   ]
 
 
 def test_blocks_are_what_a_page_is_made_of(classwise, store, data_dir):
-  module = experiment.load('classwise')
+  module = plan.load('classwise')
   planned = [
     records.Record(store / records.run_name(t.config), t.labels, t.config)
     for t in module.sweep('digits', 'tiny')
   ]
-  context = experiment.Context('digits', 'tiny', data_dir)
+  context = plan.Context('digits', 'tiny', data_dir)
   blocks = module.report(context, planned)
   tables = [b for b in blocks if isinstance(b, page.Table)]
   assert len({t.name for t in tables}) == len(tables)

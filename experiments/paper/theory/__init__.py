@@ -8,8 +8,8 @@ at risks of random classifiers, then at classifiers trained to the minimum.
 
 from collections.abc import Sequence
 
-from experiments.experiment import Context, Trial
-from experiments.paper.theory import minimisers, risks, setting
+from experiments.paper.theory import setting
+from experiments.plan import Context, Trial
 from experiments.records import Record
 from experiments.report.page import Block
 
@@ -22,6 +22,11 @@ def sweep(dataset: str, scale: str) -> list[Trial]:
 
 def report(context: Context, runs: Sequence[Record]) -> list[Block]:
   """The theorem against numbers."""
+  from experiments.paper.theory import (  # noqa: PLC0415  They need jax.
+    minimisers,
+    risks,
+  )
+
   del runs
   size = setting.SIZES[context.scale]
   return [*risks.blocks(size), *minimisers.blocks(size)]

@@ -12,7 +12,7 @@ from experiments.paper import (
   parameters,
   recipe,
 )
-from sce_jax import config as config_lib
+from sce_jax import fields
 
 
 def test_what_a_class_loses_has_two_causes():
@@ -49,7 +49,7 @@ def test_all_parts_of_the_other_recipe_make_the_other_recipe(dataset, base):
   for values in recipe.parts(dataset, 'full').values():
     protocols.change(config, values[other])
   expected = protocols.config(dataset, 'full', recipe=other)
-  assert config_lib.differences(config, expected) == []
+  assert fields.differences(config, expected) == []
 
 
 def test_the_parts_of_cifars_recipes_are_named():
