@@ -70,6 +70,29 @@ _SCALE = flags.DEFINE_string(
 _CLASS = flags.DEFINE_integer(
   'class', None, 'experiment=confidence: which class to show.', lower_bound=0
 )
+_SWEEP = flags.DEFINE_string(
+  'sweep',
+  None,
+  "Run each run of the config file's sweep(), or sweep_NAME() with"
+  ' --sweep=NAME, or of the experiment as a process of its own.',
+)
+_EXECUTOR = flags.DEFINE_string(
+  'executor',
+  'local',
+  'sweep: local: processes of this machine; print: print the commands.',
+)
+_DRY_RUN = flags.DEFINE_bool(
+  'dry_run', False, 'sweep: show what would run and what it would cost.'
+)
+_JOBS = flags.DEFINE_integer(
+  'jobs',
+  None,
+  'sweep: how many at a time. None: one an accelerator, or one.',
+  lower_bound=1,
+)
+_RETRIES = flags.DEFINE_integer(
+  'retries', 2, 'sweep: tries more for a run that breaks.', lower_bound=0
+)
 
 
 def main(argv: list[str]) -> None:
@@ -77,6 +100,8 @@ def main(argv: list[str]) -> None:
     sys.exit(f'error: {argv[1]!r} is not a flag: flags begin with --')
   # Which backends jax has looked for in vain is no news to the user.
   logging.set_verbosity(logging.WARNING)
+  if _SWEEP.value is not None:
+    sys.exit(_sweep())
   # Imported late: --help and a mistyped flag need not wait for jax.
   from experiments import commands  # noqa: PLC0415
 
@@ -96,6 +121,27 @@ def main(argv: list[str]) -> None:
       scale=_SCALE.value,
       named_class=_CLASS.value,
     )
+  )
+
+
+def _sweep() -> int:
+  # Imported late, and without jax: a sweep's driver only hands out commands.
+  from experiments.sweeps import command  # noqa: PLC0415
+
+  flag = flags.FLAGS['config']
+  return command.launch(
+    _SWEEP.value,
+    config=config_flags.get_config_filename(flag) if flag.present else None,
+    overrides=(config_flags.get_override_values(flag) if flag.present else {}),
+    experiment=_EXPERIMENT.value,
+    dataset=_DATASET.value or 'digits',
+    scale=_SCALE.value,
+    root=_WORKDIR.value or 'runs',
+    data_dir=_DATA_DIR.value,
+    executor=_EXECUTOR.value,
+    dry_run=_DRY_RUN.value,
+    jobs=_JOBS.value,
+    retries=_RETRIES.value,
   )
 
 

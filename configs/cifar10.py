@@ -15,6 +15,8 @@ two CPU cores (experiments/benchmarks/NOTES.md), 391 steps an epoch, so some 5
 hours for 120 epochs; not measured on a GPU.
 """
 
+from collections.abc import Iterator
+
 from ml_collections import config_dict
 
 from configs import common
@@ -48,3 +50,17 @@ def cifar10(choice: common.Choice, dataset: str) -> config_dict.ConfigDict:
     c.data.augment.pad_crop = 4
     common.use_apl(c, learning_rate=0.01, weight_decay=1e-4)
   return common.finish(c, choice)
+
+
+def sweep() -> Iterator[dict[str, str]]:
+  """CE, GCE and SL under several noises, three seeds."""
+  return common.grid(
+    ('ce', 'gce', 'sl'),
+    (
+      ('symmetric', 0.2),
+      ('symmetric', 0.4),
+      ('symmetric', 0.6),
+      ('asymmetric_cifar10', 0.4),
+    ),
+    seeds=3,
+  )

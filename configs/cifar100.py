@@ -16,6 +16,8 @@ epoch, CE 39.31, SL 40.23 (Wang et al., NeurIPS 2024, table 2).
 Time: needs a GPU; not measured there.
 """
 
+from collections.abc import Iterator
+
 from ml_collections import config_dict
 
 from configs import common
@@ -54,3 +56,17 @@ def cifar100(choice: common.Choice, dataset: str) -> config_dict.ConfigDict:
     c.model.initializer = 'torch'
     c.train.epochs = 200
   return common.finish(c, choice)
+
+
+def sweep() -> Iterator[dict[str, str]]:
+  """CE, GCE and SL under several noises, three seeds."""
+  return common.grid(
+    ('ce', 'gce', 'sl'),
+    (
+      ('symmetric', 0.2),
+      ('symmetric', 0.4),
+      ('symmetric', 0.6),
+      ('asymmetric_cifar100', 0.4),
+    ),
+    seeds=3,
+  )

@@ -8,7 +8,9 @@ A leading part may be left out. Any field can be changed after it, on the
 command line: --config.optim.learning_rate=0.1
 """
 
+from collections.abc import Iterable, Iterator
 import dataclasses
+import itertools
 import math
 
 from ml_collections import config_dict
@@ -127,6 +129,22 @@ def loss_section(name: str, dataset: str) -> config_dict.ConfigDict:
   section = config_dict.ConfigDict({'name': name})
   section.update(values.get(name, {}))
   return section
+
+
+def grid(
+  losses: Iterable[str], noises: Iterable[tuple[str, float]], seeds: int
+) -> Iterator[dict[str, str]]:
+  """The runs of a sweep: all combinations, as argument strings.
+
+  Args:
+    losses: names of losses.
+    noises: names of noises with their rates.
+    seeds: how many, from 0 on.
+  """
+  for loss, (noise, rate), seed in itertools.product(
+    losses, noises, range(seeds)
+  ):
+    yield {'argument': f'{loss},{noise},{rate},seed={seed}'}
 
 
 def base(choice: Choice, dataset: str) -> config_dict.ConfigDict:

@@ -16,6 +16,8 @@ def parse(argv: list[str]) -> list[str]:
     What is left of it: the program's name and what is no flag.
   """
   try:
+    # A plain --sweep is that of no name.
+    argv = ['--sweep=' if flag == '--sweep' else flag for flag in argv]
     rest = flags.FLAGS(argv)
     config = flags.FLAGS['config']
     if config.present:

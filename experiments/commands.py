@@ -15,7 +15,7 @@ from experiments import (
   plan,
   plots,
   records,
-  sweep,
+  together,
 )
 from sce_jax import compilation_cache, preemption, train
 from sce_jax import config as config_lib
@@ -49,7 +49,7 @@ def run(
     data_dir: the tfds folder that was given, if any.
     losses: which losses to compare.
     seeds: how many seeds to compare.
-    trials: fields and their values to train with, see sweep.py.
+    trials: fields and their values to train with, see together.py.
     experiment_name: an experiment, or 'help'.
     dataset: the experiment's data set, or the only one of a report.
     scale: the experiment's scale.
@@ -88,7 +88,7 @@ def run(
           ' --config=configs/mnist.py:sl,symmetric,0.4, say'
         )
       if trials:
-        sweep.sweep(config, trials, workdir, data_dir)
+        together.train_values(config, trials, workdir, data_dir)
       else:
         _train(config, workdir, data_dir)
     else:

@@ -165,12 +165,20 @@ def config(
 def change(
   run: config_dict.ConfigDict, changes: Mapping[str, Any]
 ) -> config_dict.ConfigDict:
-  """Sets fields of a config, given by their paths; returns it."""
+  """Sets fields of a config, given by their paths; returns it.
+
+  Raises:
+    UserError: it has no such field.
+  """
   for path, value in changes.items():
     *sections, name = path.split('.')
     section = run
     for part in sections:
-      section = section[part]
+      section = section.get(part, {})
+    if name not in section:
+      raise UserError(
+        f'the config has no field {path!r}; all fields: configs/common.py'
+      )
     section[name] = value
   return run
 

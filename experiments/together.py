@@ -25,7 +25,7 @@ _EXAMPLE = '--trials=seed=0..9 --trials=loss.alpha=0.01,0.1'
 _RANGE = re.compile(r'(-?\d+)\.\.(-?\d+)')
 
 
-def sweep(
+def train_values(
   config: config_dict.ConfigDict,
   fields: Sequence[str],
   workdir: str | None,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from configs import digits
-from experiments import sweep
+from experiments import together
 from sce_jax import errors, train, workdir
 
 
@@ -17,7 +17,7 @@ def config():
 
 
 def test_all_combinations_with_the_seed_last():
-  configs = sweep.read(config(), ['seed=3..5', 'loss.alpha=0.5,2'])
+  configs = together.read(config(), ['seed=3..5', 'loss.alpha=0.5,2'])
   assert list(configs) == [
     f'loss.alpha={alpha},seed={seed}'
     for alpha in (0.5, 2.0)
@@ -40,7 +40,7 @@ def test_all_combinations_with_the_seed_last():
 def test_values_have_the_type_of_their_field(field, expected):
   path = field.partition('=')[0].split('.')
   values = []
-  for section in sweep.read(config(), [field]).values():
+  for section in together.read(config(), [field]).values():
     for part in path:
       section = section[part]
     values.append(section)
@@ -68,7 +68,7 @@ def test_values_have_the_type_of_their_field(field, expected):
 )
 def test_what_cannot_be_is_refused_before_any_work(fields, message, tmp_path):
   with pytest.raises(errors.UserError) as caught:
-    sweep.sweep(config(), fields, str(tmp_path / 'runs'), '/no/data')
+    together.train_values(config(), fields, str(tmp_path / 'runs'), '/no/data')
   assert message in str(caught.value)
   assert len(str(caught.value).splitlines()) == 1
   assert not (tmp_path / 'runs').exists()
@@ -78,27 +78,29 @@ def test_each_trial_is_its_own_run_and_a_bad_one_stops_alone(
   data_dir, tmp_path, capsys
 ):
   fields = ['loss.alpha=0.01,1e30', 'seed=0,1']
-  together = tmp_path / 'together'
+  group = tmp_path / 'together'
   with pytest.raises(train.NonFiniteLoss, match=r'loss.alpha=1e\+30,seed=0'):
-    sweep.sweep(config(), fields, str(together), data_dir)
+    together.train_values(config(), fields, str(group), data_dir)
   out = capsys.readouterr().out
   assert 'failed' in out and 'loss.alpha=0.01' in out
-  for name, c in sweep.read(config(), ['loss.alpha=0.01', 'seed=0,1']).items():
+  for name, c in together.read(
+    config(), ['loss.alpha=0.01', 'seed=0,1']
+  ).items():
     alone = train.train_and_evaluate(c, tmp_path / name, data_dir)
-    result = json.loads((together / name / 'result.json').read_text())
+    result = json.loads((group / name / 'result.json').read_text())
     check_equal(result, alone)
     for record, expected in zip(
-      workdir.read_metrics(together / name),
+      workdir.read_metrics(group / name),
       workdir.read_metrics(tmp_path / name),
       strict=True,
     ):
       check_equal(record, expected)
     checkpoints = [
       sorted(p.name for p in workdir.checkpoints(folder / name).iterdir())
-      for folder in (together, tmp_path)
+      for folder in (group, tmp_path)
     ]
     assert checkpoints[0] == checkpoints[1]
-  header, *lines = (together / 'results.csv').read_text().splitlines()
+  header, *lines = (group / 'results.csv').read_text().splitlines()
   assert header.startswith('run,dataset')
   assert len(lines) == 2  # Of the runs that ended.
 

@@ -1,0 +1,212 @@
+"""Sees every run of a sweep to its end.
+
+What has ended well is found by its folder and skipped. A run that was preempted
+is started again however often; one that broke is, up to a budget; one whose
+loss was not finite never is. A failed run stops no other.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+import contextlib
+import fcntl
+import os
+import pathlib
+import time
+from typing import Protocol
+
+from rich import console as rich_console
+from rich import live, table
+
+from experiments import plan
+from experiments.sweeps.manifest import Entry
+from sce_jax import preemption, workdir
+from sce_jax.errors import UserError
+
+# Exit codes of launch.py that no second try would change.
+_BAD_INPUT = (1, 2)
+_NON_FINITE = 3
+_POLL_SECONDS = 0.2
+
+
+class Executor(Protocol):
+  """Where commands run."""
+
+  slots: int
+
+  def start(self, name: str, command: Sequence[str]) -> None:
+    """Starts a command; there must be a free slot."""
+
+  def ended(self) -> dict[str, int]:
+    """Those that have ended since it was asked last, with exit codes."""
+
+  def stop(self) -> None:
+    """Lets all save themselves and end."""
+
+  def log(self, name: str) -> pathlib.Path:
+    """Where a command's output is."""
+
+
+class Driver:
+  """Runs a sweep.
+
+  Args:
+    entries: its runs.
+    executor: where they run.
+    retries: how often a run that breaks is tried again.
+
+  Attributes:
+    failed: why each run failed, by id.
+  """
+
+  def __init__(
+    self, entries: Sequence[Entry], executor: Executor, retries: int
+  ):
+    self._entries = {entry.id: entry for entry in entries}
+    self._executor = executor
+    self._retries = retries
+    self._waiting: deque[str] = deque()
+    self._tries: Counter[str] = Counter()
+    self._running: dict[str, float] = {}
+    self._done: list[str] = []
+    self._seconds: list[float] = []
+    self._best: float | None = None
+    self.failed: dict[str, str] = {}
+    self._console = rich_console.Console(stderr=True)
+
+  def run(self) -> dict[str, str]:
+    """Runs what has not ended; returns why what failed did, by id.
+
+    Raises:
+      KeyboardInterrupt: Ctrl-C; what ran has saved itself.
+    """
+    for entry in self._entries.values():
+      ended = entry.ended
+      if ended == 'done':
+        self._is_done(entry)
+      elif ended == 'failed':
+        self.failed[entry.id] = _reason(entry)
+      else:
+        self._waiting.append(entry.id)
+    with live.Live(
+      self._table(), console=self._console, refresh_per_second=2
+    ) as shown:
+      try:
+        while self._waiting or self._running:
+          self._start()
+          time.sleep(_POLL_SECONDS)
+          for name, code in self._executor.ended().items():
+            self._end(name, code)
+          shown.update(self._table())
+      except BaseException:
+        self._executor.stop()
+        raise
+    if not self._console.is_terminal:
+      self._console.print()  # Else the table's last line stays open.
+    return self.failed
+
+  def _start(self) -> None:
+    for _ in range(len(self._waiting)):
+      if len(self._running) >= self._executor.slots:
+        return
+      name = self._waiting.popleft()
+      if _is_held(self._entries[name].workdir):
+        self._waiting.append(name)  # By a run that is still saving itself.
+        continue
+      self._executor.start(name, self._entries[name].command)
+      self._running[name] = time.monotonic()
+
+  def _end(self, name: str, code: int) -> None:
+    taken = time.monotonic() - self._running.pop(name)
+    entry = self._entries[name]
+    if entry.ended == 'done':
+      self._is_done(entry)
+      self._seconds.append(taken)
+      return
+    if code == preemption.EXIT_CODE:
+      self._say(f'{name}: preempted, goes on')
+      self._waiting.append(name)
+      return
+    self._tries[name] += 1
+    final = code in (*_BAD_INPUT, _NON_FINITE)
+    if not final and self._tries[name] <= self._retries:
+      self._say(
+        f'{name}: ended with {code}, try {self._tries[name]} of {self._retries}'
+      )
+      self._waiting.append(name)
+      return
+    self.failed[name] = (
+      _reason(entry)
+      if entry.ended == 'failed'
+      else f'{name}: exit code {code}, {_last_line(self._executor.log(name))}'
+    )
+    self._say(f'failed: {self.failed[name]}')
+
+  def _is_done(self, entry: Entry) -> None:
+    self._done.append(entry.id)
+    result = workdir.read_result(entry.workdir) or {}
+    reached = result.get('test_accuracy', 0.0)
+    self._best = max(self._best or 0.0, reached)
+
+  def _say(self, text: str) -> None:
+    self._console.print(text, highlight=False, soft_wrap=True)
+
+  def _table(self) -> table.Table:
+    shown = table.Table(box=None)
+    for name in ('done', 'running', 'waiting', 'failed', 'left', 'best so far'):
+      shown.add_column(name, justify='right')
+    shown.add_row(
+      *(
+        str(len(x))
+        for x in (self._done, self._running, self._waiting, self.failed)
+      ),
+      self._left(),
+      f'{self._best:.4f}' if self._best is not None else '-',
+    )
+    return shown
+
+  def _left(self) -> str:
+    if not self._seconds:
+      return '-'
+    mean = sum(self._seconds) / len(self._seconds)
+    runs = len(self._waiting) + len(self._running)
+    return plan.duration(mean * runs / self._executor.slots)
+
+
+@contextlib.contextmanager
+def only_one(path: pathlib.Path) -> Iterator[None]:
+  """Holds a sweep's lock.
+
+  Raises:
+    UserError: another sweep holds it.
+  """
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with open(path, 'w') as lock:
+    try:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+      raise UserError(
+        f'another sweep is at work in {path.parent}: wait for it, or name'
+        ' another folder with --workdir'
+      ) from None
+    yield
+
+
+def _is_held(folder: str) -> bool:
+  path = os.path.join(folder, '.lock')
+  if not os.path.exists(path):
+    return False
+  with open(path) as lock:
+    try:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+      return True
+  return False
+
+
+def _reason(entry: Entry) -> str:
+  return (workdir.read_result(entry.workdir) or {}).get('failed', 'failed')
+
+
+def _last_line(path: pathlib.Path) -> str:
+  lines = path.read_text().splitlines() if path.exists() else []
+  return lines[-1].removeprefix('error: ') if lines else 'it printed nothing'

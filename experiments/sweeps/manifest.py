@@ -1,0 +1,181 @@
+"""The list of a sweep's runs: a JSON object a line, each a command.
+
+  {"id": ..., "command": [...], "fingerprint": ..., "workdir": ...,
+   "epochs": ..., "seconds": ...}
+
+`command` follows the interpreter; it is idempotent: given again it goes on, and
+does nothing once its run has ended. `seconds` is what it is expected to take on
+two CPU cores.
+"""
+
+from collections.abc import Iterable, Sequence
+import dataclasses
+import importlib.util
+import json
+import os
+import pathlib
+import re
+
+from ml_collections import config_dict
+
+from experiments import plan, records
+from sce_jax import fields, workdir
+from sce_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+  """A run of a sweep.
+
+  Attributes:
+    id: its name, that of its folder.
+    command: what follows the interpreter on the command line.
+    fingerprint: of its config.
+    workdir: its folder.
+    epochs: how many it trains.
+    seconds: the expected time on two CPU cores.
+  """
+
+  id: str
+  command: Sequence[str]
+  fingerprint: str
+  workdir: str
+  epochs: int
+  seconds: float
+
+  @property
+  def ended(self) -> str | None:
+    """'done' or 'failed', or None if it is still to be run."""
+    result = workdir.read_result(self.workdir)
+    if result is None:
+      return None
+    return 'failed' if 'failed' in result else 'done'
+
+
+def entry(
+  config: config_dict.ConfigDict,
+  root: str | os.PathLike,
+  data_dir: str | None = None,
+  file: str | None = None,
+) -> Entry:
+  """The entry of a config.
+
+  Args:
+    config: the config.
+    root: the folder of all runs.
+    data_dir: handed on to the command.
+    file: the config file; None: that of the data set.
+  """
+  name = records.run_name(config)
+  folder = os.path.join(root, name)
+  file = file or f'configs/{config.data.name}.py'
+  argument = (
+    f'{config.loss.name},{config.noise.name},{float(config.noise.rate)!r},'
+    f'seed={config.seed}'
+  )
+  command = ['launch.py', f'--config={file}:{argument}']
+  command += _overrides(load_config(file, argument), config)
+  command.append(f'--workdir={folder}')
+  if data_dir is not None:
+    command.append(f'--data_dir={data_dir}')
+  trial = plan.Trial({}, config)
+  return Entry(
+    name,
+    command,
+    fields.fingerprint(config),
+    folder,
+    config.train.epochs,
+    round(plan.seconds([trial]), 1),
+  )
+
+
+def load_config(file: str, argument: str | None) -> config_dict.ConfigDict:
+  """The config that `--config=FILE:ARGUMENT` means."""
+  return load_module(file).get_config(argument)
+
+
+def load_module(file: str):
+  """The module in a config file."""
+  spec = importlib.util.spec_from_file_location('_sweep_config', file)
+  if spec is None or spec.loader is None or not os.path.exists(file):
+    raise UserError(f'config file {file!r} is not there')
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
+
+
+def _overrides(
+  base: config_dict.ConfigDict, config: config_dict.ConfigDict
+) -> list[str]:
+  old, new = fields.flatten(base), fields.flatten(config)
+  return [
+    f'--config.{path}={value}'
+    for path, value in new.items()
+    if path not in old or old[path] != value
+  ]
+
+
+def write(path: str | os.PathLike, entries: Iterable[Entry]) -> None:
+  """Writes a manifest, whole or not at all."""
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  temporary = path.with_name(f'.{path.name}.{os.getpid()}')
+  temporary.write_text(
+    ''.join(json.dumps(dataclasses.asdict(e)) + '\n' for e in entries)
+  )
+  os.replace(temporary, path)
+
+
+def read(path: str | os.PathLike) -> list[Entry]:
+  """Reads a manifest.
+
+  Raises:
+    UserError: it is not there, is no manifest, or its configs are not those
+      that this version of the code makes of its commands.
+  """
+  try:
+    lines = pathlib.Path(path).read_text().splitlines()
+  except OSError:
+    raise UserError(
+      f'manifest {path} is not there: write one with --sweep'
+    ) from None
+  try:
+    entries = [Entry(**json.loads(line)) for line in lines]
+  except (json.JSONDecodeError, TypeError):
+    raise UserError(f'{path} is no manifest of a sweep') from None
+  for one in entries:
+    if fingerprint(one.command) != one.fingerprint:
+      raise UserError(
+        f'{path} was written by another version of the code: {one.id} would'
+        ' not be the same run now; write it anew with --sweep'
+      )
+  return entries
+
+
+def fingerprint(command: Sequence[str]) -> str:
+  """The fingerprint of the config that a command means to this code."""
+  config = None
+  for flag in command:
+    if match := re.fullmatch(r'--config=([^:]+):(.*)', flag):
+      config = load_config(*match.groups())
+    elif match := re.fullmatch(r'--config\.([\w.]+)=(.*)', flag):
+      if config is None:
+        return ''
+      _set(config, *match.groups())
+  return '' if config is None else fields.fingerprint(config)
+
+
+def _set(config: config_dict.ConfigDict, path: str, text: str) -> None:
+  *sections, name = path.split('.')
+  section = config
+  for part in sections:
+    section = section[part]
+  kind = section.get_type(name)
+  if kind is tuple:
+    section[name] = tuple(
+      float(x) if '.' in x else int(x) for x in re.findall(r'[-\d.e]+', text)
+    )
+  elif kind is bool:
+    section[name] = text == 'True'
+  else:
+    section[name] = kind(text)
