@@ -15,11 +15,13 @@ from experiments.records import Record
 from experiments.report import text, writer
 from experiments.report.page import Heading, Page, Table, Text
 from sce_jax import config as config_lib
-from sce_jax import fields, progress, train
+from sce_jax import fields, progress, train, workdir
 
 # So many runs share a program: enough to fill a device, few enough that the
 # first of them are done soon.
 _TOGETHER = {'digits': 32, 'mnist': 8, 'cifar10': 4, 'cifar100': 4}
+# A wider table is no help on a terminal.
+_TERMINAL_WIDTH = 140
 
 
 def run(
@@ -78,8 +80,9 @@ def run(
     folder,
   )
   first = next((b for b in blocks if isinstance(b, Table)), None)
-  if first is not None:
-    print(f'\n{text.table(first)}\n')
+  shown = text.table(first) if first is not None else ''
+  if shown and max(map(len, shown.splitlines())) <= _TERMINAL_WIDTH:
+    print(f'\n{shown}\n')
   print(f'report:   {written.html}')
   for path in [written.markdown, *written.tables, *written.figures]:
     print(f'          {path}')
@@ -132,5 +135,6 @@ def _facts(
     ('data', dataset),
     ('scale', scale),
     ('written', datetime.datetime.now().astimezone().isoformat(' ', 'minutes')),
+    ('written on', workdir.processor()),
   ]
   return facts + overview.facts(runs)

@@ -262,12 +262,12 @@ def _describe(config: dict[str, Any]) -> dict[str, Any]:
     'python': sys.version.split()[0],
     'versions': {name: importlib.metadata.version(name) for name in _PACKAGES},
     'devices': [f'{d.platform} {d.device_kind}' for d in devices],
-    'processor': _processor(),
+    'processor': processor(),
     'git_commit': _git_commit(),
   }
 
 
-def _processor() -> str:
+def processor() -> str:
   """The CPU's name and its number of cores that this process may use."""
   try:
     lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()

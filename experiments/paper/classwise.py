@@ -1,6 +1,6 @@
 """Accuracy of each class: which classes noise hurts, what SL does for them.
 
-The paper's figures 2 and 3: under symmetric noise cross entropy leaves hard
+The paper's class-wise figures: under symmetric noise cross entropy leaves hard
 classes behind while it overfits easy ones. Cross entropy on clean labels is the
 yardstick; label smoothing and SL train on the noisy ones.
 """
