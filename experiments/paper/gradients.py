@@ -246,8 +246,8 @@ def _findings(p, measured):
     f'or wrongly labelled, pulls hardest. At p_y = 0.01 the weight of RCE is '
     f'{rce.weight[low]:.3f}, of MAE {mae.weight[low]:.3f}, of GCE '
     f'{gce.weight[low]:.3f}: what the network does not believe hardly moves '
-    'it. That is why they tolerate wrong labels, and why they learn slowly '
-    'or not at all what is merely hard: at the start of training p_y is '
+    'it. A wrong label moves them little then, and so does a right one that '
+    'is merely hard: they learn slowly, as at the start of training p_y is '
     'about 1 / K for every example.'
   )
   yield (
