@@ -67,22 +67,26 @@ def _verdict(groups: dict[str, list[Record]], noise: str) -> list[Block]:
     for m, group in wanted.items()
   }
   hard, easy = int(accuracy['CE'].argmin()), int(accuracy['CE'].argmax())
+  shown = {
+    f"CE's hardest, class {hard}": (accuracy['CE'][hard], accuracy['SL'][hard]),
+    f"CE's easiest, class {easy}": (accuracy['CE'][easy], accuracy['SL'][easy]),
+    'mean of all classes': (accuracy['CE'].mean(), accuracy['SL'].mean()),
+  }
   rows = [
     [
       label,
-      Cell(str(k), float(k)),
-      *(Cell(f'{v:.1f}', float(v)) for v in (ce, sl)),
+      Cell(f'{ce:.1f}', float(ce)),
+      Cell(f'{sl:.1f}', float(sl)),
       Cell(f'{sl - ce:+.1f}', float(sl - ce)),
     ]
-    for label, k in (("CE's hardest", hard), ("CE's easiest", easy))
-    for ce, sl in [(accuracy['CE'][k], accuracy['SL'][k])]
+    for label, (ce, sl) in shown.items()
   ]
   return [
     Table(
       f'hardest-{noise.replace(" ", "-")}',
       f'{noise}: the classes that CE learns worst and best, test accuracy of'
       ' the last epoch in per cent',
-      ['class', 'number', 'CE', 'SL', 'SL less CE'],
+      ['', 'CE', 'SL', 'SL less CE'],
       rows,
     )
   ]
