@@ -21,7 +21,7 @@ from sce_jax import fields, progress, train, workdir
 # first of them are done soon.
 _TOGETHER = {'digits': 32, 'mnist': 8, 'cifar10': 4, 'cifar100': 4}
 # A wider table is no help on a terminal.
-_TERMINAL_WIDTH = 140
+_TERMINAL_WIDTH = 160
 
 
 def run(

@@ -105,6 +105,8 @@ def band(
   runs: Sequence[Sequence[Mapping[str, Any]]],
   keys: Sequence[str | int],
   look: Mapping[str, Any],
+  *,
+  spread: bool = True,
 ) -> None:
   """Draws a share over the epochs: its mean over runs, one std as a band.
 
@@ -113,6 +115,7 @@ def band(
     runs: the metrics of each, see workdir.read_metrics.
     keys: where the share is in an epoch's record; its last may be a class.
     look: colour, line, marker and label.
+    spread: whether there is a band.
   """
   curves = [
     {
@@ -128,14 +131,20 @@ def band(
   if not epochs:
     return
   values = np.array([[curve[e] for e in epochs] for curve in curves])
-  mean, spread = values.mean(0), values.std(0)
+  mean, deviation = values.mean(0), values.std(0)
   look = dict(look)
   if len(epochs) > _FEW_EPOCHS:
     look['marker'] = None
   ax.plot(epochs, mean, **look)
-  ax.fill_between(
-    epochs, mean - spread, mean + spread, color=look['color'], alpha=0.2, lw=0
-  )
+  if spread:
+    ax.fill_between(
+      epochs,
+      mean - deviation,
+      mean + deviation,
+      color=look['color'],
+      alpha=0.2,
+      lw=0,
+    )
 
 
 def lookup(record: Mapping[str, Any], keys: Sequence[str | int]) -> Any:

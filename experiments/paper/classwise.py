@@ -115,6 +115,7 @@ def _figure(name: str, groups: dict[str, list[Record]], noise: str) -> Figure:
         [r.metrics for r in group],
         ('test', 'class_accuracy', k),
         look | {'zorder': 2 + (k in ends)},
+        spread=k in ends,
       )
     ax.set(title=title, xlabel='epoch')
     ax.legend(fontsize=8, loc='lower right')
@@ -124,6 +125,7 @@ def _figure(name: str, groups: dict[str, list[Record]], noise: str) -> Figure:
     name,
     f'Test accuracy of each class over the epochs, {noise}: in colour the'
     ' class that is worst and the one that is best in the last epoch, the'
-    ' others in grey. Mean over seeds, one standard deviation as a band.',
+    ' others in grey. Mean over seeds; of the two one standard deviation as a'
+    ' band.',
     figure,
   )

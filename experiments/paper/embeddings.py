@@ -72,6 +72,7 @@ def report(context: Context, runs: Sequence[Record]) -> list[Block]:
     loc='outside lower center',
     ncols=10,
     frameon=False,
+    markerscale=2.5,
     title='true class',
   )
   return [
