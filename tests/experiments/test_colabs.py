@@ -70,6 +70,7 @@ def execute(data_dir, tmp_path, monkeypatch):
       notebook,
       kernel_name='python3',
       timeout=1200,
+      startup_timeout=300,
       coalesce_streams=True,
       resources={'metadata': {'path': str(FOLDER)}},
     )
