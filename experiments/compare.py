@@ -34,6 +34,8 @@ def compare(
   seeds: int,
   workdir: str | None,
   data_dir: str | None,
+  *,
+  suggest: bool = True,
 ) -> dict[str, list[train.Result]]:
   """Trains each loss with each seed, prints a table, draws a picture.
 
@@ -43,6 +45,7 @@ def compare(
     seeds: how many, from the config's seed on.
     workdir: a folder for the runs' folders; None for one below runs/.
     data_dir: as in train.train_and_evaluate.
+    suggest: whether to print commands to try next.
 
   Returns:
     The results of each loss.
@@ -62,7 +65,8 @@ def compare(
   }
   print(f'\n{heading(config, seeds)}')
   show(results, folders, folder)
-  print(f'\n{_suggestions(config, folder, losses[-1])}')
+  if suggest:
+    print(f'\n{_suggestions(config, folder, losses[-1])}')
   check_finite(results)
   return results
 

@@ -1,4 +1,4 @@
-"""Tells how a run gets on: a bar on a terminal, else a line an epoch."""
+"""Tells how a run gets on: a bar where one can be redrawn, else lines."""
 
 import sys
 from typing import Any
@@ -19,8 +19,9 @@ class Progress:
     self._label = label
     self._epochs = epochs
     self._bar = None
-    if sys.stderr.isatty():
+    if (stream := _redrawn()) is not None:
       self._bar = tqdm.tqdm(
+        file=stream,
         total=epochs,
         initial=start,
         desc=label,
@@ -64,6 +65,15 @@ class Progress:
     """Leaves the last state standing."""
     if self._bar is not None:
       self._bar.close()
+
+
+def _redrawn() -> Any:
+  """Where a line can be drawn over: a terminal or a notebook, else None."""
+  if sys.stderr.isatty():
+    return sys.stderr
+  # A notebook shows what comes by its standard error as if it were one.
+  notebook = type(sys.stdout).__module__.startswith('ipykernel.')
+  return sys.stdout if notebook else None
 
 
 def _duration(seconds: float) -> str:

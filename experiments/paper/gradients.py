@@ -113,7 +113,12 @@ def report(context: plan.Context, runs: Any) -> list[page.Block]:
     The page's blocks.
   """
   del runs
-  p = probabilities(context.scale)
+  return blocks(context.scale)
+
+
+def blocks(scale: str) -> list[page.Block]:
+  """Weights and pulls, and what they say, at as many p_y as a scale has."""
+  p = probabilities(scale)
   every = CURVES + _TWINS
   measured = dict(zip(every, measure(every, p), strict=True))
   return [

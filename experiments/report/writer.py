@@ -87,7 +87,7 @@ def write(page: page_lib.Page, folder: pathlib.Path) -> Written:
   _check_names('table', tables)
   _check_names('figure', figures)
   _check_rows(tables)
-  pictures = {figure.name: _picture(figure) for figure in figures}
+  pictures = {figure.name: picture(figure) for figure in figures}
 
   folder.mkdir(parents=True, exist_ok=True)
   written = Written(
@@ -136,8 +136,8 @@ def _replace(path: pathlib.Path, content: bytes) -> None:
     temporary.unlink(missing_ok=True)
 
 
-def _picture(figure: page_lib.Figure) -> dict[str, Any]:
-  """The PNG, and its size on a page in CSS pixels."""
+def picture(figure: page_lib.Figure) -> dict[str, Any]:
+  """The PNG, and its size on a page in CSS pixels; closes the drawing."""
   png = io.BytesIO()
   figure.drawing.savefig(png, format='png', dpi=_DPI)
   width, height = figure.drawing.get_size_inches() * _CSS_DPI
@@ -237,20 +237,28 @@ def _markdown(page: page_lib.Page) -> str:
   facts = [f'- {_escape(name)}: {_escape(value)}' for name, value in page.facts]
   parts.append('\n'.join(facts))
   for block in page.blocks:
-    match block:
-      case page_lib.Heading():
-        parts.append(f'## {_escape(block.text)}')
-      case page_lib.Text(warning=True):
-        parts.append(f'> **Warning:** {_escape(block.text)}')
-      case page_lib.Text():
-        parts.append(_paragraph(block.text))
-      case page_lib.Table():
-        parts += _markdown_table(block)
-      case page_lib.Figure():
-        # A picture's text is not shown where the picture is.
-        parts.append(f'![{_escape(block.caption)}]({block.name}.png)')
-        parts.append(_paragraph(block.caption))
+    if isinstance(block, page_lib.Figure):
+      # A picture's text is not shown where the picture is.
+      parts.append(f'![{_escape(block.caption)}]({block.name}.png)')
+    parts.append(markdown(block))
+    if isinstance(block, page_lib.Table):
+      parts.append(f'[{block.name}.csv]({block.name}.csv)')
   return '\n\n'.join(part for part in parts if part) + '\n'
+
+
+def markdown(block: page_lib.Block) -> str:
+  """A block as Markdown that needs no file; of a figure its caption."""
+  match block:
+    case page_lib.Heading():
+      return f'## {_escape(block.text)}'
+    case page_lib.Text(warning=True):
+      return f'> **Warning:** {_escape(block.text)}'
+    case page_lib.Text():
+      return _paragraph(block.text)
+    case page_lib.Table():
+      return '\n\n'.join(part for part in _markdown_table(block) if part)
+    case page_lib.Figure():
+      return _paragraph(block.caption)
 
 
 def _markdown_table(table: page_lib.Table) -> list[str]:
@@ -264,7 +272,6 @@ def _markdown_table(table: page_lib.Table) -> list[str]:
     '\n'.join(f'| {" | ".join(line)} |' for line in lines),
     _LEGEND if _has_marks(table) else '',
     _paragraph(table.note),
-    f'[{table.name}.csv]({table.name}.csv)',
   ]
 
 

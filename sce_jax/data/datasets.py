@@ -18,6 +18,7 @@ class DatasetInfo:
     human_labels: human labels that can be chosen as the noise, by the name of
       the noise: the feature that holds them.
     host: where tfds downloads it from, None for what needs no network.
+    class_names: of each class, where it has a name; else empty.
   """
 
   num_classes: int
@@ -29,6 +30,7 @@ class DatasetInfo:
     default_factory=lambda: types.MappingProxyType({})
   )
   host: str | None = None
+  class_names: tuple[str, ...] = ()
 
 
 _CIFAR10 = DatasetInfo(
@@ -40,12 +42,25 @@ _CIFAR10 = DatasetInfo(
   mean=(0.49139968, 0.48215827, 0.44653124),
   std=(0.24703233, 0.24348505, 0.26158768),
   host='www.cs.toronto.edu',
+  class_names=(
+    'airplane',
+    'automobile',
+    'bird',
+    'cat',
+    'deer',
+    'dog',
+    'frog',
+    'horse',
+    'ship',
+    'truck',
+  ),
 )
 _CIFAR100 = dataclasses.replace(
   _CIFAR10,
   num_classes=100,
   mean=(0.5071, 0.4865, 0.4409),
   std=(0.2673, 0.2564, 0.2762),
+  class_names=(),
 )
 
 DATASETS: dict[str, DatasetInfo] = {

@@ -1,0 +1,19 @@
+"""Shows what a report is made of inside a notebook."""
+
+from IPython import display
+
+from experiments.report import page, writer
+
+
+def show(*blocks: page.Block) -> None:
+  """Shows blocks in a cell's output, whatever matplotlib draws to.
+
+  Args:
+    *blocks: tables and texts come as Markdown, a figure as PNG with its caption
+      below; its drawing is closed.
+  """
+  for block in blocks:
+    if isinstance(block, page.Figure):
+      picture = writer.picture(block)
+      display.display(display.Image(picture['png'], width=picture['width']))
+    display.display(display.Markdown(writer.markdown(block)))
