@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 
-from sce_jax.data import datasets, human_labels
+from sce_jax.data import datasets
 from sce_jax.errors import UserError
 
 
@@ -79,18 +79,13 @@ def main() -> None:
   if args.name == 'digits':
     from sce_jax.data import digits  # noqa: F401, PLC0415  Registers it.
 
-  data_dir = pathlib.Path(args.data_dir).expanduser()
-  manual = data_dir / 'downloads' / 'manual'
+  data_dir = str(pathlib.Path(args.data_dir).expanduser())
   tfds.disable_progress_bar()
   try:
     builder = tfds.builder(
-      args.name, data_dir=str(data_dir), file_format='array_record'
+      args.name, data_dir=data_dir, file_format='array_record'
     )
-    if args.name in human_labels.FILES:
-      human_labels.fetch(args.name, manual)
-    builder.download_and_prepare(
-      download_config=tfds.download.DownloadConfig(manual_dir=str(manual))
-    )
+    builder.download_and_prepare()
   except Exception as error:  # noqa: BLE001  Any library's, told in one line.
     sys.exit(f'{type(error).__name__}: {" ".join(str(error).split())[:500]}')
 
