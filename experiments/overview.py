@@ -9,7 +9,7 @@ import sys
 from matplotlib import pyplot as plt
 import numpy as np
 
-from experiments import plots, ranking, records
+from experiments import labels, plots, ranking, records
 from experiments.records import Record
 from experiments.report import writer
 from experiments.report.page import (
@@ -289,38 +289,17 @@ def _noise(runs: Sequence[Record]) -> list[Block]:
     if run.status == 'missing':
       continue
     first.setdefault((noise['name'], noise['rate']), run)
-  drawn = []
+  matrices = {}
   for (name, rate), run in first.items():
     realised = workdir.read_noise(run.folder)
     if realised and len(realised['matrix']) <= _MAX_CLASSES:
-      title = f'{name} {rate:g}\n{realised["rate"]:.1%} of labels wrong'
-      drawn.append((title, np.array(realised['matrix'])))
-  if not drawn:
+      title = f'{name} {rate:g}, {realised["rate"]:.1%} wrong'
+      matrices[title] = np.array(realised['matrix'])
+  if not matrices:
     return []
-  columns = min(len(drawn), 4)
-  rows = -(-len(drawn) // columns)
-  figure, axes = plt.subplots(
-    rows,
-    columns,
-    figsize=(3.1 * columns, 3.3 * rows),
-    layout='constrained',
-    squeeze=False,
-  )
-  for ax in axes.flat[len(drawn) :]:
-    ax.remove()
-  for ax, (title, matrix) in zip(axes.flat, drawn, strict=False):
-    image = ax.imshow(matrix, cmap='cividis', vmin=0, vmax=1)
-    ax.set_title(title, fontsize=9)
-    ax.set(xlabel='given label', ylabel='clean label')
-    ax.set_xticks(range(len(matrix)), labels=map(str, range(len(matrix))))
-    ax.set_yticks(range(len(matrix)), labels=map(str, range(len(matrix))))
-    ax.tick_params(labelsize=7)
-  figure.colorbar(image, ax=axes, label='share of the clean class', shrink=0.7)
   return [
-    Figure(
-      'noise',
-      'Realised label noise: the share of each clean class (row) with each'
-      ' given label (column), of the first run of each noise setting.',
-      figure,
+    labels.heat_maps(
+      matrices,
+      caption='As realised in the first run of each noise setting.',
     )
   ]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from matplotlib import pyplot as plt
 
-from experiments import overview, plots, records
+from experiments import labels, overview, plots, records
 from experiments.paper import methods
 from experiments.plan import Context, Trial
 from experiments.records import Record
@@ -49,15 +49,16 @@ def report(context: Context, runs: Sequence[Record]) -> list[Block]:
     slug = noise.replace(' ', '-')
     blocks += [
       Heading(noise.capitalize()),
-      *_verdict(shown, noise),
+      *_verdict(shown, noise, labels.class_names(context.dataset)),
       overview.class_table(f'classes-{slug}', shown),
       _figure(f'curves-{slug}', shown, noise),
     ]
-  del context
   return blocks or [Text('No run has finished yet.', warning=True)]
 
 
-def _verdict(groups: dict[str, list[Record]], noise: str) -> list[Block]:
+def _verdict(
+  groups: dict[str, list[Record]], noise: str, names: Sequence[str]
+) -> list[Block]:
   """Names the hardest and the easiest class, and who does what to them."""
   wanted = {m: groups.get(f'{m}, {noise}') for m in ('CE', 'SL')}
   if not all(wanted.values()):
@@ -68,8 +69,14 @@ def _verdict(groups: dict[str, list[Record]], noise: str) -> list[Block]:
   }
   hard, easy = int(accuracy['CE'].argmin()), int(accuracy['CE'].argmax())
   shown = {
-    f"CE's hardest, class {hard}": (accuracy['CE'][hard], accuracy['SL'][hard]),
-    f"CE's easiest, class {easy}": (accuracy['CE'][easy], accuracy['SL'][easy]),
+    f"CE's hardest class: {names[hard]}": (
+      accuracy['CE'][hard],
+      accuracy['SL'][hard],
+    ),
+    f"CE's easiest class: {names[easy]}": (
+      accuracy['CE'][easy],
+      accuracy['SL'][easy],
+    ),
     'mean of all classes': (accuracy['CE'].mean(), accuracy['SL'].mean()),
   }
   rows = [
