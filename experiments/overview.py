@@ -1,6 +1,6 @@
 """What any folder of runs shows: --mode=report, and the end of every report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import datetime
 import os
 import pathlib
@@ -108,15 +108,19 @@ def _groups(runs: Sequence[Record]) -> dict[str, list[Record]]:
   """Runs that differ in the seed only, by what they differ in from others."""
   groups: dict[str, list[Record]] = {}
   for run in runs:
-    varied = [(k, v) for k, v in run.labels.items() if k != 'seed']
-    name = ', '.join(
-      value if key in ('loss.name', 'noise.name') else f'{key}={value}'
-      for key, value in sorted(
-        varied, key=lambda item: (item[0] != 'loss.name', item[0])
-      )
-    )
-    groups.setdefault(name or run.config['loss']['name'], []).append(run)
+    groups.setdefault(_name(run.labels), []).append(run)
+  if list(groups) == ['']:
+    return {runs[0].config['loss']['name']: list(runs)}
   return groups
+
+
+def _name(labels: Mapping[str, str]) -> str:
+  """What a run differs in but the seed: 'sl, symmetric 0.4, loss.alpha=1.0'."""
+  rest = {key: value for key, value in labels.items() if key != 'seed'}
+  noise = [rest.pop(key, '') for key in ('noise.name', 'noise.rate')]
+  parts = [rest.pop('loss.name', ''), ' '.join(filter(None, noise))]
+  parts += [f'{key}={value}' for key, value in rest.items()]
+  return ', '.join(filter(None, parts))
 
 
 def _results(groups: dict[str, list[Record]]) -> list[Block]:

@@ -123,15 +123,30 @@ def find(root: str | os.PathLike, dataset: str | None = None) -> list[Record]:
 
 
 def differing(configs: Iterable[fields.Config]) -> list[dict[str, str]]:
-  """The settings in which configs differ, of each config, as text."""
+  """The settings in which configs differ, of each config, as text.
+
+  A loss's own parameters are among them where runs with that loss differ: that
+  another loss has other ones goes without saying.
+  """
   flat = [fields.flatten(config) for config in configs]
-  paths = sorted(set().union(*flat))
-  varied = [
-    path
-    for path in paths
-    if len({json.dumps(f.get(path, '-')) for f in flat}) > 1
+
+  def among(path, config):
+    """Which runs' values a run's is compared with: those of its loss, or all."""
+    own = path.startswith('loss.') and path != 'loss.name'
+    return path, config['loss.name'] if own else None
+
+  values: dict[Any, set[str]] = {}
+  for config in flat:
+    for path, value in config.items():
+      values.setdefault(among(path, config), set()).add(json.dumps(value))
+  return [
+    {
+      path: str(config[path])
+      for path in sorted(config)
+      if len(values[among(path, config)]) > 1
+    }
+    for config in flat
   ]
-  return [{path: str(f.get(path, '-')) for path in varied} for f in flat]
 
 
 def group(
