@@ -131,7 +131,7 @@ def differing(configs: Iterable[fields.Config]) -> list[dict[str, str]]:
   flat = [fields.flatten(config) for config in configs]
 
   def among(path, config):
-    """Which runs' values a run's is compared with: those of its loss, or all."""
+    """Whose values a run's is compared with: those of its loss, or all."""
     own = path.startswith('loss.') and path != 'loss.name'
     return path, config['loss.name'] if own else None
 
