@@ -67,6 +67,25 @@ _SCALE = flags.DEFINE_string(
   "experiment: full (the paper's protocol), short (hours on a CPU at most) or"
   ' tiny (seconds, shows nothing).',
 )
+_COORDINATOR = flags.DEFINE_string(
+  'coordinator',
+  None,
+  'Several processes as one: HOST:PORT of process 0, any free port. Found by'
+  ' themselves in a Slurm step and on a Cloud TPU slice.',
+)
+_NUM_PROCESSES = flags.DEFINE_integer(
+  'num_processes',
+  None,
+  'How many processes there are, as a rule one a host. 1: only this one, also'
+  ' on Slurm and Cloud TPU.',
+  lower_bound=1,
+)
+_PROCESS_ID = flags.DEFINE_integer(
+  'process_id',
+  None,
+  'Which of them this is, from 0 on; 0 writes the folder of the run.',
+  lower_bound=0,
+)
 _CLASS = flags.DEFINE_integer(
   'class', None, 'experiment=confidence: which class to show.', lower_bound=0
 )
@@ -95,6 +114,9 @@ def main(argv: list[str]) -> None:
       dataset=_DATASET.value,
       scale=_SCALE.value,
       named_class=_CLASS.value,
+      coordinator=_COORDINATOR.value,
+      num_processes=_NUM_PROCESSES.value,
+      process_id=_PROCESS_ID.value,
     )
   )
 

@@ -20,8 +20,9 @@ ALLOWED = {
   'anchors': set(),
   'parallel': set(),
   'optim': set(),
-  'preemption': set(),
-  'progress': set(),
+  'distributed': {'errors'},
+  'preemption': {'distributed'},
+  'progress': {'distributed'},
   'compilation_cache': set(),
   'data': {'noise', 'errors'},
   'train_state': {'metrics'},
@@ -29,10 +30,10 @@ ALLOWED = {
   'steps': {'metrics', 'parallel', 'train_state'},
   'evaluate': {'data', 'metrics', 'parallel', 'steps', 'train_state'},
   'epoch': {'data', 'metrics', 'parallel', 'steps', 'train_state'},
-  'checkpointing': {'train_state'},
+  'checkpointing': {'distributed', 'train_state'},
   'config': {'data', 'errors', 'losses', 'models', 'optim', 'parallel'},
   'trials': {'config', 'errors'},
-  'workdir': {'config', 'data', 'errors', 'noise'},
+  'workdir': {'config', 'data', 'distributed', 'errors', 'noise'},
 }
 ON_TOP = {'program', 'run', 'train'}
 # Packages that only one file, or no file of a part, may know.
