@@ -299,12 +299,12 @@ def complain(message: str) -> None:
   if num_processes() > 1:
     with contextlib.suppress(jax.errors.JaxRuntimeError):
       _client().key_value_set(f'{_FOLDER}/error/{process_id()}', message)
-      # Who waits for this process gives its message a name and goes on to say
-      # it; who works at something else is told of it here.
-      if not is_primary() and message in _client().blocking_key_value_get(
-        f'{_FOLDER}/error/0', 5000
-      ):
-        return
+      if not is_primary():
+        # Process 0 has had the same, or waited for this one and learnt of it.
+        told = _client().blocking_key_value_get(f'{_FOLDER}/error/0', 5000)
+        mine, its = (x.removeprefix('error: ') for x in (message, told))
+        if mine in its or its in mine:
+          return
     if not is_primary():
       message = f'process {process_id()}: {message}'
   print(message, file=sys.stderr)
