@@ -32,7 +32,7 @@ from sce_jax.errors import UserError
 T = TypeVar('T')
 
 # Seconds for all processes to find each other.
-TIMEOUT = 300
+TIMEOUT = 300.0
 # After an error that not all know of, so long until all are ended.
 _SHUTDOWN = 30
 # Values above this many bytes are forgotten once all have them.

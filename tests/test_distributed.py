@@ -25,10 +25,8 @@ ARGUMENTS = (
   '--config.train.steps_per_dispatch=1',
   '--config.data.augment.flip=true',
   '--config.checkpoint.every=4',
-  # Batch norm, whose statistics are over all processes' examples, at a rate at
-  # which rounding does not grow.
-  '--config.model.name=mnist_cnn',
-  '--config.optim.learning_rate=0.001',
+  # A rate at which rounding does not grow.
+  '--config.optim.learning_rate=0.01',
 )
 TIMEOUT = 300
 
@@ -286,7 +284,7 @@ def test_flags_that_do_not_fit_get_one_line(given, message, capsys):
 def test_a_coordinator_out_of_reach():
   with socket.create_server(('127.0.0.1', 0)) as server:
     port = server.getsockname()[1]
-  with pytest.raises(errors.UserError, match='was not reached in 0.1 s'):
+  with pytest.raises(errors.UserError, match='was not reached'):
     distributed.initialize(f'127.0.0.1:{port}', 2, 1, timeout=0.1)
 
 
