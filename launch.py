@@ -15,6 +15,8 @@
       A page of tables and figures on any folder of runs.
   python launch.py --mode=evaluate --workdir=runs/...
       A finished or stopped run, evaluated again from its last checkpoint.
+  python launch.py --config=... --coordinator=HOST:1234 --num_processes=2 ...
+      One of two processes that train as one; see README, Several hosts.
 
 A run that was stopped goes on when the same command is given again.
 """

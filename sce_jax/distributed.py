@@ -131,7 +131,7 @@ def _options(
 def _cluster() -> str | None:
   """What jax calls the cluster that started several processes, if one did."""
   kinds: list[Any] = [clusters.SlurmCluster]
-  if os.environ.get('JAX_PLATFORMS', 'tpu') == 'tpu':
+  if 'tpu' in (os.environ.get('JAX_PLATFORMS') or 'tpu').split(','):
     kinds += [clusters.GkeTpuCluster, clusters.GceTpuCluster]
   for kind in kinds:
     # A batch script's own shell has no step, and a single host no others.
