@@ -99,9 +99,11 @@ def run(
     distributed.complain(f'error: {error}')
     return BAD_INPUT
   except train.NonFiniteLoss as error:
+    distributed.finish()
     distributed.complain(f'error: {error}')
     return NON_FINITE
   except preemption.Preempted as notice:
+    distributed.finish()
     distributed.complain(str(notice))
     return preemption.EXIT_CODE
   except KeyboardInterrupt:

@@ -311,7 +311,11 @@ def complain(message: str) -> None:
 
 
 def finish() -> None:
-  """Waits for all processes; the last call of a program that went well."""
+  """Waits for all processes, as when process 0 still saves or draws.
+
+  For an end that all come to. jax, which also waits at exit, would after a
+  while take a process that is not there yet for lost, and end it.
+  """
   gather(None)
 
 
