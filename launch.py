@@ -15,6 +15,8 @@
       A page of tables and figures on any folder of runs.
   python launch.py --mode=evaluate --workdir=runs/...
       A finished or stopped run, evaluated again from its last checkpoint.
+  python launch.py --config=... --coordinator=HOST:1234 --num_processes=2 ...
+      One of two processes that train as one; see README, Several hosts.
 
 A run that was stopped goes on when the same command is given again.
 """
@@ -66,6 +68,25 @@ _SCALE = flags.DEFINE_string(
   'short',
   "experiment: full (the paper's protocol), short (hours on a CPU at most) or"
   ' tiny (seconds, shows nothing).',
+)
+_COORDINATOR = flags.DEFINE_string(
+  'coordinator',
+  None,
+  'Several processes as one: HOST:PORT of process 0, any free port. Found by'
+  ' themselves in a Slurm step and on a Cloud TPU slice.',
+)
+_NUM_PROCESSES = flags.DEFINE_integer(
+  'num_processes',
+  None,
+  'How many processes there are, as a rule one a host. 1: only this one, also'
+  ' on Slurm and Cloud TPU.',
+  lower_bound=1,
+)
+_PROCESS_ID = flags.DEFINE_integer(
+  'process_id',
+  None,
+  'Which of them this is, from 0 on; 0 writes the folder of the run.',
+  lower_bound=0,
 )
 _CLASS = flags.DEFINE_integer(
   'class', None, 'experiment=confidence: which class to show.', lower_bound=0
@@ -120,6 +141,9 @@ def main(argv: list[str]) -> None:
       dataset=_DATASET.value,
       scale=_SCALE.value,
       named_class=_CLASS.value,
+      coordinator=_COORDINATOR.value,
+      num_processes=_NUM_PROCESSES.value,
+      process_id=_PROCESS_ID.value,
     )
   )
 

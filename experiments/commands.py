@@ -17,7 +17,7 @@ from experiments import (
   records,
   together,
 )
-from sce_jax import compilation_cache, preemption, train
+from sce_jax import compilation_cache, distributed, preemption, train
 from sce_jax import config as config_lib
 from sce_jax.errors import UserError
 
@@ -39,6 +39,9 @@ def run(
   dataset: str | None = None,
   scale: str = 'short',
   named_class: int | None = None,
+  coordinator: str | None = None,
+  num_processes: int | None = None,
+  process_id: int | None = None,
 ) -> int:
   """Does what a command line asks for.
 
@@ -54,6 +57,9 @@ def run(
     dataset: the experiment's data set, or the only one of a report.
     scale: the experiment's scale.
     named_class: a class that the experiment shows.
+    coordinator: where process 0 is, see sce_jax/distributed.py.
+    num_processes: how many processes there are.
+    process_id: which of them this is.
 
   Returns:
     The exit code: 0; 2: bad input; 3: a loss turned non-finite; 75: stopped by
@@ -61,6 +67,7 @@ def run(
   """
   compilation_cache.enable()
   try:
+    distributed.initialize(coordinator, num_processes, process_id)
     if experiment_name:
       _experiment(
         experiment_name,
@@ -78,7 +85,8 @@ def run(
         f'--trials goes with --mode=train and a --config, not with {mode}'
       )
     elif mode == 'report':
-      overview.report(workdir or 'runs', dataset)
+      if distributed.is_primary():
+        overview.report(workdir or 'runs', dataset)
     elif mode == 'evaluate':
       _evaluate(config, workdir, data_dir)
     elif mode == 'train':
@@ -94,14 +102,17 @@ def run(
     else:
       config = digits.get_config() if config is None else config
       compare.compare(config, losses, seeds, workdir, data_dir)
+    distributed.finish()
   except UserError as error:
-    print(f'error: {error}', file=sys.stderr)
+    distributed.complain(f'error: {error}')
     return BAD_INPUT
   except train.NonFiniteLoss as error:
-    print(f'error: {error}', file=sys.stderr)
+    distributed.finish()
+    distributed.complain(f'error: {error}')
     return NON_FINITE
   except preemption.Preempted as notice:
-    print(notice, file=sys.stderr)
+    distributed.finish()
+    distributed.complain(str(notice))
     return preemption.EXIT_CODE
   except KeyboardInterrupt:
     print('interrupted; the same command goes on from here', file=sys.stderr)
@@ -154,6 +165,8 @@ def _train(
     workdir or os.path.join('runs', records.run_name(config))
   )
   result = train.train_and_evaluate(config, folder, data_dir)
+  if not distributed.is_primary():
+    return
   label = compare.plot_label(config.loss.name)
   picture = plots.plot_runs({label: [folder]}, folder / 'run.png')
   print(compare.table({config.loss.name: [result]}))
@@ -168,6 +181,8 @@ def _evaluate(
   if workdir is None:
     raise UserError('--mode=evaluate needs the folder of a run: --workdir=...')
   figures = train.evaluate_run(workdir, data_dir, expected=config)
+  if not distributed.is_primary():
+    return
   print(f'{workdir}, epoch {figures["epoch"]} (step {figures["step"]})')
   for split, name in (('test', 'test'), ('train_split', 'training')):
     values = figures[split]

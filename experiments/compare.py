@@ -13,7 +13,7 @@ from configs import common
 from experiments import plots
 from experiments.report import text
 from sce_jax import config as config_lib
-from sce_jax import fields, train
+from sce_jax import distributed, fields, train
 from sce_jax import losses as losses_lib
 from sce_jax import workdir as workdir_lib
 from sce_jax.errors import UserError
@@ -63,9 +63,10 @@ def compare(
     name: train.train_together(runs, folders[name], data_dir)
     for name, runs in configs.items()
   }
-  print(f'\n{heading(config, seeds)}')
-  show(results, folders, folder)
-  if suggest:
+  if distributed.is_primary():
+    print(f'\n{heading(config, seeds)}')
+    show(results, folders, folder)
+  if suggest and distributed.is_primary():
     print(f'\n{_suggestions(config, folder, losses[-1])}')
   check_finite(results)
   return results

@@ -15,7 +15,7 @@ from experiments.records import Record
 from experiments.report import text, writer
 from experiments.report.page import Heading, Page, Table, Text
 from sce_jax import config as config_lib
-from sce_jax import fields, progress, train, workdir
+from sce_jax import distributed, fields, progress, train, workdir
 
 # So many runs share a program: enough to fill a device, few enough that the
 # first of them are done soon.
@@ -33,7 +33,7 @@ def run(
   *,
   train_missing: bool = True,
   named_class: int | None = None,
-) -> writer.Written:
+) -> writer.Written | None:
   """Trains an experiment's missing runs and writes its report.
 
   Args:
@@ -44,6 +44,10 @@ def run(
     data_dir: as in train.train_and_evaluate.
     train_missing: False: the report shows what is there.
     named_class: a class to be shown, where an experiment shows some.
+
+  Returns:
+    Where the report is; None where several processes have trained its runs,
+    of which none makes it.
 
   Raises:
     UserError: an unknown name, data set or scale.
@@ -61,6 +65,13 @@ def run(
   ]
   if train_missing:
     _train(planned, dataset, data_dir)
+  if distributed.num_processes() > 1:
+    # Reports read predictions, which are made by all devices of one process.
+    progress.say(
+      'All runs are trained. The report is made by one process: the same'
+      ' command with --num_processes=1 and no --coordinator'
+    )
+    return None
   context = plan.Context(dataset, scale, data_dir, named_class)
   runs = [Record(r.folder, r.labels, r.config) for r in planned]
   blocks = list(module.report(context, runs))
@@ -95,8 +106,13 @@ def run(
 def _train(
   planned: Sequence[Record], dataset: str, data_dir: str | None
 ) -> None:
+  statuses = distributed.on_primary(
+    lambda: [r.status for r in _unique(planned)]
+  )
   waiting = [
-    r for r in _unique(planned) if r.status in ('missing', 'unfinished')
+    r
+    for r, status in zip(_unique(planned), statuses, strict=True)
+    if status in ('missing', 'unfinished')
   ]
   if not waiting:
     return

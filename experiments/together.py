@@ -18,7 +18,7 @@ from ml_collections import config_dict
 
 from experiments import compare
 from sce_jax import config as config_lib
-from sce_jax import train, trials
+from sce_jax import distributed, train, trials
 from sce_jax.errors import UserError
 
 _EXAMPLE = '--trials=seed=0..9 --trials=loss.alpha=0.01,0.1'
@@ -60,8 +60,9 @@ def train_values(
     groups.setdefault(group, []).append(result)
     folders.setdefault(group, []).append(folder / name)
   seeds = max(map(len, groups.values()))
-  print(f'\n{compare.heading(config, seeds)}')
-  compare.show(groups, folders, folder)
+  if distributed.is_primary():
+    print(f'\n{compare.heading(config, seeds)}')
+    compare.show(groups, folders, folder)
   compare.check_finite(groups)
   return groups
 

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from sce_jax import distributed
 from sce_jax.train_state import TrainState
 
 # Orbax reports every step of every save at level INFO and above.
@@ -15,19 +16,20 @@ logging.getLogger('absl').setLevel(logging.ERROR)
 
 
 class Checkpoints:
-  """A run's checkpoints, written in the background."""
+  """A run's checkpoints, written in the background.
+
+  Of several processes only process 0 writes and reads them, and shares what it
+  has read: the others need not see the folder.
+  """
 
   def __init__(self, folder: pathlib.Path, keep: int | None):
-    self._manager = ocp.CheckpointManager(
-      folder.absolute(),
-      options=ocp.CheckpointManagerOptions(
-        max_to_keep=keep, enable_async_checkpointing=True
-      ),
-    )
+    self._manager = _manager(folder, keep) if distributed.is_primary() else None
 
   def steps(self) -> list[int]:
     """The steps at which there are checkpoints, in order."""
-    return sorted(self._manager.all_steps())
+    return distributed.share(
+      sorted(self._manager.all_steps()) if self._manager else []
+    )
 
   def save(self, state: TrainState, extra: dict[str, Any]) -> None:
     """Begins to save a run.
@@ -36,6 +38,8 @@ class Checkpoints:
       state: the run; may be donated as soon as this returns.
       extra: what else goes on where it stood; JSON.
     """
+    if self._manager is None:
+      return
     step = int(state.step)
     if step in self._manager.all_steps():
       return
@@ -52,13 +56,21 @@ class Checkpoints:
   def restore(
     self, step: int, like: TrainState
   ) -> tuple[TrainState, dict[str, Any]]:
-    """Restores what was saved at a step.
+    """Restores what was saved at a step, in memory.
 
     Args:
       step: one of `steps()`.
       like: a state of the same shape.
     """
-    abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+    return distributed.share(
+      self._read(step, like) if self._manager else (like, {})
+    )
+
+  def _read(
+    self, step: int, like: TrainState
+  ) -> tuple[TrainState, dict[str, Any]]:
+    assert self._manager is not None
+    abstract = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like)
     restored = self._manager.restore(
       step,
       args=ocp.args.Composite(
@@ -69,5 +81,23 @@ class Checkpoints:
 
   def close(self) -> None:
     """Waits until everything is saved."""
-    self._manager.wait_until_finished()
-    self._manager.close()
+    if self._manager is not None:
+      self._manager.wait_until_finished()
+      self._manager.close()
+
+
+def _manager(folder: pathlib.Path, keep: int | None) -> ocp.CheckpointManager:
+  several = distributed.num_processes() > 1
+  if several:  # Orbax makes it only where all processes take part.
+    folder.mkdir(parents=True, exist_ok=True)
+  return ocp.CheckpointManager(
+    folder.absolute(),
+    options=ocp.CheckpointManagerOptions(
+      max_to_keep=keep,
+      enable_async_checkpointing=True,
+      create=not several,
+      multiprocessing_options=ocp.options.MultiprocessingOptions(
+        primary_host=0, active_processes={0} if several else None
+      ),
+    ),
+  )

@@ -12,10 +12,17 @@ inside it, between `shard` and `psum`, does a device hold its share of a batch:
   f = runner.compile(f)
   state = f(runner.place(state), runner.place(images))
 
+The devices may be those of several processes, each of which makes the same
+calls with the same whole values and hands them to its own devices: what is
+shared among hosts is the work on a batch, not the (small) data set.
+
   pmap  jax.pmap: one program a device, collectives written out.
   jit   jax.jit with NamedSharding: one program, XLA adds the collectives. The
         sum over a sharded axis is already the sum over all devices, so `psum`
         does nothing and there is no mapped axis.
+
+Of several processes pmap takes and gives the arrays on a process's own devices,
+jit those on all devices.
 
 A third spreads whole runs over the devices instead of a batch: each has its
 share of the leading axis of what is the runs' own, and nothing is exchanged.
@@ -55,6 +62,10 @@ class Runner(abc.ABC):
     """Puts what is the runs' own where `compile` wants it."""
     return self.place(tree)
 
+  def collect(self, tree: PyTree) -> PyTree:
+    """Makes what is the runs' own whole on every process, to be read."""
+    return tree
+
   @abc.abstractmethod
   def shard(self, x: Shaped[Array, 'B ...']) -> Shaped[Array, 'b ...']:
     """This device's share of a batch; B is a multiple of num_devices."""
@@ -86,15 +97,17 @@ class PmapRunner(Runner):
   def __init__(self, devices: Sequence[jax.Device]):
     self._devices = list(devices)
     self.num_devices = len(self._devices)
-    self._mesh = Mesh(np.array(self._devices), (AXIS,))
+    # Of several processes each deals with its own devices' part.
+    mesh = Mesh(np.array(self._devices), (AXIS,)).local_mesh
+    self._whole = NamedSharding(mesh, PartitionSpec())
     # pmap asks for one argument with a mapped axis; all ours are whole.
     self._mapped = jax.device_put(
-      np.arange(self.num_devices, dtype=np.int32),
-      NamedSharding(self._mesh, PartitionSpec(AXIS)),
+      np.arange(mesh.size, dtype=np.int32),
+      NamedSharding(mesh, PartitionSpec(AXIS)),
     )
 
   def place(self, tree: PyTree) -> PyTree:
-    return jax.device_put(tree, NamedSharding(self._mesh, PartitionSpec()))
+    return jax.device_put(tree, self._whole)
 
   def shard(self, x: Shaped[Array, 'B ...']) -> Shaped[Array, 'b ...']:
     if self.num_devices == 1:
@@ -143,7 +156,7 @@ class JitRunner(Runner):
     self._shared = NamedSharding(mesh, PartitionSpec(AXIS))
 
   def place(self, tree: PyTree) -> PyTree:
-    return jax.device_put(tree, self._whole)
+    return _put(tree, self._whole)
 
   def shard(self, x: Shaped[Array, 'B ...']) -> Shaped[Array, 'b ...']:
     return lax.with_sharding_constraint(x, self._shared)
@@ -169,12 +182,19 @@ class SpreadRunner(Runner):
 
   def __init__(self, devices: Sequence[jax.Device]):
     self._mesh = Mesh(np.array(list(devices)), (AXIS,))
+    self._whole = NamedSharding(self._mesh, PartitionSpec())
+    self._spread = NamedSharding(self._mesh, PartitionSpec(AXIS))
 
   def place(self, tree: PyTree) -> PyTree:
-    return jax.device_put(tree, NamedSharding(self._mesh, PartitionSpec()))
+    return _put(tree, self._whole)
 
   def place_own(self, tree: PyTree) -> PyTree:
-    return jax.device_put(tree, NamedSharding(self._mesh, PartitionSpec(AXIS)))
+    return _put(tree, self._spread)
+
+  def collect(self, tree: PyTree) -> PyTree:
+    if self._spread.is_fully_addressable:
+      return tree
+    return jax.jit(lambda tree: tree, out_shardings=self._whole)(tree)
 
   def shard(self, x: Shaped[Array, 'B ...']) -> Shaped[Array, 'b ...']:
     return x
@@ -195,6 +215,27 @@ class SpreadRunner(Runner):
     return jax.jit(run, donate_argnums=(0,) if donate else ())
 
 
+def _put(tree: PyTree, sharding: NamedSharding) -> PyTree:
+  """device_put, also to devices of several processes.
+
+  Each process gives the whole values. jax.device_put would exchange all of
+  them to see that they are the same; train.py compares digests instead.
+  """
+  if sharding.is_fully_addressable:
+    return jax.device_put(tree, sharding)
+
+  def put(x):
+    if isinstance(x, jax.Array) and not x.is_fully_addressable:
+      return jax.device_put(x, sharding)
+    places = sharding.addressable_devices_indices_map(np.shape(x))
+    parts = [jax.device_put(x[part], d) for d, part in places.items()]
+    return jax.make_array_from_single_device_arrays(
+      np.shape(x), sharding, parts
+    )
+
+  return jax.tree.map(put, tree)
+
+
 RUNNERS: dict[str, Callable[[Sequence[jax.Device]], Runner]] = {
   'pmap': PmapRunner,
   'jit': JitRunner,
@@ -205,4 +246,9 @@ def make_runner(
   name: str, devices: Sequence[jax.Device] | None = None
 ) -> Runner:
   """A runner by its config name, on all devices unless some are given."""
-  return RUNNERS[name](jax.devices() if devices is None else devices)
+  return RUNNERS[name](all_devices() if devices is None else devices)
+
+
+def all_devices() -> list[jax.Device]:
+  """The devices of all processes, those of one process side by side."""
+  return sorted(jax.devices(), key=lambda device: device.process_index)

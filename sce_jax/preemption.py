@@ -3,6 +3,8 @@
 import signal
 import threading
 
+from sce_jax import distributed
+
 EXIT_CODE = 75  # EX_TEMPFAIL: the same command goes on from here.
 
 
@@ -14,12 +16,13 @@ class Notice:
   """Notes that SIGTERM has come, while used as a context manager.
 
   Attributes:
-    given: whether it has.
+    given: whether it has come to this process.
   """
 
   def __init__(self):
     self.given = False
     self._before = None
+    self._asked = None
 
   def __enter__(self) -> 'Notice':
     # Only the main thread may set handlers; elsewhere SIGTERM ends the process
@@ -31,6 +34,18 @@ class Notice:
   def __exit__(self, *unused) -> None:
     if self._before is not None:
       signal.signal(signal.SIGTERM, self._before)
+
+  def stop(self) -> bool:
+    """Whether the run is to stop here; to be asked once a dispatch.
+
+    Of several processes all must stop at the same place, so each learns
+    whether SIGTERM had come to any of them when this was asked before: by then
+    the answer is there, and no device waits for it.
+    """
+    if distributed.num_processes() == 1:
+      return self.given
+    before, self._asked = self._asked, distributed.any_process(self.given)
+    return before is not None and bool(before)
 
   def _note(self, *unused) -> None:
     self.given = True

@@ -57,7 +57,7 @@ class Program:
     method: str | None = None,
   ):
     if runner is None and trials.are_spread(num_runs, jax.device_count()):
-      runner = parallel.SpreadRunner(jax.devices())
+      runner = parallel.SpreadRunner(parallel.all_devices())
     self._runner = runner or parallel.make_runner(config['train']['runner'])
     self._config = config
     self._data = data
@@ -189,6 +189,10 @@ class Program:
   def place(self, state: TrainState) -> TrainState:
     """Puts a restored state on the devices."""
     return self._runner.place_own(state)
+
+  def collect(self, tree: Any) -> Any:
+    """Makes states or sums whole on every process, to be read."""
+    return self._runner.collect(tree)
 
   def train(
     self, state: TrainState, own: Own, step: int

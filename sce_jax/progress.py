@@ -1,9 +1,14 @@
-"""Tells how a run gets on: a bar where one can be redrawn, else lines."""
+"""Tells how a run gets on: a bar where one can be redrawn, else lines.
+
+Of several processes only process 0 does.
+"""
 
 import sys
 from typing import Any
 
 import tqdm
+
+from sce_jax import distributed
 
 
 class Progress:
@@ -19,7 +24,7 @@ class Progress:
     self._label = label
     self._epochs = epochs
     self._bar = None
-    if (stream := _redrawn()) is not None:
+    if distributed.is_primary() and (stream := _redrawn()) is not None:
       self._bar = tqdm.tqdm(
         file=stream,
         total=epochs,
@@ -52,7 +57,7 @@ class Progress:
     if self._bar is not None:
       self._bar.set_postfix_str(figures, refresh=False)
       self._bar.update(epoch - self._bar.n)
-    else:
+    elif distributed.is_primary():
       left = 'compilation included'
       if seconds_left is not None:
         left = f'{_duration(seconds_left)} left'
@@ -86,4 +91,5 @@ def _duration(seconds: float) -> str:
 
 def say(message: Any) -> None:
   """Prints a line, above the bar if there is one."""
-  tqdm.tqdm.write(str(message))
+  if distributed.is_primary():
+    tqdm.tqdm.write(str(message))

@@ -70,7 +70,7 @@ class Run:
       matrix,
       rate,
       workdir.result,
-      workdir_lib.read_transition(path),
+      workdir.transition,
     )
 
   def close(self) -> None:

@@ -5,13 +5,15 @@ import dataclasses
 import os
 import time
 from typing import Any
+import zlib
 
 import jax
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 import numpy as np
 
 from sce_jax import (
   anchors,
+  distributed,
   fields,
   metrics,
   optim,
@@ -89,6 +91,9 @@ def train_together(
   """
   checked = [config_lib.check(config) for config in configs]
   trials.check_equal_shape(checked)
+  distributed.check_same(
+    {'the configs': [fields.fingerprint(c) for c in checked]}
+  )
   data = _read(checked[0], data_dir)
   # Refuses what does not fit before a folder is made.
   Program(checked[0], data)
@@ -104,6 +109,10 @@ def _train_together(
   try:
     for config, path in zip(configs, workdirs, strict=True):
       runs.append(Run.open(config, path, data))
+    # A pure function of seed and example, so the same in every process.
+    distributed.check_same(
+      {'the labels': [_digest(run.train.label) for run in runs]}
+    )
     _estimate_transitions([run for run in runs if run.lacks_transition], data)
     unfinished = [run for run in runs if run.result is None]
     ended = [run.workdir.path for run in runs if run.result is not None]
@@ -177,7 +186,7 @@ def predict_run(
   Raises:
     UserError: there is no such run, or it has no checkpoint.
   """
-  config = workdir_lib.read_config(workdir)
+  config = distributed.on_primary(lambda: workdir_lib.read_config(workdir))
   data = _read(config, data_dir)
   program = Program(config, data)
   state, step = _last_state(workdir, program)
@@ -193,9 +202,26 @@ def predict_run(
 
 
 def _read(config: Mapping[str, Any], data_dir: str | None) -> load.Data:
-  return load.read(
-    config['data']['name'], data_dir, limit=config['data']['limit']
+  data = distributed.primary_first(
+    lambda: load.read(
+      config['data']['name'], data_dir, limit=config['data']['limit']
+    )
   )
+  if distributed.num_processes() > 1:
+    splits = {'training': data.train, 'test': data.test}
+    distributed.check_same(
+      {
+        f'the {name} data': [
+          _digest(x) for x in (split.image, split.clean_label, split.index)
+        ]
+        for name, split in splits.items()
+      }
+    )
+  return data
+
+
+def _digest(array: Shaped[np.ndarray, '...']) -> int:
+  return zlib.crc32(array.tobytes())
 
 
 def _last_state(
@@ -203,10 +229,12 @@ def _last_state(
 ) -> tuple[TrainState, int]:
   """A run's last checkpoint, on the devices, and the step it was saved at."""
   folder = workdir_lib.checkpoints(workdir)
-  checkpoints = Checkpoints(folder, None) if folder.exists() else None
-  if checkpoints is None or not checkpoints.steps():
+  there = distributed.on_primary(folder.exists)
+  checkpoints = Checkpoints(folder, None) if there else None
+  steps = checkpoints.steps() if checkpoints else []
+  if checkpoints is None or not steps:
     raise UserError(f'{workdir} has no checkpoint yet: train it further first')
-  step = checkpoints.steps()[-1]
+  step = steps[-1]
   state, _ = checkpoints.restore(step, program.blank())
   checkpoints.close()
   return program.place(state), step
@@ -230,7 +258,7 @@ def evaluate_run(
   Raises:
     UserError: there is no such run, or it has no checkpoint.
   """
-  config = workdir_lib.read_config(workdir)
+  config = distributed.on_primary(lambda: workdir_lib.read_config(workdir))
   changes = fields.differences(config, expected) if expected else None
   if changes:
     raise UserError(
@@ -241,7 +269,9 @@ def evaluate_run(
   program = Program(config, data)
   state, step = _last_state(workdir, program)
   train = load.with_noise(data, config['noise'], config['seed'])
-  transition = workdir_lib.read_transition(workdir)
+  transition = distributed.on_primary(
+    lambda: workdir_lib.read_transition(workdir)
+  )
   own = program.own(
     [config['seed']], [train], [loss_parameters(config, train, transition)]
   )
@@ -311,17 +341,18 @@ class _Loop:
           if pending is not None:
             self._record(*pending)
           pending = (step, report)
+          stop = notice.stop()
           save = within == 0 and (epoch % self._save_every == 0 or step == last)
-          if save or notice.given or (self._paced and within == 0):
+          if save or stop or (self._paced and within == 0):
             self._record(*pending)
             pending = None
           if self._paced and within == 0:
             self._own = self._program.with_parameters(
               self._own, [run.loss_parameters for run in self._runs]
             )
-          if save or notice.given:
+          if save or stop:
             self._save(state)
-          if notice.given and step < last:
+          if stop and step < last:
             raise preemption.Preempted(
               f'SIGTERM: saved at step {step} (epoch {epoch}); the same'
               ' command goes on from here'
@@ -332,7 +363,7 @@ class _Loop:
       self._progress.close()
     for run in self._runs:
       if run.result is None:
-        record = workdir_lib.read_metrics(run.workdir.path)[-1]
+        record = run.workdir.last_metrics
         seconds = self._seconds() if start < last else record['seconds']
         run.finish(record, seconds)
 
@@ -350,11 +381,8 @@ class _Loop:
     )
     state = self._program.init(self._own)
     if step:
-      like = trials.unstack(state, len(self._runs))
-      restored = [
-        run.checkpoints.restore(step, s)
-        for run, s in zip(self._runs, like, strict=True)
-      ]
+      like = self._program.blank()
+      restored = [run.checkpoints.restore(step, like) for run in self._runs]
       state = self._program.place(trials.stack([s for s, _ in restored]))
       self._seconds_before = restored[0][1]['seconds']
     return state, step
@@ -382,13 +410,14 @@ class _Loop:
     return self._seconds_before + taken
 
   def _save(self, state: TrainState) -> None:
+    state = self._program.collect(state)
     states = trials.unstack(state, len(self._runs))
     for run, own in zip(self._runs, states, strict=True):
       if run.result is None:
         run.checkpoints.save(own, {'seconds': self._seconds()})
 
   def _record(self, step: int, report: dict[str, Any]) -> None:
-    report = jax.device_get(report)
+    report = jax.device_get(self._program.collect(report))
     reports = trials.unstack(report, len(self._runs))
     if 'test' not in report:
       for run, own in zip(self._runs, reports, strict=True):

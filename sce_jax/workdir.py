@@ -23,13 +23,13 @@ import pathlib
 import platform
 import subprocess
 import sys
-from typing import Any
+from typing import IO, Any
 
 from jaxtyping import Float64
 import numpy as np
 import tensorboardX
 
-from sce_jax import fields, noise
+from sce_jax import distributed, fields, noise
 from sce_jax.data import load
 from sce_jax.errors import UserError
 
@@ -52,6 +52,9 @@ _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 class Workdir:
   """A run's folder, held by one process at a time.
 
+  Of several processes that train together process 0 alone holds, reads and
+  writes it, and shares what it reads; the others need not see it.
+
   Raises:
     UserError: the folder cannot be written, another process holds it, or it
       holds a run of another config; nothing in it has been changed.
@@ -61,6 +64,11 @@ class Workdir:
     self.path = pathlib.Path(path)
     self._config = json.loads(json.dumps(fields.plain(config)))
     self._writer: tensorboardX.SummaryWriter | None = None
+    self._lock: IO[str] | None = None
+    self._writes = distributed.is_primary()
+    distributed.on_primary(self._open)
+
+  def _open(self) -> None:
     try:
       self.path.mkdir(parents=True, exist_ok=True)
       self._lock = open(self.path / '.lock', 'w')  # noqa: SIM115  Kept open.
@@ -100,25 +108,37 @@ class Workdir:
     """Lets go of the folder."""
     if self._writer is not None:
       self._writer.close()
-    self._lock.close()
+    if self._lock is not None:
+      self._lock.close()
 
   @property
   def result(self) -> dict[str, Any] | None:
     """What `finish` or `fail` has recorded, None before."""
-    return read_result(self.path)
+    return distributed.on_primary(lambda: read_result(self.path))
+
+  @property
+  def transition(self) -> Float64[np.ndarray, 'K K'] | None:
+    """What `record_transition` has recorded, None before."""
+    return distributed.on_primary(lambda: read_transition(self.path))
+
+  @property
+  def last_metrics(self) -> dict[str, Any]:
+    """The last epoch's figures."""
+    return distributed.on_primary(lambda: read_metrics(self.path)[-1])
 
   def record_noise(
     self, train: load.Split, num_classes: int
   ) -> tuple[Float64[np.ndarray, 'K K'], float]:
     """Saves the realised labels, matrix and rate; returns the latter two."""
-    noise.save_npz(
-      self.path / 'noise.npz', train.index, train.label, train.clean_label
-    )
     matrix, rate = noise.realised_matrix(
       train.clean_label, train.label, num_classes
     )
+    if self._writes:
+      noise.save_npz(
+        self.path / 'noise.npz', train.index, train.label, train.clean_label
+      )
     record = {'rate': rate, 'matrix': np.round(matrix, 6).tolist()}
-    _write(self.path / 'noise.json', json.dumps(record) + '\n')
+    self._write('noise.json', json.dumps(record) + '\n')
     return matrix, rate
 
   def record_transition(
@@ -126,7 +146,7 @@ class Workdir:
   ) -> Float64[np.ndarray, 'K K']:
     """Saves an estimated transition matrix; returns it."""
     record = {'matrix': matrix.tolist()}
-    _write(self.path / 'transition.json', json.dumps(record) + '\n')
+    self._write('transition.json', json.dumps(record) + '\n')
     return matrix
 
   def rewind(self, step: int) -> list[dict[str, Any]]:
@@ -135,9 +155,11 @@ class Workdir:
     Returns:
       The metrics that are kept.
     """
-    path = self.path / 'metrics.jsonl'
+    return distributed.on_primary(lambda: self._rewind(step))
+
+  def _rewind(self, step: int) -> list[dict[str, Any]]:
     kept = [m for m in read_metrics(self.path) if m['step'] <= step]
-    _write(path, ''.join(json.dumps(m) + '\n' for m in kept))
+    self._write('metrics.jsonl', ''.join(json.dumps(m) + '\n' for m in kept))
     self._writer = tensorboardX.SummaryWriter(
       str(self.path), purge_step=step + 1 if step else None
     )
@@ -145,6 +167,8 @@ class Workdir:
 
   def write_metrics(self, record: dict[str, Any]) -> None:
     """Adds an epoch's figures."""
+    if not self._writes:
+      return
     with open(self.path / 'metrics.jsonl', 'a') as file:
       file.write(json.dumps(record) + '\n')
     for group, figures in record.items():
@@ -156,12 +180,17 @@ class Workdir:
 
   def finish(self, result: dict[str, Any]) -> None:
     """Records the figures of the finished run."""
-    _write(self.path / 'result.json', json.dumps(result, indent=2) + '\n')
-    write_results(self.path, [result])
+    self._write('result.json', json.dumps(result, indent=2) + '\n')
+    if self._writes:
+      write_results(self.path, [result])
 
   def fail(self, result: dict[str, Any]) -> None:
     """Records why the run cannot go on."""
-    _write(self.path / 'failed.json', json.dumps(result, indent=2) + '\n')
+    self._write('failed.json', json.dumps(result, indent=2) + '\n')
+
+  def _write(self, name: str, text: str) -> None:
+    if self._writes:
+      _write(self.path / name, text)
 
 
 def checkpoints(path: str | os.PathLike) -> pathlib.Path:

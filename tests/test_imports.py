@@ -21,8 +21,9 @@ ALLOWED = {
   'anchors': set(),
   'parallel': set(),
   'optim': set(),
-  'preemption': set(),
-  'progress': set(),
+  'distributed': {'errors'},
+  'preemption': {'distributed'},
+  'progress': {'distributed'},
   'compilation_cache': set(),
   'data': {'noise', 'errors'},
   'train_state': {'metrics'},
@@ -30,7 +31,7 @@ ALLOWED = {
   'steps': {'metrics', 'parallel', 'train_state'},
   'evaluate': {'data', 'metrics', 'parallel', 'steps', 'train_state'},
   'epoch': {'data', 'metrics', 'parallel', 'steps', 'train_state'},
-  'checkpointing': {'train_state'},
+  'checkpointing': {'distributed', 'train_state'},
   'config': {
     'data',
     'errors',
@@ -41,7 +42,7 @@ ALLOWED = {
     'parallel',
   },
   'trials': {'errors', 'fields'},
-  'workdir': {'data', 'errors', 'fields', 'noise'},
+  'workdir': {'data', 'distributed', 'errors', 'fields', 'noise'},
 }
 ON_TOP = {'program', 'run', 'train'}
 # Packages that only one file, or no file of a part, may know.
