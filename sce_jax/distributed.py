@@ -82,6 +82,9 @@ def initialize(
       f'the processes have {", ".join(map(str, counts))} devices: give each'
       ' as many as the others (CUDA_VISIBLE_DEVICES, say)'
     )
+  # On CPUs the first exchange waits 30 s only, which one process's compiling
+  # may outlast: it is made now that all are here. Later ones wait longer.
+  any_process(False).block_until_ready()
 
 
 def _options(

@@ -210,7 +210,8 @@ def test_a_signal_to_one_stops_all(two, data_dir, home, tmp_path):
   with Processes(data_dir, home, arguments(folder, 2)) as processes:
     end = time.monotonic() + TIMEOUT
     while not workdir_lib.read_metrics(folder):
-      assert all(process.poll() is None for process in processes.all)
+      if any(process.poll() is not None for process in processes.all):
+        pytest.fail(f'ended too early: {processes.wait()}')
       assert time.monotonic() < end
       time.sleep(0.002)
     processes.all[1].send_signal(signal.SIGTERM)
@@ -326,7 +327,7 @@ def test_slurm_is_found(environment, num_processes, expected, monkeypatch):
   )
   update = jax.config.update
   monkeypatch.setattr(
-    jax.config, 'update', lambda *x: update(*x) if not expected else None
+    jax.config, 'update', lambda *x: None if expected else update(*x)
   )
   distributed.initialize(num_processes=num_processes)
   found = [options['cluster_detection_method'] for options in started]
