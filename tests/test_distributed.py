@@ -170,6 +170,7 @@ def test_two_end_as_one_pmap(one, two):
   check_close(two, one)
 
 
+@pytest.mark.slow
 def test_two_end_as_one_jit(one, data_dir, home, tmp_path):
   folder = tmp_path / 'run'
   train(data_dir, home, folder, 2, '--config.train.runner=jit')
@@ -198,6 +199,7 @@ def test_the_folder_is_that_of_one_process(one, two):
   assert (two / 'noise.npz').read_bytes() == (one / 'noise.npz').read_bytes()
 
 
+@pytest.mark.slow
 def test_runs_are_spread_over_processes(one, data_dir, home, tmp_path):
   folder = tmp_path / 'runs'
   train(data_dir, home, folder, 2, '--trials=seed=0,1')

@@ -64,7 +64,7 @@ def test_help_names_the_modes_without_jax():
     check=False,
   )
   assert done.returncode == 0, done.stderr
-  assert '--mode: <train|evaluate|compare>' in done.stdout
+  assert '--mode: <train|evaluate|compare|report>' in done.stdout
 
 
 def run(mode='train', **changes):

@@ -147,6 +147,7 @@ def test_links_lead_here(name):
   assert [link for link in links if not (FOLDER / link).exists()] == []
 
 
+@pytest.mark.slow  # A minute; the two others are executed always.
 def test_train_sce(execute):
   text, images = execute('train_sce')
   assert text.count('symmetric learning (SL)') == images == 1

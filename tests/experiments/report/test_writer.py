@@ -51,6 +51,7 @@ class Elements(html.parser.HTMLParser):
 @pytest.fixture
 def written(tmp_path):
   """A report of all there is."""
+  plt.close('all')  # Whatever other tests have left open.
   return writer.write(
     Page(
       title='Losses <1>',
