@@ -223,7 +223,11 @@ def wait_for(condition, seconds=120):
 
 
 @pytest.mark.parametrize(
-  ('number', 'code'), [(signal.SIGINT, 130), (signal.SIGKILL, -9)]
+  ('number', 'code'),
+  [
+    pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+    (signal.SIGKILL, -9),
+  ],
 )
 def test_a_driver_that_ends_leaves_runs_that_go_on(
   number, code, sweep, tmp_path
