@@ -67,7 +67,9 @@ def test_together_as_alone(method, alone):
 
 
 # A run a device, and two.
-@pytest.mark.parametrize('repeats', [1, 2])
+@pytest.mark.parametrize(
+  'repeats', [1, pytest.param(2, marks=pytest.mark.slow)]
+)
 def test_spread_over_devices_as_alone(repeats, alone):
   runner = parallel.SpreadRunner(jax.devices()[:2])
   states, tests = run_epoch(configs() * repeats, runner=runner)
