@@ -6,7 +6,6 @@ import os
 import pathlib
 import sys
 
-from matplotlib import pyplot as plt
 import numpy as np
 
 from experiments import labels, plots, ranking, records
@@ -158,25 +157,9 @@ def _results(groups: dict[str, list[Record]]) -> list[Block]:
 
 
 def _curves(groups: dict[str, list[Record]]) -> list[Block]:
-  lines = list(groups.items())[:_MAX_LINES]
-  figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout='constrained')
-  for number, (name, runs) in enumerate(lines):
-    look = plots.style(number) | {'label': name}
-    metrics = [r.metrics for r in runs]
-    plots.band(axes[0], metrics, ('test', 'accuracy'), look)
-    plots.band(axes[1], metrics, ('train_split', 'memorised'), look)
-  axes[0].set(title='Test accuracy', xlabel='epoch', ylabel='accuracy (%)')
-  axes[1].set(
-    title='Wrong labels memorised',
-    xlabel='epoch',
-    ylabel='share of wrong labels (%)',
-  )
-  plots.finish(axes, epochs=True)
-  figure.legend(
-    *axes[0].get_legend_handles_labels(),
-    loc='outside lower center',
-    ncols=min(len(lines), 3),
-    frameon=False,
+  lines = dict(list(groups.items())[:_MAX_LINES])
+  figure = plots.overfitting(
+    {name: [r.metrics for r in runs] for name, runs in lines.items()}
   )
   more = len(groups) - len(lines)
   return [

@@ -11,6 +11,7 @@ matplotlib.use('Agg')  # No screen is needed.
 from matplotlib import pyplot as plt
 from matplotlib import ticker
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 import numpy as np
 
 from sce_jax import workdir as workdir_lib
@@ -79,6 +80,35 @@ def plot_runs(
   figure.savefig(path, dpi=120)
   plt.close(figure)
   return path
+
+
+def overfitting(
+  groups: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]],
+) -> Figure:
+  """Test accuracy and memorised labels over the epochs, side by side.
+
+  Args:
+    groups: the metrics of each group's runs, by the group's name.
+  """
+  figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
+  for number, (name, runs) in enumerate(groups.items()):
+    look = style(number) | {'label': name}
+    band(axes[0], runs, ('test', 'accuracy'), look)
+    band(axes[1], runs, ('train_split', 'memorised'), look)
+  axes[0].set(title='Test accuracy', xlabel='epoch', ylabel='accuracy (%)')
+  axes[1].set(
+    title='Wrong labels memorised',
+    xlabel='epoch',
+    ylabel='share of wrong labels (%)',
+  )
+  finish(axes, epochs=True)
+  figure.legend(
+    *axes[0].get_legend_handles_labels(),
+    loc='outside lower center',
+    ncols=4,
+    frameon=False,
+  )
+  return figure
 
 
 def finish(axes: Iterable[Axes], *, epochs: bool = False) -> None:

@@ -7,8 +7,6 @@ reverse cross entropy alone learns slowly, scaled up or not.
 
 from collections.abc import Sequence
 
-from matplotlib import pyplot as plt
-
 from configs import common
 from experiments import plots, ranking, records
 from experiments.paper import methods
@@ -63,24 +61,8 @@ def report(context: Context, runs: Sequence[Record]) -> list[Block]:
     ]
     for name, group in groups.items()
   }
-  figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
-  for number, (name, group) in enumerate(groups.items()):
-    look = plots.style(number) | {'label': name}
-    metrics = [r.metrics for r in group]
-    plots.band(axes[0], metrics, ('test', 'accuracy'), look)
-    plots.band(axes[1], metrics, ('train_split', 'memorised'), look)
-  axes[0].set(title='Test accuracy', xlabel='epoch', ylabel='accuracy (%)')
-  axes[1].set(
-    title='Wrong labels memorised',
-    xlabel='epoch',
-    ylabel='share of wrong labels (%)',
-  )
-  plots.finish(axes, epochs=True)
-  figure.legend(
-    *axes[0].get_legend_handles_labels(),
-    loc='outside lower center',
-    ncols=7,
-    frameon=False,
+  figure = plots.overfitting(
+    {name: [r.metrics for r in group] for name, group in groups.items()}
   )
   del context
   return [
