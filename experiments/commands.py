@@ -17,7 +17,13 @@ from experiments import (
   records,
   together,
 )
-from sce_jax import compilation_cache, distributed, preemption, train
+from sce_jax import (
+  compilation_cache,
+  distributed,
+  inference,
+  preemption,
+  train,
+)
 from sce_jax import config as config_lib
 from sce_jax.errors import UserError
 
@@ -180,7 +186,7 @@ def _evaluate(
 ) -> None:
   if workdir is None:
     raise UserError('--mode=evaluate needs the folder of a run: --workdir=...')
-  figures = train.evaluate_run(workdir, data_dir, expected=config)
+  figures = inference.evaluate_run(workdir, data_dir, expected=config)
   if not distributed.is_primary():
     return
   print(f'{workdir}, epoch {figures["epoch"]} (step {figures["step"]})')

@@ -219,7 +219,7 @@ def _put(tree: PyTree, sharding: NamedSharding) -> PyTree:
   """device_put, also to devices of several processes.
 
   Each process gives the whole values. jax.device_put would exchange all of
-  them to see that they are the same; train.py compares digests instead.
+  them to see that they are the same; data/load.py compares digests instead.
   """
   if sharding.is_fully_addressable:
     return jax.device_put(tree, sharding)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from configs import digits
-from sce_jax import anchors, train, workdir
+from sce_jax import anchors, inference, train, workdir
 
 # Four examples, two classes: the surest of class 0 is the second, of class 1
 # the third.
@@ -58,7 +58,7 @@ def test_a_run_trains_a_network_to_estimate_from_first(data_dir, tmp_path):
   first = workdir.read_config(folder / 'anchors')
   assert first['loss'] == {'name': 'ce'}
   assert (folder / 'anchors' / 'result.json').exists()
-  predictions = train.predict_run(folder / 'anchors', 'train', data_dir)
+  predictions = inference.predict_run(folder / 'anchors', 'train', data_dir)
   np.testing.assert_allclose(
     workdir.read_transition(folder),
     anchors.estimate_transition(predictions.probability, 97.0),
@@ -69,7 +69,7 @@ def test_a_run_trains_a_network_to_estimate_from_first(data_dir, tmp_path):
   )
   assert true['test']['loss'] != result['test']['loss']
   # It is evaluated with it too, and a finished run is not trained again.
-  again = train.evaluate_run(folder, data_dir)
+  again = inference.evaluate_run(folder, data_dir)
   assert again['test']['loss'] == pytest.approx(result['test']['loss'])
   before = (folder / 'transition.json').stat().st_mtime_ns
   train.train_and_evaluate(config(), folder, data_dir)
@@ -100,7 +100,7 @@ def test_predictions_are_in_the_splits_order(data_dir, tmp_path):
     digits.get_config('ce,symmetric,0.4,tiny'), folder, data_dir
   )
   for name, split in (('test', 'test'), ('train', 'train_split')):
-    predictions = train.predict_run(folder, name, data_dir)
+    predictions = inference.predict_run(folder, name, data_dir)
     labels = predictions.split
     right = predictions.probability.argmax(1) == labels.clean_label
     assert right.mean() == result[split]['accuracy']

@@ -3,7 +3,7 @@
   python -m experiments.benchmarks.run [--json=FILE]
 
 The 8-layer CNN with SL and recipe=apl (crops and flips), 50,000 random images
-to train on and 10,000 to test on after every epoch, dispatched as train.py
+to train on and 10,000 to test on after every epoch, dispatched as loop.py
 does. A GPU or TPU trains bfloat16 for all 120 epochs; a CPU takes one dispatch
 and one evaluation, and the rest is worked out from these: the table says which.
 Reading the data, checkpoints and the record are left out.

@@ -20,7 +20,7 @@ from experiments.report.page import Block, Figure, Heading, Table, Text
 from sce_jax.errors import UserError
 
 if TYPE_CHECKING:
-  from sce_jax import train
+  from sce_jax import inference
 
 NOISE = 'symmetric 0.4'
 # What the metrics call it, and what it is.
@@ -42,7 +42,7 @@ def sweep(dataset: str, scale: str) -> list[Trial]:
 
 def report(context: Context, runs: Sequence[Record]) -> list[Block]:
   """Confidence over the epochs, and what is predicted in the end."""
-  from sce_jax import train  # noqa: PLC0415  Sweeps are planned without jax.
+  from sce_jax import inference  # noqa: PLC0415  Sweeps are planned without jax.
 
   groups = {
     name: records.finished(group)
@@ -64,7 +64,7 @@ def report(context: Context, runs: Sequence[Record]) -> list[Block]:
   else:
     chosen[f'class {named}'] = named
   predictions = {
-    name: train.predict_run(group[0].folder, 'train', context.data_dir)
+    name: inference.predict_run(group[0].folder, 'train', context.data_dir)
     for name, group in groups.items()
   }
   blocks: list[Block] = []
@@ -131,7 +131,7 @@ def _curves(k: int, groups: dict[str, list[Record]]) -> Figure:
 
 
 def _distribution(
-  k: int, predictions: dict[str, 'train.Predictions']
+  k: int, predictions: dict[str, 'inference.Predictions']
 ) -> Figure:
   figure, axes = plt.subplots(
     1, 2, figsize=(10, 3.6), layout='constrained', sharey=True

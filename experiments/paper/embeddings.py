@@ -37,7 +37,7 @@ def sweep(dataset: str, scale: str) -> list[Trial]:
 
 def report(context: Context, runs: Sequence[Record]) -> list[Block]:
   """The picture of the first seed, and the figures of all."""
-  from sce_jax import train  # noqa: PLC0415  Sweeps are planned without jax.
+  from sce_jax import inference  # noqa: PLC0415  Sweeps are planned without jax.
 
   groups = {
     key: records.finished(group)
@@ -51,7 +51,7 @@ def report(context: Context, runs: Sequence[Record]) -> list[Block]:
     name = ', '.join(key)
     figures = []
     for number, run in enumerate(group):
-      made = train.predict_run(run.folder, 'test', context.data_dir)
+      made = inference.predict_run(run.folder, 'test', context.data_dir)
       hidden = made.hidden[:_EXAMPLES]
       classes = made.split.clean_label[:_EXAMPLES]
       figures.append(separability(hidden, classes))

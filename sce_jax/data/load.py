@@ -4,12 +4,13 @@ from collections.abc import Mapping
 import dataclasses
 import os
 from typing import Any
+import zlib
 
-from jaxtyping import Float64, Int32, UInt8
+from jaxtyping import Float64, Int32, Shaped, UInt8
 import numpy as np
 import tensorflow_datasets as tfds
 
-from sce_jax import noise
+from sce_jax import distributed, noise
 from sce_jax.data import (
   datasets,
   digits,  # noqa: F401  Registers the builder.
@@ -74,6 +75,39 @@ def read(
   train, human_labels = _read_split(builder, 'train', human, limit)
   test, _ = _read_split(builder, 'test', {}, limit)
   return Data(name, train, test, human_labels)
+
+
+def read_everywhere(config: Mapping[str, Any], data_dir: str | None) -> Data:
+  """A run's data, checked to be the same in all processes.
+
+  Args:
+    config: the whole config.
+    data_dir: as in `read`.
+
+  Raises:
+    UserError: as in `read`, or the processes do not have the same.
+  """
+  data = distributed.primary_first(
+    lambda: read(
+      config['data']['name'], data_dir, limit=config['data']['limit']
+    )
+  )
+  if distributed.num_processes() > 1:
+    splits = {'training': data.train, 'test': data.test}
+    distributed.check_same(
+      {
+        f'the {name} data': [
+          digest(x) for x in (split.image, split.clean_label, split.index)
+        ]
+        for name, split in splits.items()
+      }
+    )
+  return data
+
+
+def digest(array: Shaped[np.ndarray, '...']) -> int:
+  """A checksum, by which processes see whether they have the same."""
+  return zlib.crc32(array.tobytes())
 
 
 def with_noise(data: Data, config: Mapping[str, Any], seed: int) -> Split:
