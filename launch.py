@@ -11,6 +11,8 @@
       Runs that differ in these values, trained together in one program.
   python launch.py --experiment=help
       The paper's tables and figures, each by one command.
+  python launch.py --config=configs/digits.py --sweep --executor=local
+      Each run of a sweep as a process of its own, here or on a cluster.
   python launch.py --mode=report --workdir=runs/...
       A page of tables and figures on any folder of runs.
   python launch.py --mode=evaluate --workdir=runs/...
@@ -100,19 +102,52 @@ _SWEEP = flags.DEFINE_string(
 _EXECUTOR = flags.DEFINE_string(
   'executor',
   'local',
-  'sweep: local: processes of this machine; print: print the commands.',
+  'sweep: local: processes of this machine; ray: a Ray cluster; sky: write'
+  ' SkyPilot jobs; print: print the commands.',
 )
 _DRY_RUN = flags.DEFINE_bool(
-  'dry_run', False, 'sweep: show what would run and what it would cost.'
+  'dry_run',
+  False,
+  'sweep, experiment: show what would run and what it would cost.',
 )
 _JOBS = flags.DEFINE_integer(
   'jobs',
   None,
-  'sweep: how many at a time. None: one an accelerator, or one.',
+  'sweep: how many at a time. None: local: one an accelerator, or one; ray: as'
+  ' many as there is room for.',
   lower_bound=1,
 )
 _RETRIES = flags.DEFINE_integer(
   'retries', 2, 'sweep: tries more for a run that breaks.', lower_bound=0
+)
+_PACK = flags.DEFINE_integer(
+  'pack',
+  1,
+  'sweep: how many runs of equal shape train together in a process.',
+  lower_bound=1,
+)
+_MANIFEST = flags.DEFINE_string(
+  'manifest', None, 'Run the sweep that was written to this file before.'
+)
+_SHARD = flags.DEFINE_string(
+  'shard', None, 'sweep, manifest: I/N: only the I-th of N shares, from 0 on.'
+)
+_MEMBERS = flags.DEFINE_list(
+  'members', [], 'manifest: train these of its runs together, in this process.'
+)
+_ADDRESS = flags.DEFINE_string(
+  'address',
+  None,
+  'ray: HOST:PORT of a cluster. None: $RAY_ADDRESS, or one of this machine.',
+)
+_CPUS = flags.DEFINE_float(
+  'cpus', 1, 'ray: CPU cores of each process.', lower_bound=0
+)
+_GPUS = flags.DEFINE_float(
+  'gpus', 0, 'ray: GPUs of each process.', lower_bound=0
+)
+_TPUS = flags.DEFINE_float(
+  'tpus', 0, 'ray: TPU chips of each process.', lower_bound=0
 )
 
 
@@ -121,8 +156,15 @@ def main(argv: list[str]) -> None:
     sys.exit(f'error: {argv[1]!r} is not a flag: flags begin with --')
   # Which backends jax has looked for in vain is no news to the user.
   logging.set_verbosity(logging.WARNING)
-  if _SWEEP.value is not None:
+  if _EXPERIMENT.value == 'help':
+    sys.exit(_experiment_help())
+  is_sweep = _SWEEP.value is not None or (
+    _MANIFEST.value is not None and not _MEMBERS.value
+  )
+  if is_sweep or (_DRY_RUN.value and _EXPERIMENT.value):
     sys.exit(_sweep())
+  if _DRY_RUN.value:
+    sys.exit('error: --dry_run goes with --sweep, --manifest or --experiment')
   # Imported late: --help and a mistyped flag need not wait for jax.
   from experiments import commands  # noqa: PLC0415
 
@@ -144,13 +186,26 @@ def main(argv: list[str]) -> None:
       coordinator=_COORDINATOR.value,
       num_processes=_NUM_PROCESSES.value,
       process_id=_PROCESS_ID.value,
+      manifest_path=_MANIFEST.value,
+      members=_MEMBERS.value,
     )
   )
 
 
+def _experiment_help() -> str | None:
+  from experiments import plan  # noqa: PLC0415  Not needed for anything else.
+  from sce_jax.errors import UserError  # noqa: PLC0415
+
+  try:
+    print(plan.describe(_DATASET.value or 'digits'))
+  except UserError as error:
+    return f'error: {error}'
+  return None
+
+
 def _sweep() -> int:
   # Imported late, and without jax: a sweep's driver only hands out commands.
-  from experiments.sweeps import command  # noqa: PLC0415
+  from experiments.sweeps import command, executors  # noqa: PLC0415
 
   flag = flags.FLAGS['config']
   return command.launch(
@@ -162,10 +217,15 @@ def _sweep() -> int:
     scale=_SCALE.value,
     root=_WORKDIR.value or 'runs',
     data_dir=_DATA_DIR.value,
+    written=_MANIFEST.value,
+    shard=_SHARD.value,
     executor=_EXECUTOR.value,
+    resources=executors.Resources(
+      _JOBS.value, _ADDRESS.value, _CPUS.value, _GPUS.value, _TPUS.value
+    ),
     dry_run=_DRY_RUN.value,
-    jobs=_JOBS.value,
     retries=_RETRIES.value,
+    pack=_PACK.value,
   )
 
 

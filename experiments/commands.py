@@ -12,11 +12,11 @@ from experiments import (
   compare,
   experiment,
   overview,
-  plan,
   plots,
   records,
   together,
 )
+from experiments.sweeps import manifest
 from sce_jax import (
   compilation_cache,
   distributed,
@@ -48,6 +48,8 @@ def run(
   coordinator: str | None = None,
   num_processes: int | None = None,
   process_id: int | None = None,
+  manifest_path: str | None = None,
+  members: Sequence[str] = (),
 ) -> int:
   """Does what a command line asks for.
 
@@ -66,6 +68,8 @@ def run(
     coordinator: where process 0 is, see sce_jax/distributed.py.
     num_processes: how many processes there are.
     process_id: which of them this is.
+    manifest_path: the manifest of a sweep.
+    members: those of its runs that are to be trained together.
 
   Returns:
     The exit code: 0; 2: bad input; 3: a loss turned non-finite; 75: stopped by
@@ -74,7 +78,9 @@ def run(
   compilation_cache.enable()
   try:
     distributed.initialize(coordinator, num_processes, process_id)
-    if experiment_name:
+    if members:
+      _members(manifest_path, members)
+    elif experiment_name:
       _experiment(
         experiment_name,
         mode,
@@ -144,9 +150,6 @@ def _experiment(
       '--experiment makes its own configs: leave --config out, and choose with'
       ' --dataset and --scale'
     )
-  if name == 'help':
-    print(plan.describe(dataset or 'digits'))
-    return
   if mode not in ('train', 'report'):
     raise UserError(
       f'--experiment trains what is missing, or only reports with'
@@ -161,6 +164,25 @@ def _experiment(
     train_missing=mode == 'train',
     named_class=named_class,
   )
+
+
+def _members(path: str | None, names: Sequence[str]) -> None:
+  """Trains runs of a manifest together."""
+  if path is None:
+    raise UserError('--members are runs of a --manifest: give it, too')
+  entries = {entry.id: entry for entry in manifest.read(path)}
+  unknown = [name for name in names if name not in entries]
+  if unknown:
+    raise UserError(f'{path} has no run {unknown[0]}')
+  chosen = [entries[name] for name in names]
+  results = train.train_together(
+    [manifest.config_of(entry.command) for entry in chosen],
+    [entry.workdir for entry in chosen],
+    manifest.data_dir_of(chosen[0].command),
+  )
+  failed = [r['failed'] for r in results if 'failed' in r]
+  if failed:
+    raise train.NonFiniteLoss('; '.join(failed))
 
 
 def _train(

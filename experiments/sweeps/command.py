@@ -1,4 +1,4 @@
-"""--sweep: expands a config's or an experiment's runs, and runs them."""
+"""--sweep and --manifest: which runs, and what is to become of them."""
 
 from collections.abc import Mapping, Sequence
 import pathlib
@@ -6,13 +6,13 @@ import shlex
 import sys
 from typing import Any
 
-from experiments import plan, protocols
-from experiments.sweeps import driver, manifest
-from experiments.sweeps.local import Local
+from experiments import plan
+from experiments.sweeps import driver, executors, expand, manifest, task
+from experiments.sweeps.executors import Resources
 from experiments.sweeps.manifest import Entry
+from experiments.sweeps.task import Task
 from sce_jax.errors import UserError
 
-EXECUTORS = ('local', 'print')
 # The exit code of a sweep of which some runs have failed.
 SOME_FAILED = 4
 BAD_INPUT = 2
@@ -21,7 +21,7 @@ _SHOWN = 5
 
 
 def launch(
-  name: str,
+  name: str | None,
   *,
   config: str | None,
   overrides: Mapping[str, Any],
@@ -30,12 +30,14 @@ def launch(
   scale: str,
   root: str,
   data_dir: str | None,
+  written: str | None = None,
+  shard: str | None = None,
   **how: Any,
 ) -> int:
-  """Does what a command line with --sweep asks for.
+  """Does what a command line with --sweep or --manifest asks for.
 
   Args:
-    name: which sweep of a config file, see `of_config`; '' for its only one.
+    name: which sweep of a config file, see expand.py; '' for its only one.
     config: 'FILE:ARGUMENT'.
     overrides: fields that the command line changes, by path.
     experiment: an experiment's name; either this or a config.
@@ -43,22 +45,39 @@ def launch(
     scale: the experiment's.
     root: the folder of all runs.
     data_dir: handed on to the runs.
+    written: a manifest to be run in place of a sweep.
+    shard: 'I/N', the I-th of N shares of its runs, counted from 0.
     **how: as in `run`.
 
   Returns:
     The exit code: 0; 2: bad input; 4: some runs have failed; 130: Ctrl-C.
   """
   try:
-    if (config is None) == (experiment is None):
-      raise UserError('--sweep needs either a --config or an --experiment')
-    if experiment is not None:
-      entries = of_experiment(experiment, dataset, scale, root, data_dir)
-      name = f'{experiment}-{dataset}-{scale}'
+    if written is not None:
+      if name is not None or config is not None or experiment is not None:
+        raise UserError(
+          '--manifest has its runs: leave --sweep, --config and --experiment'
+          ' out'
+        )
+      path = pathlib.Path(written)
+      entries = manifest.read(path)
     else:
-      entries = of_config(config or '', name, overrides, root, data_dir)
-      file = pathlib.Path((config or '').partition(':')[0])
-      name = '-'.join(filter(None, (file.stem, name)))
-    return run(entries, name, root, **how)
+      if (config is None) == (experiment is None):
+        raise UserError('--sweep needs either a --config or an --experiment')
+      if experiment is not None:
+        entries = expand.of_experiment(
+          experiment, dataset, scale, root, data_dir
+        )
+        name = f'{experiment}-{dataset}-{scale}'
+      else:
+        name = name or ''
+        entries = expand.of_config(
+          config or '', name, overrides, root, data_dir
+        )
+        file = pathlib.Path((config or '').partition(':')[0])
+        name = '-'.join(filter(None, (file.stem, name)))
+      path = pathlib.Path(root) / f'sweep-{name}.jsonl'
+    return run(entries, path, shard, is_new=written is None, **how)
   except UserError as error:
     print(f'error: {error}', file=sys.stderr)
     return BAD_INPUT
@@ -67,112 +86,56 @@ def launch(
     return INTERRUPTED
 
 
-def of_experiment(
-  name: str, dataset: str, scale: str, root: str, data_dir: str | None
-) -> list[Entry]:
-  """The runs of an experiment.
-
-  Raises:
-    UserError: there is no such experiment, or it trains nothing.
-  """
-  trials = plan.load(name).sweep(dataset, scale)
-  if not trials:
-    raise UserError(
-      f'--experiment={name} trains nothing: leave --sweep out to see its page'
-    )
-  return _unique([manifest.entry(t.config, root, data_dir) for t in trials])
-
-
-def of_config(
-  config: str,
-  name: str,
-  overrides: Mapping[str, Any],
-  root: str,
-  data_dir: str | None,
-) -> list[Entry]:
-  """The runs of a config file's sweep.
-
-  Args:
-    config: 'FILE:ARGUMENT'. The file's function sweep(), or sweep_NAME(),
-      yields dicts: fields by path, and 'argument', an argument string to be
-      used in place of this one.
-    name: which sweep; '' for sweep().
-    overrides: fields that the command line changes, by path.
-    root: the folder of all runs.
-    data_dir: handed on.
-
-  Raises:
-    UserError: there is no such sweep, or no such field.
-  """
-  file, _, argument = config.partition(':')
-  module = manifest.load_module(file)
-  wanted = f'sweep_{name}' if name else 'sweep'
-  if not hasattr(module, wanted):
-    have = [
-      '--sweep' + x.removeprefix('sweep').replace('_', '=', 1)
-      for x in vars(module)
-      if x == 'sweep' or x.startswith('sweep_')
-    ]
-    raise UserError(
-      f'{file} has no function {wanted}(): use {" or ".join(have)}'
-      if have
-      else f'{file} has no function {wanted}()'
-    )
-  entries = []
-  for changes in getattr(module, wanted)():
-    chosen = module.get_config(changes.get('argument', argument or None))
-    changes = {**overrides, **changes}
-    changes.pop('argument', None)
-    try:
-      protocols.change(chosen, changes)
-    except (UserError, TypeError) as error:
-      raise UserError(f'{file}, {wanted}(): {error}') from None
-    entries.append(manifest.entry(chosen, root, data_dir, file))
-  return _unique(entries)
-
-
 def run(
   entries: Sequence[Entry],
-  name: str,
-  root: str,
+  path: pathlib.Path,
+  shard: str | None,
   *,
+  is_new: bool,
   executor: str,
+  resources: Resources,
   dry_run: bool,
-  jobs: int | None,
   retries: int,
+  pack: int,
 ) -> int:
   """Runs a sweep, or shows what it would be.
 
   Args:
     entries: its runs.
-    name: of the manifest.
-    root: the folder of all runs.
-    executor: one of EXECUTORS.
+    path: its manifest.
+    shard: which share of it, 'I/N'; None: all.
+    is_new: whether the manifest is to be written.
+    executor: one of executors.NAMES.
+    resources: what the commands are given.
     dry_run: only show what would run.
-    jobs: how many at a time; None: as many as there are accelerators.
-    retries: how often a run that breaks is tried again.
+    retries: how often a command that breaks is tried again.
+    pack: how many runs of equal shape share a process at most.
 
   Returns:
     The exit code: 0, or SOME_FAILED.
   """
-  if executor not in EXECUTORS:
-    raise UserError(
-      f'--executor={executor} is not known: use one of {", ".join(EXECUTORS)}'
-    )
+  executors.check(executor)
+  stem = path.with_suffix('')
+  if shard is not None:
+    entries = task.share(entries, shard)
+    stem = path.with_suffix(f'.{shard.replace("/", "-of-")}')
+  tasks = task.pack(entries, pack, path)
   if dry_run:
-    print(_summary(entries))
+    print(_summary(entries, tasks))
     return 0
   if executor == 'print':
-    for entry in entries:
-      if entry.ended != 'done':
-        print(shlex.join(['python', *entry.command]))
+    if is_new and pack > 1:
+      manifest.write(path, entries)  # Which packed commands read.
+    for waiting in _waiting(tasks):
+      print(shlex.join(['python', *waiting.command]))
     return 0
-  path = pathlib.Path(root) / f'sweep-{name}.jsonl'
-  with driver.only_one(path.with_suffix('.lock')):
-    manifest.write(path, entries)
+  with driver.only_one(stem.with_name(f'{stem.name}.lock')):
+    if is_new:
+      manifest.write(path, entries)
     print(f'manifest: {path}')
-    local = Local(jobs, path.with_suffix('.logs'))
-    failed = driver.Driver(entries, local, retries).run()
+    logs = stem.with_name(f'{stem.name}.logs')
+    chosen = executors.make(executor, resources, logs)
+    failed = driver.Driver(tasks, chosen, retries).run()
   done = len(entries) - len(failed)
   print(f'{done} of {len(entries)} runs have ended well')
   for why in failed.values():
@@ -180,13 +143,14 @@ def run(
   return SOME_FAILED if failed else 0
 
 
-def _unique(entries: Sequence[Entry]) -> list[Entry]:
-  return list({entry.id: entry for entry in entries}.values())
+def _waiting(tasks: Sequence[Task]) -> list[Task]:
+  return [t for t in tasks if any(entry.ended != 'done' for entry in t.entries)]
 
 
-def _summary(entries: Sequence[Entry]) -> str:
+def _summary(entries: Sequence[Entry], tasks: Sequence[Task]) -> str:
   ends = [entry.ended for entry in entries]
   waiting = [e for e, end in zip(entries, ends, strict=True) if end is None]
+  commands = [t.command for t in tasks if t.waiting]
   seconds = sum(entry.seconds for entry in waiting)
   lines = [
     f'{len(entries)} runs: {ends.count("done")} done,'
@@ -194,7 +158,7 @@ def _summary(entries: Sequence[Entry]) -> str:
     f' {sum(e.epochs for e in waiting)} epochs, some'
     f' {plan.duration(seconds)} on two CPU cores',
   ]
-  lines += [shlex.join(['python', *e.command]) for e in waiting[:_SHOWN]]
-  if len(waiting) > _SHOWN:
-    lines.append(f'and {len(waiting) - _SHOWN} more: --executor=print')
+  lines += [shlex.join(['python', *c]) for c in commands[:_SHOWN]]
+  if len(commands) > _SHOWN:
+    lines.append(f'and {len(commands) - _SHOWN} more: --executor=print')
   return '\n'.join(lines)

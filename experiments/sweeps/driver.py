@@ -6,19 +6,20 @@ loss was not finite never is. A failed run stops no other.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 import contextlib
 import fcntl
 import os
 import pathlib
 import time
-from typing import Protocol
 
 from rich import console as rich_console
 from rich import live, table
 
 from experiments import plan
+from experiments.sweeps.executors import Executor
 from experiments.sweeps.manifest import Entry
+from experiments.sweeps.task import Task
 from sce_jax import preemption, workdir
 from sce_jax.errors import UserError
 
@@ -28,46 +29,26 @@ _NON_FINITE = 3
 _POLL_SECONDS = 0.2
 
 
-class Executor(Protocol):
-  """Where commands run."""
-
-  slots: int
-
-  def start(self, name: str, command: Sequence[str]) -> None:
-    """Starts a command; there must be a free slot."""
-
-  def ended(self) -> dict[str, int]:
-    """Those that have ended since it was asked last, with exit codes."""
-
-  def stop(self) -> None:
-    """Lets all save themselves and end."""
-
-  def log(self, name: str) -> pathlib.Path:
-    """Where a command's output is."""
-
-
 class Driver:
   """Runs a sweep.
 
   Args:
-    entries: its runs.
+    tasks: its commands.
     executor: where they run.
-    retries: how often a run that breaks is tried again.
+    retries: how often a command that breaks is tried again.
 
   Attributes:
     failed: why each run failed, by id.
   """
 
-  def __init__(
-    self, entries: Sequence[Entry], executor: Executor, retries: int
-  ):
-    self._entries = {entry.id: entry for entry in entries}
+  def __init__(self, tasks: Sequence[Task], executor: Executor, retries: int):
+    self._tasks = {task.id: task for task in tasks}
     self._executor = executor
     self._retries = retries
     self._waiting: deque[str] = deque()
     self._tries: Counter[str] = Counter()
     self._running: dict[str, float] = {}
-    self._done: list[str] = []
+    self._done: set[str] = set()
     self._seconds: list[float] = []
     self._best: float | None = None
     self.failed: dict[str, str] = {}
@@ -79,14 +60,9 @@ class Driver:
     Raises:
       KeyboardInterrupt: Ctrl-C; what ran has saved itself.
     """
-    for entry in self._entries.values():
-      ended = entry.ended
-      if ended == 'done':
-        self._is_done(entry)
-      elif ended == 'failed':
-        self.failed[entry.id] = _reason(entry)
-      else:
-        self._waiting.append(entry.id)
+    for task in self._tasks.values():
+      if not self._have_ended(task):
+        self._waiting.append(task.id)
     with live.Live(
       self._table(), console=self._console, refresh_per_second=2
     ) as shown:
@@ -109,18 +85,18 @@ class Driver:
       if len(self._running) >= self._executor.slots:
         return
       name = self._waiting.popleft()
-      if _is_held(self._entries[name].workdir):
+      task = self._tasks[name]
+      if any(_is_held(entry.workdir) for entry in task.entries):
         self._waiting.append(name)  # By a run that is still saving itself.
         continue
-      self._executor.start(name, self._entries[name].command)
+      self._executor.start(name, task.command)
       self._running[name] = time.monotonic()
 
   def _end(self, name: str, code: int) -> None:
     taken = time.monotonic() - self._running.pop(name)
-    entry = self._entries[name]
-    if entry.ended == 'done':
-      self._is_done(entry)
-      self._seconds.append(taken)
+    task = self._tasks[name]
+    if self._have_ended(task):
+      self._seconds.append(taken / len(task.entries))
       return
     if code == preemption.EXIT_CODE:
       self._say(f'{name}: preempted, goes on')
@@ -134,18 +110,37 @@ class Driver:
       )
       self._waiting.append(name)
       return
-    self.failed[name] = (
-      _reason(entry)
-      if entry.ended == 'failed'
-      else f'{name}: exit code {code}, {_last_line(self._executor.log(name))}'
-    )
-    self._say(f'failed: {self.failed[name]}')
+    for entry in task.waiting:
+      self._has_failed(
+        entry.id,
+        f'{entry.id}: exit code {code}, {_last_line(self._executor.log(name))}',
+      )
 
-  def _is_done(self, entry: Entry) -> None:
-    self._done.append(entry.id)
-    result = workdir.read_result(entry.workdir) or {}
-    reached = result.get('test_accuracy', 0.0)
-    self._best = max(self._best or 0.0, reached)
+  def _have_ended(self, task: Task) -> bool:
+    """Counts those of a task's runs that have ended; whether all have."""
+    for entry in task.entries:
+      if entry.id in self._done or entry.id in self.failed:
+        continue
+      if entry.ended == 'done':
+        self._done.add(entry.id)
+        result = workdir.read_result(entry.workdir) or {}
+        reached = result.get('test_accuracy', 0.0)
+        self._best = max(self._best or 0.0, reached)
+      elif entry.ended == 'failed':
+        self._has_failed(entry.id, _reason(entry))
+    return all(e.id in self._done or e.id in self.failed for e in task.entries)
+
+  def _has_failed(self, name: str, why: str) -> None:
+    self.failed[name] = why
+    self._say(f'failed: {why}')
+
+  def _runs(self, names: Iterable[str]) -> int:
+    """How many runs of these tasks have not ended."""
+    return sum(
+      entry.id not in self._done and entry.id not in self.failed
+      for name in names
+      for entry in self._tasks[name].entries
+    )
 
   def _say(self, text: str) -> None:
     self._console.print(text, highlight=False, soft_wrap=True)
@@ -155,10 +150,10 @@ class Driver:
     for name in ('done', 'running', 'waiting', 'failed', 'left', 'best so far'):
       shown.add_column(name, justify='right')
     shown.add_row(
-      *(
-        str(len(x))
-        for x in (self._done, self._running, self._waiting, self.failed)
-      ),
+      str(len(self._done)),
+      str(self._runs(self._running)),
+      str(self._runs(self._waiting)),
+      str(len(self.failed)),
       self._left(),
       f'{self._best:.4f}' if self._best is not None else '-',
     )
@@ -168,7 +163,7 @@ class Driver:
     if not self._seconds:
       return '-'
     mean = sum(self._seconds) / len(self._seconds)
-    runs = len(self._waiting) + len(self._running)
+    runs = self._runs([*self._waiting, *self._running])
     return plan.duration(mean * runs / self._executor.slots)
 
 

@@ -10,11 +10,13 @@ two CPU cores.
 
 from collections.abc import Iterable, Sequence
 import dataclasses
+import functools
 import importlib.util
 import json
 import os
 import pathlib
 import re
+from types import ModuleType
 
 from ml_collections import config_dict
 
@@ -94,7 +96,8 @@ def load_config(file: str, argument: str | None) -> config_dict.ConfigDict:
   return load_module(file).get_config(argument)
 
 
-def load_module(file: str):
+@functools.cache
+def load_module(file: str) -> ModuleType:
   """The module in a config file."""
   spec = importlib.util.spec_from_file_location('_sweep_config', file)
   if spec is None or spec.loader is None or not os.path.exists(file):
@@ -102,6 +105,13 @@ def load_module(file: str):
   module = importlib.util.module_from_spec(spec)
   spec.loader.exec_module(module)
   return module
+
+
+def _fingerprint(command: Sequence[str]) -> str | None:
+  try:
+    return fields.fingerprint(config_of(command))
+  except (UserError, ValueError):  # Such as a loss that is there no more.
+    return None
 
 
 def _overrides(
@@ -144,7 +154,7 @@ def read(path: str | os.PathLike) -> list[Entry]:
   except (json.JSONDecodeError, TypeError):
     raise UserError(f'{path} is no manifest of a sweep') from None
   for one in entries:
-    if fingerprint(one.command) != one.fingerprint:
+    if _fingerprint(one.command) != one.fingerprint:
       raise UserError(
         f'{path} was written by another version of the code: {one.id} would'
         ' not be the same run now; write it anew with --sweep'
@@ -152,17 +162,34 @@ def read(path: str | os.PathLike) -> list[Entry]:
   return entries
 
 
-def fingerprint(command: Sequence[str]) -> str:
-  """The fingerprint of the config that a command means to this code."""
-  config = None
+def config_of(command: Sequence[str]) -> config_dict.ConfigDict:
+  """The config that a command means to this code.
+
+  Args:
+    command: as `entry` makes them.
+
+  Raises:
+    UserError: it has no config, or one that this code does not know.
+  """
+  config = config_dict.ConfigDict()
   for flag in command:
     if match := re.fullmatch(r'--config=([^:]+):(.*)', flag):
       config = load_config(*match.groups())
     elif match := re.fullmatch(r'--config\.([\w.]+)=(.*)', flag):
-      if config is None:
-        return ''
-      _set(config, *match.groups())
-  return '' if config is None else fields.fingerprint(config)
+      try:
+        _set(config, *match.groups())
+      except (AttributeError, KeyError):
+        raise UserError(f'no config has the field {match[1]!r}') from None
+  if not config:
+    raise UserError(f'{" ".join(command)} has no --config')
+  return config
+
+
+def data_dir_of(command: Sequence[str]) -> str | None:
+  """The --data_dir of a command, if it has one."""
+  flag = '--data_dir='
+  found = [x.removeprefix(flag) for x in command if x.startswith(flag)]
+  return found[0] if found else None
 
 
 def _set(config: config_dict.ConfigDict, path: str, text: str) -> None:

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from experiments.sweeps import driver
+from experiments.sweeps import driver, task
 from experiments.sweeps.manifest import Entry
 from sce_jax import errors, fields, workdir
 from tests import conftest
@@ -51,16 +51,20 @@ class Scripted:
     return self._folder / f'{name}.log'
 
 
-def entries(folder, *names):
-  return [
-    Entry(name, ['launch.py', name], 'f', str(folder / name), 1, 1.0)
-    for name in names
-  ]
+def tasks(folder, *names):
+  return task.pack(
+    [
+      Entry(name, ['launch.py', name], 'f', str(folder / name), 1, 1.0)
+      for name in names
+    ],
+    1,
+    folder / 'sweep.jsonl',
+  )
 
 
 def run(folder, codes, retries=2):
   executor = Scripted(folder, codes)
-  failed = driver.Driver(entries(folder, *codes), executor, retries).run()
+  failed = driver.Driver(tasks(folder, *codes), executor, retries).run()
   return failed, executor
 
 
@@ -124,7 +128,7 @@ def test_an_interrupt_stops_what_runs(tmp_path, monkeypatch):
   monkeypatch.setattr(driver.time, 'sleep', interrupt)
   executor = Scripted(tmp_path, {'a': [0]})
   with pytest.raises(KeyboardInterrupt):
-    driver.Driver(entries(tmp_path, 'a'), executor, 0).run()
+    driver.Driver(tasks(tmp_path, 'a'), executor, 0).run()
   assert executor.stopped
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from experiments import plan, protocols, records
-from experiments.sweeps import command, manifest
+from experiments.sweeps import expand, manifest
 from sce_jax import errors, fields
 from tests import conftest
 
@@ -33,7 +33,9 @@ def test_a_command_means_its_run(name, dataset, scale):
   }
   for config in some.values():
     entry = manifest.entry(config, 'runs')
-    assert manifest.fingerprint(entry.command) == fields.fingerprint(config)
+    assert fields.fingerprint(
+      manifest.config_of(entry.command)
+    ) == fields.fingerprint(config)
     assert entry.id == records.run_name(config)
     assert entry.workdir == f'runs/{entry.id}'
 
@@ -70,7 +72,9 @@ def test_launch_reads_a_command_as_it_is_meant(tmp_path):
     check=False,
   )
   assert done.stdout.strip() == entry.fingerprint, done.stderr
-  assert manifest.fingerprint(entry.command) == entry.fingerprint
+  assert (
+    fields.fingerprint(manifest.config_of(entry.command)) == entry.fingerprint
+  )
 
 
 def entries():
@@ -137,7 +141,7 @@ def config_file(tmp_path):
 
 
 def test_a_config_files_sweep(config_file):
-  found = command.of_config(
+  found = expand.of_config(
     f'{config_file}:sl,symmetric,0.6', '', {'train.epochs': 2}, 'runs', '/data'
   )
   assert len(found) == 4
@@ -153,16 +157,16 @@ def test_what_a_config_file_lacks_is_told(config_file):
   with pytest.raises(
     errors.UserError, match=r'no function sweep_nope\(\): use'
   ):
-    command.of_config(config_file, 'nope', {}, 'runs', None)
+    expand.of_config(config_file, 'nope', {}, 'runs', None)
   with pytest.raises(errors.UserError, match=r'sweep_bad\(\): .*nope'):
-    command.of_config(config_file, 'bad', {}, 'runs', None)
+    expand.of_config(config_file, 'bad', {}, 'runs', None)
   with pytest.raises(errors.UserError, match='is not there'):
-    command.of_config('configs/nope.py', '', {}, 'runs', None)
+    expand.of_config('configs/nope.py', '', {}, 'runs', None)
 
 
 @pytest.mark.parametrize('dataset', ['digits', 'mnist', 'cifar10', 'cifar100'])
 def test_every_data_set_has_a_sweep(dataset):
-  found = command.of_config(f'configs/{dataset}.py', '', {}, 'runs', None)
+  found = expand.of_config(f'configs/{dataset}.py', '', {}, 'runs', None)
   assert len(found) == len({e.id for e in found}) >= 27
 
 

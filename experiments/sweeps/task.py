@@ -1,0 +1,90 @@
+"""What a process of a sweep does: a run, or several packed into one program."""
+
+from collections.abc import Iterator, Sequence
+import dataclasses
+import os
+import re
+
+from experiments.sweeps import manifest
+from experiments.sweeps.manifest import Entry
+from sce_jax import fields
+from sce_jax.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+  """A command and the runs that it sees to their end.
+
+  Attributes:
+    id: its name: that of its run, or of the first of its runs and their number.
+    command: what follows the interpreter on the command line.
+    entries: its runs.
+  """
+
+  id: str
+  command: Sequence[str]
+  entries: Sequence[Entry]
+
+  @property
+  def waiting(self) -> list[Entry]:
+    """Those of its runs that have not ended."""
+    return [entry for entry in self.entries if entry.ended is None]
+
+
+def pack(
+  entries: Sequence[Entry], size: int, path: str | os.PathLike
+) -> list[Task]:
+  """Packs runs of equal shape into tasks.
+
+  Args:
+    entries: the runs.
+    size: how many share a program at most; 1: each is a task of its own.
+    path: the manifest that has them all.
+  """
+  if size == 1:
+    return [Task(entry.id, entry.command, [entry]) for entry in entries]
+  return [_task(group, path) for group in _groups(entries, size)]
+
+
+def _task(group: Sequence[Entry], path: str | os.PathLike) -> Task:
+  first = group[0]
+  if len(group) == 1:
+    return Task(first.id, first.command, group)
+  members = ','.join(entry.id for entry in group)
+  return Task(
+    f'{first.id}-and-{len(group) - 1}-more',
+    ['launch.py', f'--manifest={path}', f'--members={members}'],
+    group,
+  )
+
+
+def _groups(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
+  alike: dict[tuple[str, str | None], list[Entry]] = {}
+  for entry in entries:
+    shape = fields.shape_key(manifest.config_of(entry.command))
+    alike.setdefault((shape, manifest.data_dir_of(entry.command)), []).append(
+      entry
+    )
+  for group in alike.values():
+    for start in range(0, len(group), size):
+      yield group[start : start + size]
+
+
+def share(entries: Sequence[Entry], shard: str) -> list[Entry]:
+  """A share of a sweep's runs: every N-th, so that shares take alike long.
+
+  Args:
+    entries: all of them.
+    shard: 'I/N', the I-th of N, counted from 0.
+
+  Raises:
+    UserError: it is not understood.
+  """
+  match = re.fullmatch(r'(\d+)/(\d+)', shard)
+  number, count = map(int, match.groups()) if match else (1, 0)
+  if number >= count:
+    raise UserError(
+      f'--shard={shard} is not understood: give I/N, the I-th of N shares,'
+      ' counted from 0, such as 0/16'
+    )
+  return list(entries[number::count])
