@@ -25,7 +25,7 @@ A run that was stopped goes on when the same command is given again.
 
 import sys
 
-from absl import app, flags, logging
+from absl import flags, logging
 from ml_collections import config_flags
 
 from experiments import command_line
@@ -135,6 +135,9 @@ _SHARD = flags.DEFINE_string(
 _MEMBERS = flags.DEFINE_list(
   'members', [], 'manifest: train these of its runs together, in this process.'
 )
+_TRACKER = flags.DEFINE_list(
+  'tracker', [], 'wandb: Weights & Biases, beside TensorBoard.'
+)
 _ADDRESS = flags.DEFINE_string(
   'address',
   None,
@@ -188,6 +191,7 @@ def main(argv: list[str]) -> None:
       process_id=_PROCESS_ID.value,
       manifest_path=_MANIFEST.value,
       members=_MEMBERS.value,
+      tracked_by=_TRACKER.value,
     )
   )
 
@@ -226,8 +230,9 @@ def _sweep() -> int:
     dry_run=_DRY_RUN.value,
     retries=_RETRIES.value,
     pack=_PACK.value,
+    flags=[f'--tracker={name}' for name in _TRACKER.value],
   )
 
 
 if __name__ == '__main__':
-  app.run(main, flags_parser=command_line.parse)
+  command_line.run(main)

@@ -1,9 +1,23 @@
 """Reads the command line; what cannot be read is told in one line."""
 
+from collections.abc import Callable
+import os
 import sys
 
-from absl import flags
+from absl import app, flags
 from ml_collections import config_flags
+
+# What a shell shows for a process that has lost its reader.
+_NO_READER = 128 + 13
+
+
+def run(main: Callable[[list[str]], None]) -> None:
+  """Runs a program, as app.run does; ends it quietly when its reader does."""
+  try:
+    app.run(main, flags_parser=parse)
+  except BrokenPipeError:  # Such as head, which has seen enough.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(_NO_READER)
 
 
 def parse(argv: list[str]) -> list[str]:

@@ -22,6 +22,7 @@ from sce_jax import (
   distributed,
   inference,
   preemption,
+  trackers,
   train,
 )
 from sce_jax import config as config_lib
@@ -50,6 +51,7 @@ def run(
   process_id: int | None = None,
   manifest_path: str | None = None,
   members: Sequence[str] = (),
+  tracked_by: Sequence[str] = (),
 ) -> int:
   """Does what a command line asks for.
 
@@ -70,6 +72,7 @@ def run(
     process_id: which of them this is.
     manifest_path: the manifest of a sweep.
     members: those of its runs that are to be trained together.
+    tracked_by: trackers beside TensorBoard.
 
   Returns:
     The exit code: 0; 2: bad input; 3: a loss turned non-finite; 75: stopped by
@@ -78,6 +81,7 @@ def run(
   compilation_cache.enable()
   try:
     distributed.initialize(coordinator, num_processes, process_id)
+    trackers.enable(list(tracked_by))
     if members:
       _members(manifest_path, members)
     elif experiment_name:

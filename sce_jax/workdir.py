@@ -27,9 +27,8 @@ from typing import IO, Any
 
 from jaxtyping import Float64
 import numpy as np
-import tensorboardX
 
-from sce_jax import distributed, fields, noise
+from sce_jax import distributed, fields, noise, trackers
 from sce_jax.data import load
 from sce_jax.errors import UserError
 
@@ -63,7 +62,7 @@ class Workdir:
   def __init__(self, path: str | os.PathLike, config: fields.Config):
     self.path = pathlib.Path(path)
     self._config = json.loads(json.dumps(fields.plain(config)))
-    self._writer: tensorboardX.SummaryWriter | None = None
+    self._trackers: list[trackers.Tracker] = []
     self._lock: IO[str] | None = None
     self._writes = distributed.is_primary()
     distributed.on_primary(self._open)
@@ -106,8 +105,8 @@ class Workdir:
 
   def close(self) -> None:
     """Lets go of the folder."""
-    if self._writer is not None:
-      self._writer.close()
+    for tracker in self._trackers:
+      tracker.close()
     if self._lock is not None:
       self._lock.close()
 
@@ -160,9 +159,7 @@ class Workdir:
   def _rewind(self, step: int) -> list[dict[str, Any]]:
     kept = [m for m in read_metrics(self.path) if m['step'] <= step]
     self._write('metrics.jsonl', ''.join(json.dumps(m) + '\n' for m in kept))
-    self._writer = tensorboardX.SummaryWriter(
-      str(self.path), purge_step=step + 1 if step else None
-    )
+    self._trackers = trackers.start(self.path, self._config, step)
     return kept
 
   def write_metrics(self, record: dict[str, Any]) -> None:
@@ -171,12 +168,8 @@ class Workdir:
       return
     with open(self.path / 'metrics.jsonl', 'a') as file:
       file.write(json.dumps(record) + '\n')
-    for group, figures in record.items():
-      pairs = figures.items() if isinstance(figures, dict) else [('', figures)]
-      for name, value in pairs:
-        if self._writer is not None and isinstance(value, int | float):
-          tag = f'{group}/{name}' if name else group
-          self._writer.add_scalar(tag, value, record['step'])
+    for tracker in self._trackers:
+      tracker.write(record)
 
   def finish(self, result: dict[str, Any]) -> None:
     """Records the figures of the finished run."""

@@ -25,7 +25,7 @@ ALLOWED = {
   'preemption': {'distributed'},
   'progress': {'distributed'},
   'compilation_cache': set(),
-  'data': {'noise', 'errors'},
+  'data': {'distributed', 'noise', 'errors'},
   'train_state': {'metrics'},
   'predict': {'data', 'train_state'},
   'steps': {'metrics', 'parallel', 'train_state'},
@@ -42,13 +42,21 @@ ALLOWED = {
     'parallel',
   },
   'trials': {'errors', 'fields'},
-  'workdir': {'data', 'distributed', 'errors', 'fields', 'noise'},
+  'trackers': {'errors'},
+  'workdir': {
+    'data',
+    'distributed',
+    'errors',
+    'fields',
+    'noise',
+    'trackers',
+  },
 }
-ON_TOP = {'program', 'run', 'train'}
+ON_TOP = {'program', 'run', 'inference', 'loop', 'train'}
 # Packages that only one file, or no file of a part, may know.
 ONLY_IN = {
   'orbax': {'sce_jax/checkpointing.py'},
-  'tensorboardX': {'sce_jax/workdir.py'},
+  'tensorboardX': {'sce_jax/trackers.py'},
   'tqdm': {'sce_jax/progress.py'},
   'tensorflow': set(),
 }

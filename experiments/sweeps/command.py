@@ -97,6 +97,7 @@ def run(
   dry_run: bool,
   retries: int,
   pack: int,
+  flags: Sequence[str],
 ) -> int:
   """Runs a sweep, or shows what it would be.
 
@@ -110,6 +111,7 @@ def run(
     dry_run: only show what would run.
     retries: how often a command that breaks is tried again.
     pack: how many runs of equal shape share a process at most.
+    flags: more flags for every command.
 
   Returns:
     The exit code: 0, or SOME_FAILED.
@@ -119,7 +121,7 @@ def run(
   if shard is not None:
     entries = task.share(entries, shard)
     stem = path.with_suffix(f'.{shard.replace("/", "-of-")}')
-  tasks = task.pack(entries, pack, path)
+  tasks = task.pack(entries, pack, path, flags)
   if dry_run:
     print(_summary(entries, tasks))
     return 0

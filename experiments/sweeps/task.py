@@ -32,7 +32,10 @@ class Task:
 
 
 def pack(
-  entries: Sequence[Entry], size: int, path: str | os.PathLike
+  entries: Sequence[Entry],
+  size: int,
+  path: str | os.PathLike,
+  flags: Sequence[str] = (),
 ) -> list[Task]:
   """Packs runs of equal shape into tasks.
 
@@ -40,20 +43,22 @@ def pack(
     entries: the runs.
     size: how many share a program at most; 1: each is a task of its own.
     path: the manifest that has them all.
+    flags: more flags for every command.
   """
-  if size == 1:
-    return [Task(entry.id, entry.command, [entry]) for entry in entries]
-  return [_task(group, path) for group in _groups(entries, size)]
+  groups = [[e] for e in entries] if size == 1 else _groups(entries, size)
+  return [_task(group, path, flags) for group in groups]
 
 
-def _task(group: Sequence[Entry], path: str | os.PathLike) -> Task:
+def _task(
+  group: Sequence[Entry], path: str | os.PathLike, flags: Sequence[str]
+) -> Task:
   first = group[0]
   if len(group) == 1:
-    return Task(first.id, first.command, group)
+    return Task(first.id, [*first.command, *flags], group)
   members = ','.join(entry.id for entry in group)
   return Task(
     f'{first.id}-and-{len(group) - 1}-more',
-    ['launch.py', f'--manifest={path}', f'--members={members}'],
+    ['launch.py', f'--manifest={path}', f'--members={members}', *flags],
     group,
   )
 
