@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from experiments.paper import theory
-from experiments.paper.theory import minimisers, risks, setting
+from experiments.paper.theory import risks, setting, training
 from experiments.report import page
 from sce_jax import noise
 
@@ -88,7 +88,7 @@ def test_pair_flips_leave_the_perfect_classifier_the_best(random):
 def test_training_has_the_losses_of_the_package(random, name):
   weights = jnp.asarray(setting.LOSSES[name], jnp.float32)
   np.testing.assert_allclose(
-    minimisers.closed_form(random[0], weights),
+    training.closed_form(random[0], weights),
     random[2][name],
     rtol=2e-5,
     atol=2e-6,
