@@ -37,6 +37,12 @@ class Protocol:
 
 
 _TINY = 'A tiny run, which only shows that everything works: read no figure.'
+_CIFAR_SHORT = {
+  'data.limit': 5000,
+  'train.epochs': 20,
+  'optim.boundaries': (14, 18),
+  'eval.train_every': 2,
+}
 
 _PROTOCOLS = {
   ('digits', 'full'): Protocol(
@@ -77,12 +83,7 @@ _PROTOCOLS = {
   ('cifar10', 'full'): Protocol(3, {'eval.train_every': 10}, 50000),
   ('cifar10', 'short'): Protocol(
     1,
-    {
-      'data.limit': 5000,
-      'train.epochs': 20,
-      'optim.boundaries': (14, 18),
-      'eval.train_every': 2,
-    },
+    _CIFAR_SHORT,
     5000,
     'Short: the first 5,000 training and test images and 20 epochs, the'
     ' learning rate falling after 14 and 18; the paper trains on 50,000 for 120'
@@ -91,12 +92,7 @@ _PROTOCOLS = {
   ('cifar100', 'full'): Protocol(3, {'eval.train_every': 10}, 50000),
   ('cifar100', 'short'): Protocol(
     1,
-    {
-      'data.limit': 5000,
-      'train.epochs': 20,
-      'optim.boundaries': (14, 18),
-      'eval.train_every': 2,
-    },
+    _CIFAR_SHORT,
     5000,
     'Short: the first 5,000 training and test images and 20 epochs; the paper'
     ' trains on 50,000 for 150.',

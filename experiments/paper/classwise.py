@@ -23,11 +23,7 @@ def sweep(dataset: str, scale: str) -> list[Trial]:
   """CE on clean labels; CE, LSR and SL on noisy ones."""
   cells = [('CE', 'clean')]
   cells += [(method, noise) for noise in RATES for method in NOISY]
-  return [
-    methods.trial(dataset, scale, method, noise, seed)
-    for method, noise in cells
-    for seed in methods.seeds(dataset, scale)
-  ]
+  return methods.trials(dataset, scale, cells)
 
 
 def report(context: Context, runs: Sequence[Record]) -> list[Block]:

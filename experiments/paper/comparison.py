@@ -37,12 +37,8 @@ def sweep(dataset: str, scale: str) -> list[Trial]:
   noises = NOISES
   if scale == 'tiny' or (scale == 'short' and dataset != 'digits'):
     noises = SHORT
-  return [
-    methods.trial(dataset, scale, method, given, seed)
-    for method in METHODS
-    for given in noises
-    for seed in methods.seeds(dataset, scale)
-  ]
+  cells = [(method, given) for method in METHODS for given in noises]
+  return methods.trials(dataset, scale, cells)
 
 
 def report(context: Context, runs: Sequence[Record]) -> list[Block]:

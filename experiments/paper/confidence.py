@@ -33,11 +33,7 @@ _KINDS = {
 
 def sweep(dataset: str, scale: str) -> list[Trial]:
   """CE and SL on noisy labels."""
-  return [
-    methods.trial(dataset, scale, method, NOISE, seed)
-    for method in ('CE', 'SL')
-    for seed in methods.seeds(dataset, scale)
-  ]
+  return methods.trials(dataset, scale, [('CE', NOISE), ('SL', NOISE)])
 
 
 def report(context: Context, runs: Sequence[Record]) -> list[Block]:

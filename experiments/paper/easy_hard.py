@@ -22,11 +22,8 @@ NOISE = 'symmetric 0.4'
 
 def sweep(dataset: str, scale: str) -> list[Trial]:
   """CE on clean and on noisy labels; SL on noisy ones, to compare."""
-  return [
-    methods.trial(dataset, scale, method, noise, seed)
-    for method, noise in (('CE', 'clean'), ('CE', NOISE), ('SL', NOISE))
-    for seed in methods.seeds(dataset, scale)
-  ]
+  cells = [('CE', 'clean'), ('CE', NOISE), ('SL', NOISE)]
+  return methods.trials(dataset, scale, cells)
 
 
 def report(context: Context, runs: Sequence[Record]) -> list[Block]:

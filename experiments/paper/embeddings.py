@@ -28,11 +28,7 @@ _MARKERS = 'os^DvP*X<>'
 
 def sweep(dataset: str, scale: str) -> list[Trial]:
   """CE and SL on clean and on noisy labels."""
-  return [
-    methods.trial(dataset, scale, method, noise, seed)
-    for method, noise in CASES
-    for seed in methods.seeds(dataset, scale)
-  ]
+  return methods.trials(dataset, scale, CASES)
 
 
 def report(context: Context, runs: Sequence[Record]) -> list[Block]:

@@ -1,6 +1,6 @@
 """The methods that the paper compares, and the labels that it gives them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from experiments import protocols
@@ -60,6 +60,23 @@ def trial(
   )
   labels = {'method': name or method, 'noise': noise, 'seed': str(seed)}
   return Trial(labels, config)
+
+
+def trials(
+  dataset: str, scale: str, cells: Iterable[tuple[str, str]]
+) -> list[Trial]:
+  """The runs of all seeds.
+
+  Args:
+    dataset: the data set.
+    scale: full, short or tiny.
+    cells: method and noise of each, as in `trial`.
+  """
+  return [
+    trial(dataset, scale, method, noise, seed)
+    for method, noise in cells
+    for seed in seeds(dataset, scale)
+  ]
 
 
 def seeds(dataset: str, scale: str) -> range:
