@@ -18,6 +18,7 @@ from experiments import (
 )
 from experiments.sweeps import manifest
 from sce_jax import (
+  cluster,
   compilation_cache,
   distributed,
   inference,
@@ -67,7 +68,7 @@ def run(
     dataset: the experiment's data set, or the only one of a report.
     scale: the experiment's scale.
     named_class: a class that the experiment shows.
-    coordinator: where process 0 is, see sce_jax/distributed.py.
+    coordinator: where process 0 is, see sce_jax/cluster.py.
     num_processes: how many processes there are.
     process_id: which of them this is.
     manifest_path: the manifest of a sweep.
@@ -80,7 +81,7 @@ def run(
   """
   compilation_cache.enable()
   try:
-    distributed.initialize(coordinator, num_processes, process_id)
+    cluster.initialize(coordinator, num_processes, process_id)
     trackers.enable(list(tracked_by))
     if members:
       _members(manifest_path, members)

@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 
 from experiments import commands
-from sce_jax import checkpointing, distributed, errors, parallel, program
+from sce_jax import (
+  checkpointing,
+  cluster,
+  distributed,
+  errors,
+  parallel,
+  program,
+)
 from sce_jax import config as config_lib
 from sce_jax import workdir as workdir_lib
 from sce_jax.data import load
@@ -288,7 +295,7 @@ def test_a_coordinator_out_of_reach():
   with socket.create_server(('127.0.0.1', 0)) as server:
     port = server.getsockname()[1]
   with pytest.raises(errors.UserError, match='was not reached'):
-    distributed.initialize(f'127.0.0.1:{port}', 2, 1, timeout=0.1)
+    cluster.initialize(f'127.0.0.1:{port}', 2, 1, timeout=0.1)
 
 
 def test_a_port_in_use():
@@ -296,7 +303,7 @@ def test_a_port_in_use():
     socket.create_server(('', 0)) as server,
     pytest.raises(errors.UserError, match='cannot open the port'),
   ):
-    distributed.initialize(f'127.0.0.1:{server.getsockname()[1]}', 2, 0)
+    cluster.initialize(f'127.0.0.1:{server.getsockname()[1]}', 2, 0)
 
 
 SLURM = {
@@ -331,7 +338,7 @@ def test_slurm_is_found(environment, num_processes, expected, monkeypatch):
   monkeypatch.setattr(
     jax.config, 'update', lambda *x: None if expected else update(*x)
   )
-  distributed.initialize(num_processes=num_processes)
+  cluster.initialize(num_processes=num_processes)
   found = [options['cluster_detection_method'] for options in started]
   assert found == ([expected] if expected else [])
 

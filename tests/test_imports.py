@@ -21,6 +21,7 @@ ALLOWED = {
   'anchors': set(),
   'parallel': set(),
   'optim': set(),
+  'cluster': {'distributed', 'errors'},
   'distributed': {'errors'},
   'preemption': {'distributed'},
   'progress': {'distributed'},

@@ -181,6 +181,7 @@ def test_planning_a_sweep_needs_no_jax(tmp_path):
   for arguments in (
     ['--experiment=comparison', '--sweep', '--dry_run'],
     ['--config=configs/mnist.py', '--sweep', '--executor=print'],
+    ['--experiment=help', '--dataset=mnist'],
   ):
     done = subprocess.run(
       [
@@ -196,5 +197,5 @@ def test_planning_a_sweep_needs_no_jax(tmp_path):
       check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert 'launch.py --config=configs/' in done.stdout
+    assert 'launch.py --' in done.stdout
     assert not (tmp_path / 'runs').exists()
