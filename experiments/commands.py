@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 import os
-import pathlib
 import sys
 
 from ml_collections import config_dict
@@ -20,6 +19,7 @@ from experiments import (
 from sce_jax import (
   compilation_cache,
   distributed,
+  files,
   inference,
   preemption,
   train,
@@ -74,6 +74,9 @@ def run(
   compilation_cache.enable()
   try:
     distributed.initialize(coordinator, num_processes, process_id)
+    distributed.on_primary(lambda: files.check(workdir))
+    named = data_dir or os.environ.get('TFDS_DATA_DIR')
+    distributed.primary_first(lambda: files.check(named))
     if experiment_name:
       _experiment(
         experiment_name,
@@ -167,9 +170,7 @@ def _train(
   config: config_dict.ConfigDict, workdir: str | None, data_dir: str | None
 ) -> None:
   config_lib.check(config)
-  folder = pathlib.Path(
-    workdir or os.path.join('runs', records.run_name(config))
-  )
+  folder = files.path(workdir or os.path.join('runs', records.run_name(config)))
   result = train.train_and_evaluate(config, folder, data_dir)
   if not distributed.is_primary():
     return

@@ -13,7 +13,8 @@ from tests.conftest import REPOSITORY
 ALLOWED = {
   'errors': set(),
   'losses': set(),
-  'noise': set(),
+  'files': {'errors'},
+  'noise': {'files'},
   'models': set(),
   'fields': set(),
   'metrics': set(),
@@ -25,13 +26,13 @@ ALLOWED = {
   'preemption': {'distributed'},
   'progress': {'distributed'},
   'compilation_cache': set(),
-  'data': {'noise', 'errors'},
+  'data': {'files', 'noise', 'errors'},
   'train_state': {'metrics'},
   'predict': {'data', 'train_state'},
   'steps': {'metrics', 'parallel', 'train_state'},
   'evaluate': {'data', 'metrics', 'parallel', 'steps', 'train_state'},
   'epoch': {'data', 'metrics', 'parallel', 'steps', 'train_state'},
-  'checkpointing': {'distributed', 'train_state'},
+  'checkpointing': {'distributed', 'files', 'train_state'},
   'config': {
     'data',
     'errors',
@@ -42,12 +43,22 @@ ALLOWED = {
     'parallel',
   },
   'trials': {'errors', 'fields'},
-  'workdir': {'data', 'distributed', 'errors', 'fields', 'noise'},
+  'workdir': {
+    'data',
+    'distributed',
+    'errors',
+    'fields',
+    'files',
+    'noise',
+    'progress',
+  },
 }
 ON_TOP = {'program', 'run', 'train'}
 # Packages that only one file, or no file of a part, may know.
 ONLY_IN = {
   'orbax': {'sce_jax/checkpointing.py'},
+  'etils': {'sce_jax/files.py'},
+  'fsspec': {'sce_jax/files.py'},
   'tensorboardX': {'sce_jax/workdir.py'},
   'tqdm': {'sce_jax/progress.py'},
   'tensorflow': set(),

@@ -10,6 +10,7 @@ from experiments import plan, protocols
 from experiments.sweeps import driver, manifest
 from experiments.sweeps.local import Local
 from experiments.sweeps.manifest import Entry
+from sce_jax import files
 from sce_jax.errors import UserError
 
 EXECUTORS = ('local', 'print')
@@ -49,6 +50,7 @@ def launch(
     The exit code: 0; 2: bad input; 4: some runs have failed; 130: Ctrl-C.
   """
   try:
+    files.check(root)
     if (config is None) == (experiment is None):
       raise UserError('--sweep needs either a --config or an --experiment')
     if experiment is not None:
@@ -167,11 +169,17 @@ def run(
       if entry.ended != 'done':
         print(shlex.join(['python', *entry.command]))
     return 0
-  path = pathlib.Path(root) / f'sweep-{name}.jsonl'
-  with driver.only_one(path.with_suffix('.lock')):
+  path = files.path(root) / f'sweep-{name}.jsonl'
+  # Lock and logs are this machine's: of a root in a cloud below runs/ here.
+  here = pathlib.Path(path)
+  if files.is_cloud(path):
+    here = pathlib.Path('runs', *path.parts[1:])
+  with driver.only_one(here.with_suffix('.lock')):
     manifest.write(path, entries)
     print(f'manifest: {path}')
-    local = Local(jobs, path.with_suffix('.logs'))
+    local = Local(jobs, here.with_suffix('.logs'))
+    if files.is_cloud(path):
+      print(f'logs:     {here.with_suffix(".logs")}')
     failed = driver.Driver(entries, local, retries).run()
   done = len(entries) - len(failed)
   print(f'{done} of {len(entries)} runs have ended well')

@@ -9,7 +9,6 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 import contextlib
 import fcntl
-import os
 import pathlib
 import time
 from typing import Protocol
@@ -19,7 +18,7 @@ from rich import live, table
 
 from experiments import plan
 from experiments.sweeps.manifest import Entry
-from sce_jax import preemption, workdir
+from sce_jax import files, preemption, workdir
 from sce_jax.errors import UserError
 
 # Exit codes of launch.py that no second try would change.
@@ -109,7 +108,7 @@ class Driver:
       if len(self._running) >= self._executor.slots:
         return
       name = self._waiting.popleft()
-      if _is_held(self._entries[name].workdir):
+      if files.is_held(files.path(self._entries[name].workdir)):
         self._waiting.append(name)  # By a run that is still saving itself.
         continue
       self._executor.start(name, self._entries[name].command)
@@ -189,18 +188,6 @@ def only_one(path: pathlib.Path) -> Iterator[None]:
         ' another folder with --workdir'
       ) from None
     yield
-
-
-def _is_held(folder: str) -> bool:
-  path = os.path.join(folder, '.lock')
-  if not os.path.exists(path):
-    return False
-  with open(path) as lock:
-    try:
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-      return True
-  return False
 
 
 def _reason(entry: Entry) -> str:
