@@ -7,11 +7,13 @@ no folders, nothing in it can be appended to or renamed, and no lock of it ends
 with the process that holds it.
 """
 
+import abc
 from collections.abc import Callable
 import contextlib
 import fcntl
 import importlib.util
 import json
+import logging
 import os
 import pathlib
 import shutil
@@ -19,7 +21,7 @@ import socket
 import tempfile
 import threading
 import time
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 import uuid
 
 from etils import epath
@@ -67,6 +69,8 @@ def path(text: str | os.PathLike) -> Path:
     )
   import fsspec  # noqa: PLC0415  Not for local paths.
 
+  # It prints whole stack traces before it raises the same error.
+  logging.getLogger('gcsfs').setLevel(logging.CRITICAL)
   # Others write there, too: what is remembered of a listing may be wrong.
   for name in {scheme, 'gcs' if scheme == 'gs' else scheme}:
     fsspec.config.conf.setdefault(name, {})['use_listings_cache'] = False
@@ -81,9 +85,15 @@ def check(text: str | os.PathLike | None) -> None:
   """
   if text is None or not is_cloud(text):
     return
-  bucket = os.fspath(path(text)).split('/')[2]
+  folder = os.fspath(path(text))
+  bucket = folder.split('/')[2]
+  store = _store(folder)
   try:
-    there = _store(text).exists(bucket)
+    # What only asks whether something exists says no to any failure.
+    store.ls(folder, detail=False)
+    return
+  except FileNotFoundError:
+    there = store.exists(bucket)
   except Exception as error:  # noqa: BLE001  Any library's, told in one line.
     raise UserError(
       f'{text} cannot be reached ({type(error).__name__}:'
@@ -92,8 +102,7 @@ def check(text: str | os.PathLike | None) -> None:
     ) from None
   if not there:
     raise UserError(
-      f'{text}: there is no bucket {bucket!r}, or none for you: make it, or'
-      ' check the credentials'
+      f'{text}: there is no bucket {bucket!r}: make it, or name another'
     )
 
 
@@ -238,12 +247,14 @@ class Lost(Exception):
   """This process has held the folder, but another has taken it over."""
 
 
-class Hold(Protocol):
+class Hold(abc.ABC):
   """A folder held by this process."""
 
+  @abc.abstractmethod
   def check(self) -> None:
     """Raises Lost if the folder has been taken over."""
 
+  @abc.abstractmethod
   def close(self) -> None:
     """Lets go of it."""
 
@@ -280,7 +291,7 @@ def is_held(folder: Path) -> bool:
   return False
 
 
-class _FileLock:
+class _FileLock(Hold):
   """A lock that the system lets go of when the process ends, however."""
 
   def __init__(self, path: pathlib.Path):
@@ -298,7 +309,7 @@ class _FileLock:
     self._file.close()
 
 
-class _Lease:
+class _Lease(Hold):
   """A lock in a cloud: an object that its holder writes anew again and again.
 
   The leases of a folder are numbered, and the highest number holds it. A thread
