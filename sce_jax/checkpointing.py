@@ -1,5 +1,6 @@
 """Saves and restores runs: the only file that knows orbax."""
 
+from collections.abc import Callable
 from concurrent import futures
 import logging
 import pathlib
@@ -26,15 +27,25 @@ class Checkpoints:
 
   Of several processes only process 0 writes and reads them, and shares what it
   has read: the others need not see the folder.
+
+  Args:
+    folder: made where it is missing.
+    keep: how many of the last to keep; None: all.
+    check: raises an error if the folder must not be written any more.
   """
 
-  def __init__(self, folder: files.Path, keep: int | None):
+  def __init__(
+    self,
+    folder: files.Path,
+    keep: int | None,
+    check: Callable[[], None] = lambda: None,
+  ):
     self._manager: ocp.CheckpointManager | _Cloud | None = None
     if distributed.is_primary():
       self._manager = (
         _manager(folder, keep)
         if isinstance(folder, pathlib.Path)
-        else _Cloud(folder, keep)
+        else _Cloud(folder, keep, check)
       )
 
   def steps(self) -> list[int]:
@@ -110,9 +121,12 @@ class _Cloud:
   first. Those without it are not there, and are removed after the next save.
   """
 
-  def __init__(self, folder: files.Path, keep: int | None):
+  def __init__(
+    self, folder: files.Path, keep: int | None, check: Callable[[], None]
+  ):
     self._folder = folder
     self._keep = keep
+    self._check = check
     self._local = tempfile.TemporaryDirectory(prefix='sce_jax_checkpoints')
     # Orbax's folder, with the last checkpoint that was saved or restored.
     self._here = pathlib.Path(self._local.name)
@@ -132,9 +146,11 @@ class _Cloud:
   def _save(self, step: int, args: ocp.args.Composite) -> None:
     self._manager.save(step, args=args)
     self._manager.wait_until_finished()
+    self._check()
     files.upload(
       self._here / str(step), self._folder / str(step), last=_COMMITTED
     )
+    self._check()
     whole, cut = _steps(self._folder)
     old = whole[: -self._keep] if self._keep else []
     for gone in (*cut, *old):

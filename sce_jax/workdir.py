@@ -175,7 +175,7 @@ class Workdir:
     """Adds an epoch's figures."""
     if not self._writes:
       return
-    self._check_hold()
+    self.check_hold()
     files.append(self.path / 'metrics.jsonl', json.dumps(record) + '\n')
     for group, figures in record.items():
       pairs = figures.items() if isinstance(figures, dict) else [('', figures)]
@@ -200,10 +200,15 @@ class Workdir:
 
   def _write(self, name: str, text: str) -> None:
     if self._writes:
-      self._check_hold()
+      self.check_hold()
       files.write(self.path / name, text)
 
-  def _check_hold(self) -> None:
+  def check_hold(self) -> None:
+    """Sees whether the folder is still this process's; a cloud's may not be.
+
+    Raises:
+      UserError: another process has taken it over.
+    """
     try:
       if self._hold is not None:
         self._hold.check()
