@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 import os
-import pathlib
 import sys
 
 from ml_collections import config_dict
@@ -21,6 +20,7 @@ from sce_jax import (
   cluster,
   compilation_cache,
   distributed,
+  files,
   inference,
   preemption,
   trackers,
@@ -83,6 +83,9 @@ def run(
   try:
     cluster.initialize(coordinator, num_processes, process_id)
     trackers.enable(list(tracked_by))
+    distributed.on_primary(lambda: files.check(workdir))
+    named = data_dir or os.environ.get('TFDS_DATA_DIR')
+    distributed.primary_first(lambda: files.check(named))
     if members:
       _members(manifest_path, members)
     elif experiment_name:
@@ -194,9 +197,7 @@ def _train(
   config: config_dict.ConfigDict, workdir: str | None, data_dir: str | None
 ) -> None:
   config_lib.check(config)
-  folder = pathlib.Path(
-    workdir or os.path.join('runs', records.run_name(config))
-  )
+  folder = files.path(workdir or os.path.join('runs', records.run_name(config)))
   result = train.train_and_evaluate(config, folder, data_dir)
   if not distributed.is_primary():
     return

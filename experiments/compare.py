@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 import copy
 import os
-import pathlib
 import sys
 
 from ml_collections import config_dict
@@ -13,7 +12,7 @@ from configs import common
 from experiments import plots
 from experiments.report import text
 from sce_jax import config as config_lib
-from sce_jax import distributed, fields, train
+from sce_jax import distributed, fields, files, train
 from sce_jax import losses as losses_lib
 from sce_jax import workdir as workdir_lib
 from sce_jax.errors import UserError
@@ -54,7 +53,7 @@ def compare(
   for runs in configs.values():
     for run in runs:
       config_lib.check(run)
-  folder = pathlib.Path(workdir or _default_workdir(config, losses, seeds))
+  folder = files.path(workdir or _default_workdir(config, losses, seeds))
   folders = {
     name: [folder / f'{name}-seed{run.seed}' for run in runs]
     for name, runs in configs.items()
@@ -74,8 +73,8 @@ def compare(
 
 def show(
   results: Mapping[str, Sequence[train.Result]],
-  folders: Mapping[str, Sequence[pathlib.Path]],
-  folder: pathlib.Path,
+  folders: Mapping[str, Sequence[files.Path]],
+  folder: files.Path,
 ) -> None:
   """Prints the table of groups of runs; writes results and a picture.
 
@@ -189,7 +188,7 @@ def heading(config: config_dict.ConfigDict, seeds: int) -> str:
 
 
 def _suggestions(
-  config: config_dict.ConfigDict, folder: pathlib.Path, loss: str
+  config: config_dict.ConfigDict, folder: files.Path, loss: str
 ) -> str:
   # With the interpreter in use, and on the data that are there.
   launch = f'{os.path.relpath(sys.executable)} launch.py'

@@ -7,7 +7,6 @@ none is ever trained twice.
 from collections.abc import Iterator, Sequence
 import datetime
 import os
-import pathlib
 import sys
 
 from experiments import overview, plan, protocols, records
@@ -15,7 +14,7 @@ from experiments.records import Record
 from experiments.report import text, writer
 from experiments.report.page import Heading, Page, Table, Text
 from sce_jax import config as config_lib
-from sce_jax import distributed, fields, progress, train, workdir
+from sce_jax import distributed, fields, files, progress, train, workdir
 
 # So many runs share a program: enough to fill a device, few enough that the
 # first of them are done soon.
@@ -57,7 +56,7 @@ def run(
   """
   module = plan.load(name)
   protocol = protocols.protocol(dataset, scale)
-  root = pathlib.Path(root)
+  root = files.path(root)
   planned = [
     Record(root / records.run_name(trial.config), trial.labels, config)
     for trial in module.sweep(dataset, scale)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 import datetime
 import os
-import pathlib
 import sys
 
 import numpy as np
@@ -20,7 +19,7 @@ from experiments.report.page import (
   Table,
   Text,
 )
-from sce_jax import workdir
+from sce_jax import files, workdir
 
 # More groups than colours make no readable figure.
 _MAX_LINES = 8
@@ -40,15 +39,15 @@ def report(
     UserError: there are no runs, or they are on different data sets.
   """
   runs = records.find(root, dataset)
-  root = pathlib.Path(root)
+  root = files.path(root)
   groups = _groups(runs)
   blocks: list[Block] = [*_results(groups), *blocks_of_runs(runs, root)]
   name = runs[0].config['data']['name']
   written = writer.write(
     Page(
       f'{len(runs)} run(s) on {name}',
-      f'All runs below {root.resolve()}. Figures are those of the last epoch,'
-      ' mean ± standard deviation over seeds.',
+      f'All runs below {files.absolute(root)}. Figures are those of the last'
+      ' epoch, mean ± standard deviation over seeds.',
       blocks,
       [
         ('command', f'python {" ".join(sys.argv)}'),
@@ -93,7 +92,7 @@ def facts(runs: Sequence[Record]) -> list[tuple[str, str]]:
   ]
 
 
-def blocks_of_runs(runs: Sequence[Record], folder: pathlib.Path) -> list[Block]:
+def blocks_of_runs(runs: Sequence[Record], folder: files.Path) -> list[Block]:
   """The runs themselves: a table, their labels' noise, their settings.
 
   Args:
@@ -214,7 +213,7 @@ def class_table(name: str, groups: dict[str, list[Record]]) -> Table:
   )
 
 
-def _table(runs: Sequence[Record], folder: pathlib.Path) -> Table:
+def _table(runs: Sequence[Record], folder: files.Path) -> Table:
   keys = list(dict.fromkeys(key for run in runs for key in run.labels))
   rows = []
   for run in runs:

@@ -1,7 +1,7 @@
 """Pictures of runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-import pathlib
+import io
 from typing import Any
 
 import matplotlib
@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 import numpy as np
 
+from sce_jax import files
 from sce_jax import workdir as workdir_lib
 
 # Okabe and Ito's colours, told apart by the colour-blind; line styles and
@@ -36,8 +37,8 @@ def style(number: int) -> dict[str, Any]:
 
 
 def plot_runs(
-  groups: Mapping[str, Sequence[pathlib.Path]], path: pathlib.Path
-) -> pathlib.Path:
+  groups: Mapping[str, Sequence[files.Path]], path: files.Path
+) -> files.Path:
   """Draws the runs' accuracy, memorisation and per-class accuracy.
 
   A group's line is the mean over its runs, its band one standard deviation.
@@ -77,8 +78,10 @@ def plot_runs(
   finish(axes[2:])
   axes[1].set_ylim(bottom=-0.02 * axes[1].get_ylim()[1])
   axes[0].legend()
-  figure.savefig(path, dpi=120)
+  png = io.BytesIO()
+  figure.savefig(png, format='png', dpi=120)
   plt.close(figure)
+  files.write(path, png.getvalue())
   return path
 
 

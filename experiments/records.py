@@ -5,12 +5,11 @@ import dataclasses
 import functools
 import json
 import os
-import pathlib
 from typing import Any
 
 import numpy as np
 
-from sce_jax import fields, workdir
+from sce_jax import fields, files, workdir
 from sce_jax.errors import UserError
 
 
@@ -24,7 +23,7 @@ class Record:
     config: its config, as plain dicts.
   """
 
-  folder: pathlib.Path
+  folder: files.Path
   labels: Mapping[str, str]
   config: Mapping[str, Any]
 
@@ -85,10 +84,10 @@ def find(root: str | os.PathLike, dataset: str | None = None) -> list[Record]:
   Raises:
     UserError: there are none, or they are on different data sets.
   """
-  root = pathlib.Path(root)
+  root = files.path(root)
   folders = [
     path.parent
-    for path in sorted(root.rglob('config.json'))
+    for path in files.find(root, 'config.json')
     # What a forward correction was estimated from is no run of its own.
     if path.parent.name != 'anchors'
   ]

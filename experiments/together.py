@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import copy
 import itertools
 import os
-import pathlib
 import re
 from typing import Any
 
@@ -18,7 +17,7 @@ from ml_collections import config_dict
 
 from experiments import compare
 from sce_jax import config as config_lib
-from sce_jax import distributed, train, trials
+from sce_jax import distributed, files, train, trials
 from sce_jax.errors import UserError
 
 _EXAMPLE = '--trials=seed=0..9 --trials=loss.alpha=0.01,0.1'
@@ -49,12 +48,12 @@ def train_values(
   configs = read(config, fields)
   checked = [config_lib.check(c) for c in configs.values()]
   trials.check_equal_shape(checked)
-  folder = pathlib.Path(workdir or _default_workdir(config, fields))
+  folder = files.path(workdir or _default_workdir(config, fields))
   results = train.train_together(
     list(configs.values()), [folder / name for name in configs], data_dir
   )
   groups: dict[str, list[train.Result]] = {}
-  folders: dict[str, list[pathlib.Path]] = {}
+  folders: dict[str, list[files.Path]] = {}
   for name, result in zip(configs, results, strict=True):
     group = _without_seed(name) or config.loss.name
     groups.setdefault(group, []).append(result)

@@ -60,7 +60,9 @@ class Run:
       train, datasets.DATASETS[data.name].num_classes
     )
     checkpoints = Checkpoints(
-      workdir_lib.checkpoints(path), config['checkpoint']['keep']
+      workdir_lib.checkpoints(path),
+      config['checkpoint']['keep'],
+      workdir.check_hold,
     )
     return cls(
       config,

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping
 import importlib
 import os
 import pathlib
+import tempfile
 from typing import Any, Protocol, runtime_checkable
 import zlib
 
 import tensorboardX
 
+from sce_jax import files
 from sce_jax.errors import UserError
 
 # Those beside TensorBoard, which is always there.
@@ -48,7 +50,7 @@ def enable(names: list[str]) -> None:
   _enabled[:] = names
 
 
-def start(folder: pathlib.Path, config: Any, step: int) -> list[Tracker]:
+def start(folder: files.Path, config: Any, step: int) -> list[Tracker]:
   """Starts the trackers of a run.
 
   Args:
@@ -63,21 +65,32 @@ def start(folder: pathlib.Path, config: Any, step: int) -> list[Tracker]:
 
 
 class TensorBoard:
-  """Event files in the run's folder."""
+  """Event files in the run's folder; into a cloud they are copied up."""
 
-  def __init__(self, folder: pathlib.Path, step: int):
+  def __init__(self, folder: files.Path, step: int):
+    self._folder = folder
+    self._local: tempfile.TemporaryDirectory | None = None
+    if files.is_cloud(folder):
+      self._local = tempfile.TemporaryDirectory(prefix='sce_jax_events')
     self._writer = tensorboardX.SummaryWriter(
-      str(folder), purge_step=step + 1 if step else None
+      self._local.name if self._local else str(folder),
+      purge_step=step + 1 if step else None,
     )
 
   def write(self, record: Mapping[str, Any]) -> None:
     """Adds an epoch's figures."""
     for name, value in _scalars(record):
       self._writer.add_scalar(name, value, record['step'])
+    if self._local is not None:
+      self._writer.flush()
+      for file in pathlib.Path(self._local.name).iterdir():
+        files.write(self._folder / file.name, file.read_bytes())
 
   def close(self) -> None:
     """Ends the file."""
     self._writer.close()
+    if self._local is not None:
+      self._local.cleanup()
 
 
 class WeightsAndBiases:
@@ -88,14 +101,17 @@ class WeightsAndBiases:
   is the same.
   """
 
-  def __init__(self, folder: pathlib.Path, config: Any):
+  def __init__(self, folder: files.Path, config: Any):
     wandb = importlib.import_module('wandb')
     try:
       self._run = wandb.init(
         project=os.environ.get('WANDB_PROJECT', 'sce_jax'),
         id=f'{folder.name}-{zlib.crc32(str(folder).encode()):08x}',
         name=folder.name,
-        dir=os.environ.get('WANDB_DIR', str(folder)),
+        # Its own files are this machine's.
+        dir=os.environ.get(
+          'WANDB_DIR', None if files.is_cloud(folder) else str(folder)
+        ),
         config=config,
         resume='allow',
         # Runs that train together are in one process.

@@ -10,11 +10,13 @@ checkpoints/   see checkpointing.py
 events.out...  the same figures for TensorBoard
 result.json    the finished run's figures; failed.json: why it cannot go on
 results.csv    the same as a line of a table
+
+It may be in a cloud, see files.py: there metrics.jsonl is written anew with
+every epoch, and the events are copied up.
 """
 
 import csv
 import datetime
-import fcntl
 import importlib.metadata
 import io
 import json
@@ -23,12 +25,12 @@ import pathlib
 import platform
 import subprocess
 import sys
-from typing import IO, Any
+from typing import Any
 
 from jaxtyping import Float64
 import numpy as np
 
-from sce_jax import distributed, fields, noise, trackers
+from sce_jax import distributed, fields, files, noise, progress, trackers
 from sce_jax.data import load
 from sce_jax.errors import UserError
 
@@ -60,41 +62,37 @@ class Workdir:
   """
 
   def __init__(self, path: str | os.PathLike, config: fields.Config):
-    self.path = pathlib.Path(path)
+    self.path = files.path(path)
     self._config = json.loads(json.dumps(fields.plain(config)))
     self._trackers: list[trackers.Tracker] = []
-    self._lock: IO[str] | None = None
+    self._hold: files.Hold | None = None
     self._writes = distributed.is_primary()
     distributed.on_primary(self._open)
 
   def _open(self) -> None:
     try:
-      self.path.mkdir(parents=True, exist_ok=True)
-      self._lock = open(self.path / '.lock', 'w')  # noqa: SIM115  Kept open.
+      files.make_folder(self.path)
+      self._hold = files.hold(self.path, progress.say)
     except OSError as error:
       raise UserError(
-        f'workdir {self.path} cannot be written ({error.strerror}): name'
-        ' another with --workdir'
-      ) from None
-    try:
-      # The system lets go of it when the process ends, however it ends.
-      fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-      self._lock.close()
-      raise UserError(
-        f'workdir {self.path} is in use by another process: wait for it or'
+        f'workdir {self.path} cannot be written ({error.strerror or error}):'
         ' name another with --workdir'
+      ) from None
+    except files.InUse as holder:
+      raise UserError(
+        f'workdir {self.path} is in use by {holder}: wait for it or name'
+        ' another with --workdir'
       ) from None
     try:
       self._check_config()
     except UserError:
-      self._lock.close()
+      self._hold.close()
       raise
 
   def _check_config(self) -> None:
     path = self.path / 'config.json'
     if not path.exists():
-      _write(path, json.dumps(_describe(self._config), indent=2) + '\n')
+      files.write(path, json.dumps(_describe(self._config), indent=2) + '\n')
       return
     changes = fields.differences(read_config(self.path), self._config)
     if changes:
@@ -107,8 +105,8 @@ class Workdir:
     """Lets go of the folder."""
     for tracker in self._trackers:
       tracker.close()
-    if self._lock is not None:
-      self._lock.close()
+    if self._hold is not None:
+      self._hold.close()
 
   @property
   def result(self) -> dict[str, Any] | None:
@@ -166,8 +164,8 @@ class Workdir:
     """Adds an epoch's figures."""
     if not self._writes:
       return
-    with open(self.path / 'metrics.jsonl', 'a') as file:
-      file.write(json.dumps(record) + '\n')
+    self.check_hold()
+    files.append(self.path / 'metrics.jsonl', json.dumps(record) + '\n')
     for tracker in self._trackers:
       tracker.write(record)
 
@@ -183,12 +181,28 @@ class Workdir:
 
   def _write(self, name: str, text: str) -> None:
     if self._writes:
-      _write(self.path / name, text)
+      self.check_hold()
+      files.write(self.path / name, text)
+
+  def check_hold(self) -> None:
+    """Sees whether the folder is still this process's; a cloud's may not be.
+
+    Raises:
+      UserError: another process has taken it over.
+    """
+    try:
+      if self._hold is not None:
+        self._hold.check()
+    except files.Lost:
+      raise UserError(
+        f'workdir {self.path} has been taken over by another process, to which'
+        ' this one seemed dead: leave the run to that one'
+      ) from None
 
 
-def checkpoints(path: str | os.PathLike) -> pathlib.Path:
+def checkpoints(path: str | os.PathLike) -> files.Path:
   """Where a run's checkpoints are."""
-  return pathlib.Path(path) / 'checkpoints'
+  return files.path(path) / 'checkpoints'
 
 
 def read_config(path: str | os.PathLike) -> dict[str, Any]:
@@ -206,7 +220,7 @@ def read_description(path: str | os.PathLike) -> dict[str, Any]:
   Raises:
     UserError: there is no run in the folder.
   """
-  path = pathlib.Path(path)
+  path = files.path(path)
   try:
     return json.loads((path / 'config.json').read_text())
   except OSError:
@@ -222,7 +236,7 @@ def read_result(path: str | os.PathLike) -> dict[str, Any] | None:
   One that failed has only 'run' and 'failed', the message.
   """
   for name in ('result.json', 'failed.json'):
-    file = pathlib.Path(path) / name
+    file = files.path(path) / name
     if file.exists():
       return json.loads(file.read_text())
   return None
@@ -230,7 +244,7 @@ def read_result(path: str | os.PathLike) -> dict[str, Any] | None:
 
 def read_noise(path: str | os.PathLike) -> dict[str, Any] | None:
   """The realised noise of a run, 'rate' and 'matrix'; None if not recorded."""
-  file = pathlib.Path(path) / 'noise.json'
+  file = files.path(path) / 'noise.json'
   return json.loads(file.read_text()) if file.exists() else None
 
 
@@ -238,7 +252,7 @@ def read_transition(
   path: str | os.PathLike,
 ) -> Float64[np.ndarray, 'K K'] | None:
   """The transition matrix that was estimated for a run, if any was."""
-  file = pathlib.Path(path) / 'transition.json'
+  file = files.path(path) / 'transition.json'
   if not file.exists():
     return None
   return np.array(json.loads(file.read_text())['matrix'], np.float64)
@@ -246,7 +260,7 @@ def read_transition(
 
 def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
   """The lines of a run's metrics.jsonl; a torn last line is left out."""
-  file = pathlib.Path(path) / 'metrics.jsonl'
+  file = files.path(path) / 'metrics.jsonl'
   records = []
   for line in file.read_text().splitlines() if file.exists() else []:
     try:
@@ -258,7 +272,7 @@ def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
 
 def write_results(
   folder: str | os.PathLike, results: list[dict[str, Any]]
-) -> pathlib.Path:
+) -> files.Path:
   """Writes results.csv, a line a finished run."""
   text = io.StringIO()
   table = csv.DictWriter(
@@ -266,8 +280,8 @@ def write_results(
   )
   table.writeheader()
   table.writerows(results)
-  path = pathlib.Path(folder) / 'results.csv'
-  _write(path, text.getvalue())
+  path = files.path(folder) / 'results.csv'
+  files.write(path, text.getvalue())
   return path
 
 
@@ -315,10 +329,3 @@ def _git_commit() -> str | None:
   except (OSError, subprocess.CalledProcessError):  # Not a checkout.
     return None
   return commit + (' with changes' if changed else '')
-
-
-def _write(path: pathlib.Path, text: str) -> None:
-  """Writes a file whole or not at all."""
-  temporary = path.with_name(f'.{path.name}.{os.getpid()}')
-  temporary.write_text(text)
-  os.replace(temporary, path)

@@ -1,9 +1,11 @@
 """What all tests share: eight CPU devices, strict promotion, data folders."""
 
+import contextlib
 import os
 import pathlib
 import subprocess
 import sys
+import uuid
 
 # Before jax is imported, which reads it once.
 os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=8'
@@ -13,7 +15,7 @@ os.environ['JAX_NUMPY_DTYPE_PROMOTION'] = 'strict'
 import pytest
 
 from sce_jax.data import prepare
-from tests import fake_data
+from tests import clouds, fake_data
 
 REPOSITORY = pathlib.Path(__file__).parent.parent
 
@@ -38,14 +40,51 @@ def shared_data() -> pathlib.Path:
   return folder
 
 
+@pytest.fixture(scope='session')
+def _buckets():
+  """Servers that have been started, by scheme, and their environments."""
+  with contextlib.ExitStack() as stack:
+    environments = {}
+
+    def start(scheme):
+      if scheme not in environments:
+        found = stack.enter_context(clouds.serve(scheme))
+        # This process looks at what lies there, too.
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name, value in found.items():
+          patch.setenv(name, value)
+        if scheme == 's3':
+          import s3fs  # noqa: PLC0415  Only where there is one.
+
+          s3fs.S3FileSystem().mkdir(clouds.BUCKET)
+        environments[scheme] = found
+      return environments[scheme]
+
+    yield start
+
+
+@pytest.fixture
+def cloud(_buckets):
+  """Makes an empty folder in a local server's bucket: its address.
+
+  Also the environment by which launch.py finds the server.
+  """
+
+  def make(scheme: str = 's3') -> tuple[str, dict[str, str]]:
+    environment = _buckets(scheme)
+    return f'{scheme}://{clouds.BUCKET}/{uuid.uuid4().hex}', environment
+
+  return make
+
+
 @pytest.fixture
 def launch(data_dir, tmp_path):
   """Runs launch.py as a user would, on one device; returns the process."""
 
-  def run(*arguments: str, data: str = data_dir, **options):
+  def run(*arguments: str, data: str = data_dir, more=None, **options):
     return subprocess.run(
       command(*arguments),
-      env=environment(data, tmp_path),
+      env=environment(data, tmp_path) | (more or {}),
       cwd=options.pop('cwd', REPOSITORY),
       capture_output=True,
       text=True,

@@ -13,7 +13,8 @@ from tests.conftest import REPOSITORY
 ALLOWED = {
   'errors': set(),
   'losses': set(),
-  'noise': set(),
+  'files': {'errors'},
+  'noise': {'files'},
   'models': set(),
   'fields': set(),
   'metrics': set(),
@@ -26,13 +27,13 @@ ALLOWED = {
   'preemption': {'distributed'},
   'progress': {'distributed'},
   'compilation_cache': set(),
-  'data': {'distributed', 'noise', 'errors'},
+  'data': {'distributed', 'files', 'noise', 'errors'},
   'train_state': {'metrics'},
   'predict': {'data', 'train_state'},
   'steps': {'metrics', 'parallel', 'train_state'},
   'evaluate': {'data', 'metrics', 'parallel', 'steps', 'train_state'},
   'epoch': {'data', 'metrics', 'parallel', 'steps', 'train_state'},
-  'checkpointing': {'distributed', 'train_state'},
+  'checkpointing': {'distributed', 'files', 'train_state'},
   'config': {
     'data',
     'errors',
@@ -43,13 +44,15 @@ ALLOWED = {
     'parallel',
   },
   'trials': {'errors', 'fields'},
-  'trackers': {'errors'},
+  'trackers': {'errors', 'files'},
   'workdir': {
     'data',
     'distributed',
     'errors',
     'fields',
+    'files',
     'noise',
+    'progress',
     'trackers',
   },
 }
@@ -58,6 +61,8 @@ ON_TOP = {'program', 'run', 'inference', 'loop', 'train'}
 ONLY_IN = {
   'orbax': {'sce_jax/checkpointing.py'},
   'tensorboardX': {'sce_jax/trackers.py'},
+  'etils': {'sce_jax/files.py'},
+  'fsspec': {'sce_jax/files.py'},
   'tqdm': {'sce_jax/progress.py'},
   'tensorflow': set(),
 }

@@ -10,18 +10,17 @@ import csv
 import dataclasses
 import io
 import math
-import os
 import pathlib
 import re
 from typing import Any
 import urllib.parse
-import uuid
 
 import jinja2
 import markupsafe
 from matplotlib import pyplot as plt
 
 from experiments.report import page as page_lib
+from sce_jax import files
 
 _TIE = '≈'
 _LEGEND = f'bold: best; {_TIE}: not told apart from the best'
@@ -58,13 +57,13 @@ class Written:
     figures: NAME.png of each figure, in the page's order.
   """
 
-  html: pathlib.Path
-  markdown: pathlib.Path
-  tables: list[pathlib.Path]
-  figures: list[pathlib.Path]
+  html: files.Path
+  markdown: files.Path
+  tables: list[files.Path]
+  figures: list[files.Path]
 
 
-def write(page: page_lib.Page, folder: pathlib.Path) -> Written:
+def write(page: page_lib.Page, folder: files.Path) -> Written:
   """Writes a report into a folder, over one that is there.
 
   Each file is written whole or not at all, the pages after what they refer to.
@@ -89,7 +88,7 @@ def write(page: page_lib.Page, folder: pathlib.Path) -> Written:
   _check_rows(tables)
   pictures = {figure.name: picture(figure) for figure in figures}
 
-  folder.mkdir(parents=True, exist_ok=True)
+  files.make_folder(folder)
   written = Written(
     html=folder / 'report.html',
     markdown=folder / 'report.md',
@@ -97,11 +96,11 @@ def write(page: page_lib.Page, folder: pathlib.Path) -> Written:
     figures=[folder / f'{figure.name}.png' for figure in figures],
   )
   for path, table in zip(written.tables, tables, strict=True):
-    _replace(path, _csv(table).encode())
+    files.write(path, _csv(table).encode())
   for path, figure in zip(written.figures, figures, strict=True):
-    _replace(path, pictures[figure.name]['png'])
-  _replace(written.markdown, _markdown(page).encode())
-  _replace(written.html, _html(page, pictures).encode())
+    files.write(path, pictures[figure.name]['png'])
+  files.write(written.markdown, _markdown(page).encode())
+  files.write(written.html, _html(page, pictures).encode())
   return written
 
 
@@ -125,15 +124,6 @@ def _check_rows(tables: Sequence[page_lib.Table]) -> None:
           f'table {table.name!r} has {len(table.columns)} columns and a row of'
           f' {len(row)} cells'
         )
-
-
-def _replace(path: pathlib.Path, content: bytes) -> None:
-  temporary = path.with_name(f'.{path.name}.{uuid.uuid4().hex}')
-  try:
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
-  finally:
-    temporary.unlink(missing_ok=True)
 
 
 def picture(figure: page_lib.Figure) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from experiments.sweeps import driver, executors, expand, manifest, task
 from experiments.sweeps.executors import Resources
 from experiments.sweeps.manifest import Entry
 from experiments.sweeps.task import Task
+from sce_jax import files
 from sce_jax.errors import UserError
 
 # The exit code of a sweep of which some runs have failed.
@@ -53,13 +54,15 @@ def launch(
     The exit code: 0; 2: bad input; 4: some runs have failed; 130: Ctrl-C.
   """
   try:
+    files.check(root)
     if written is not None:
       if name is not None or config is not None or experiment is not None:
         raise UserError(
           '--manifest has its runs: leave --sweep, --config and --experiment'
           ' out'
         )
-      path = pathlib.Path(written)
+      files.check(written)
+      path = files.path(written)
       entries = manifest.read(path)
     else:
       if (config is None) == (experiment is None):
@@ -76,7 +79,7 @@ def launch(
         )
         file = pathlib.Path((config or '').partition(':')[0])
         name = '-'.join(filter(None, (file.stem, name)))
-      path = pathlib.Path(root) / f'sweep-{name}.jsonl'
+      path = files.path(root) / f'sweep-{name}.jsonl'
     return run(entries, path, shard, is_new=written is None, **how)
   except UserError as error:
     print(f'error: {error}', file=sys.stderr)
@@ -88,7 +91,7 @@ def launch(
 
 def run(
   entries: Sequence[Entry],
-  path: pathlib.Path,
+  path: files.Path,
   shard: str | None,
   *,
   is_new: bool,
@@ -117,10 +120,8 @@ def run(
     The exit code: 0, or SOME_FAILED.
   """
   executors.check(executor)
-  stem = path.with_suffix('')
   if shard is not None:
     entries = task.share(entries, shard)
-    stem = path.with_suffix(f'.{shard.replace("/", "-of-")}')
   tasks = task.pack(entries, pack, path, flags)
   if dry_run:
     print(_summary(entries, tasks))
@@ -131,11 +132,16 @@ def run(
     for waiting in _waiting(tasks):
       print(shlex.join(['python', *waiting.command]))
     return 0
-  with driver.only_one(stem.with_name(f'{stem.name}.lock')):
+  here = _here(path)
+  if shard is not None:
+    here = here.with_name(f'{here.name}.{shard.replace("/", "-of-")}')
+  with driver.only_one(here.with_name(f'{here.name}.lock')):
     if is_new:
       manifest.write(path, entries)
     print(f'manifest: {path}')
-    logs = stem.with_name(f'{stem.name}.logs')
+    logs = here.with_name(f'{here.name}.logs')
+    if files.is_cloud(path):
+      print(f'logs:     {logs}')
     chosen = executors.make(executor, resources, logs)
     failed = driver.Driver(tasks, chosen, retries).run()
   done = len(entries) - len(failed)
@@ -143,6 +149,13 @@ def run(
   for why in failed.values():
     print(f'failed: {why}', file=sys.stderr)
   return SOME_FAILED if failed else 0
+
+
+def _here(path: files.Path) -> pathlib.Path:
+  """Where a sweep's lock and logs begin: they are this machine's."""
+  if files.is_cloud(path):  # Of a root in a cloud they are below runs/ here.
+    return pathlib.Path('runs', *path.parts[1:-1], path.stem)
+  return pathlib.Path(path).with_suffix('')
 
 
 def _waiting(tasks: Sequence[Task]) -> list[Task]:

@@ -9,7 +9,6 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 import contextlib
 import fcntl
-import os
 import pathlib
 import time
 
@@ -20,7 +19,7 @@ from experiments import plan
 from experiments.sweeps.executors import Executor
 from experiments.sweeps.manifest import Entry
 from experiments.sweeps.task import Task
-from sce_jax import preemption, workdir
+from sce_jax import files, preemption, workdir
 from sce_jax.errors import UserError
 
 # Exit codes of launch.py that no second try would change.
@@ -86,7 +85,7 @@ class Driver:
         return
       name = self._waiting.popleft()
       task = self._tasks[name]
-      if any(_is_held(entry.workdir) for entry in task.entries):
+      if any(files.is_held(files.path(e.workdir)) for e in task.entries):
         self._waiting.append(name)  # By a run that is still saving itself.
         continue
       self._executor.start(name, task.command)
@@ -184,18 +183,6 @@ def only_one(path: pathlib.Path) -> Iterator[None]:
         ' another folder with --workdir'
       ) from None
     yield
-
-
-def _is_held(folder: str) -> bool:
-  path = os.path.join(folder, '.lock')
-  if not os.path.exists(path):
-    return False
-  with open(path) as lock:
-    try:
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-      return True
-  return False
 
 
 def _reason(entry: Entry) -> str:

@@ -14,14 +14,13 @@ import functools
 import importlib.util
 import json
 import os
-import pathlib
 import re
 from types import ModuleType
 
 from ml_collections import config_dict
 
 from experiments import plan, records
-from sce_jax import fields, workdir
+from sce_jax import fields, files, workdir
 from sce_jax.errors import UserError
 
 
@@ -127,13 +126,11 @@ def _overrides(
 
 def write(path: str | os.PathLike, entries: Iterable[Entry]) -> None:
   """Writes a manifest, whole or not at all."""
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  temporary = path.with_name(f'.{path.name}.{os.getpid()}')
-  temporary.write_text(
-    ''.join(json.dumps(dataclasses.asdict(e)) + '\n' for e in entries)
+  path = files.path(path)
+  files.make_folder(path.parent)
+  files.write(
+    path, ''.join(json.dumps(dataclasses.asdict(e)) + '\n' for e in entries)
   )
-  os.replace(temporary, path)
 
 
 def read(path: str | os.PathLike) -> list[Entry]:
@@ -144,7 +141,7 @@ def read(path: str | os.PathLike) -> list[Entry]:
       that this version of the code makes of its commands.
   """
   try:
-    lines = pathlib.Path(path).read_text().splitlines()
+    lines = files.path(path).read_text().splitlines()
   except OSError:
     raise UserError(
       f'manifest {path} is not there: write one with --sweep'

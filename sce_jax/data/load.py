@@ -10,8 +10,9 @@ from jaxtyping import Float64, Int32, Shaped, UInt8
 import numpy as np
 import tensorflow_datasets as tfds
 
-from sce_jax import distributed, noise
+from sce_jax import distributed, files, noise
 from sce_jax.data import (
+  cloud,
   datasets,
   digits,  # noqa: F401  Registers the builder.
   prepare,
@@ -64,7 +65,8 @@ def read(
 
   Args:
     name: a key of DATASETS.
-    data_dir: the tfds folder; None for TFDS_DATA_DIR or tfds's default.
+    data_dir: the tfds folder; None for TFDS_DATA_DIR or tfds's default. One
+      in a cloud is copied down, see cloud.py.
     limit: read only so many examples of each split.
 
   Raises:
@@ -172,6 +174,8 @@ def _prepared_builder(
     or os.environ.get('TFDS_DATA_DIR')
     or os.path.join('~', 'tensorflow_datasets')
   )
+  if files.is_cloud(data_dir):
+    data_dir = cloud.fetch(name, data_dir)
   # Reading looks for what is there; only preparing is told a format.
   builder = tfds.builder(name, data_dir=data_dir)
   if not builder.is_prepared():

@@ -17,12 +17,13 @@ from sce_jax.data import datasets
 from sce_jax.errors import UserError
 
 
-def prepare(name: str, data_dir: str) -> None:
+def prepare(name: str, data_dir: str, asked: str | None = None) -> None:
   """Prepares a data set in a child process.
 
   Args:
     name: a key of DATASETS.
     data_dir: the tfds folder to write to.
+    asked: the one that was named, if it is another.
 
   Raises:
     UserError: it could not be prepared; the message says what to do.
@@ -38,8 +39,8 @@ def prepare(name: str, data_dir: str) -> None:
   if child.returncode:
     lines = child.stderr.strip().splitlines() or ['no message']
     raise UserError(
-      f'data set {name!r} is not in {data_dir} and could not be prepared:'
-      f' {lines[-1]}'
+      f'data set {name!r} is not in {asked or data_dir} and could not be'
+      f' prepared: {lines[-1]}'
     )
 
 

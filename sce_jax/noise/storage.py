@@ -1,13 +1,13 @@
 """Noisy labels on disk, for programs that know nothing of this one."""
 
+import io
 import os
-import pathlib
 from typing import NamedTuple
-import uuid
 
 from jaxtyping import Int32, Int64, Integer
 import numpy as np
 
+from sce_jax import files
 from sce_jax.noise import checks
 
 
@@ -40,25 +40,18 @@ def save_npz(
     ValueError: the path or an array is malformed.
     OSError: the file cannot be written.
   """
-  path = pathlib.Path(path)
+  path = files.path(path)
   if path.suffix != '.npz':
     raise ValueError(f'labels are saved as .npz, not as {path.name!r}')
   _check(ids, labels, clean_labels)
-  # A name of its own, so that two writers never share a temporary file.
-  temporary = path.with_name(f'.{path.name}.{uuid.uuid4().hex}')
-  try:
-    with open(temporary, 'xb') as file:
-      np.savez_compressed(
-        file,
-        ids=ids.astype(np.int64),
-        labels=labels.astype(np.int32),
-        clean_labels=clean_labels.astype(np.int32),
-      )
-      file.flush()
-      os.fsync(file.fileno())
-    os.replace(temporary, path)
-  finally:
-    temporary.unlink(missing_ok=True)
+  content = io.BytesIO()
+  np.savez_compressed(
+    content,
+    ids=ids.astype(np.int64),
+    labels=labels.astype(np.int32),
+    clean_labels=clean_labels.astype(np.int32),
+  )
+  files.write(path, content.getvalue())
 
 
 def load_npz(path: str | os.PathLike) -> NoisyLabels:
@@ -74,7 +67,10 @@ def load_npz(path: str | os.PathLike) -> NoisyLabels:
     ValueError: the file holds other arrays than these, or malformed ones.
     OSError: the file cannot be read.
   """
-  with np.load(path, allow_pickle=False) as file:
+  with (
+    files.path(path).open('rb') as stored,
+    np.load(stored, allow_pickle=False) as file,
+  ):
     missing = [name for name in NoisyLabels._fields if name not in file]
     if missing:
       raise ValueError(

@@ -3,6 +3,7 @@
 import csv
 import html.parser
 import math
+import os
 import re
 
 from matplotlib import pyplot as plt
@@ -381,7 +382,7 @@ def test_failure_leaves_what_was_there(tmp_path, monkeypatch):
   def fail(*_):
     raise OSError('the disk is full')
 
-  monkeypatch.setattr(writer.os, 'replace', fail)
+  monkeypatch.setattr(os, 'replace', fail)
   with pytest.raises(OSError, match='full'):
     writer.write(page(Text('New.')), tmp_path)
   assert old.markdown.read_bytes() == before
