@@ -118,6 +118,16 @@ def test_one_from_other_code_is_refused(tmp_path):
     manifest.read(path)
 
 
+def test_only_what_is_wanted_is_compared(tmp_path):
+  path = tmp_path / 'sweep.jsonl'
+  good, bad = entries()
+  bad = dataclasses.replace(bad, fingerprint='00000000')
+  manifest.write(path, [good, bad])
+  assert manifest.read(path, lambda runs: runs[:1]) == [good]
+  with pytest.raises(errors.UserError, match='another version of the code'):
+    manifest.read(path, lambda runs: runs[1:])
+
+
 CONFIG = """
 from configs import digits
 
@@ -178,9 +188,12 @@ def test_planning_a_sweep_needs_no_jax(tmp_path):
     'bad = {"jax", "orbax"} & {m.split(".")[0] for m in sys.modules}\n'
     'sys.exit(f"imported: {bad}" if bad else 0)'
   )
-  for arguments in (
-    ['--experiment=comparison', '--sweep', '--dry_run'],
-    ['--config=configs/mnist.py', '--sweep', '--executor=print'],
+  for arguments, written in (
+    (['--experiment=comparison', '--sweep', '--dry_run'], []),
+    (
+      ['--config=configs/mnist.py', '--sweep', '--executor=print'],
+      ['sweep-mnist.jsonl'],
+    ),
   ):
     done = subprocess.run(
       [
@@ -197,4 +210,4 @@ def test_planning_a_sweep_needs_no_jax(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert 'launch.py --config=configs/' in done.stdout
-    assert not (tmp_path / 'runs').exists()
+    assert [path.name for path in tmp_path.glob('runs/*')] == written
