@@ -211,3 +211,16 @@ def test_planning_a_sweep_needs_no_jax(tmp_path):
     assert done.returncode == 0, done.stderr
     assert 'launch.py --config=configs/' in done.stdout
     assert [path.name for path in tmp_path.glob('runs/*')] == written
+
+
+def test_a_shard_runs_its_share_alone(launch, tmp_path):
+  """Of a manifest whose other share this code would refuse."""
+  path = tmp_path / 'sweep.jsonl'
+  good, bad = entries()
+  manifest.write(path, [good, dataclasses.replace(bad, fingerprint='0')])
+  done = launch(f'--manifest={path}', '--shard=0/2', '--dry_run')
+  assert done.returncode == 0, done.stderr
+  assert '1 runs: 0 done, 0 failed, 1 to run; 3 epochs' in done.stdout
+  assert good.id in done.stdout and bad.id not in done.stdout
+  done = launch(f'--manifest={path}', '--shard=1/2', '--dry_run')
+  assert done.returncode == 2 and 'another version' in done.stderr
