@@ -152,6 +152,18 @@ _GPUS = flags.DEFINE_float(
 _TPUS = flags.DEFINE_float(
   'tpus', 0, 'ray: TPU chips of each process.', lower_bound=0
 )
+_ACCELERATOR = flags.DEFINE_string(
+  'accelerator',
+  None,
+  'sky: what each task gets: tpu-v5e-8, H100:8, L4 and the like; all are in'
+  ' experiments/sweeps/accelerators.py.',
+)
+_SHARDS = flags.DEFINE_integer(
+  'shards',
+  None,
+  'sky: among how many tasks the runs are shared. None: one.',
+  lower_bound=1,
+)
 
 
 def main(argv: list[str]) -> None:
@@ -209,7 +221,11 @@ def _experiment_help() -> str | None:
 
 def _sweep() -> int:
   # Imported late, and without jax: a sweep's driver only hands out commands.
-  from experiments.sweeps import command, executors  # noqa: PLC0415
+  from experiments.sweeps import (  # noqa: PLC0415
+    command,
+    executors,
+    sky_jobs,
+  )
 
   flag = flags.FLAGS['config']
   return command.launch(
@@ -227,6 +243,7 @@ def _sweep() -> int:
     resources=executors.Resources(
       _JOBS.value, _ADDRESS.value, _CPUS.value, _GPUS.value, _TPUS.value
     ),
+    sky=sky_jobs.Request(_ACCELERATOR.value, _SHARDS.value, _DATA_DIR.value),
     dry_run=_DRY_RUN.value,
     retries=_RETRIES.value,
     pack=_PACK.value,

@@ -178,11 +178,15 @@ def _members(path: str | None, names: Sequence[str]) -> None:
   """Trains runs of a manifest together."""
   if path is None:
     raise UserError('--members are runs of a --manifest: give it, too')
-  entries = {entry.id: entry for entry in manifest.read(path)}
-  unknown = [name for name in names if name not in entries]
-  if unknown:
-    raise UserError(f'{path} has no run {unknown[0]}')
-  chosen = [entries[name] for name in names]
+
+  def pick(entries: list[manifest.Entry]) -> list[manifest.Entry]:
+    by_name = {entry.id: entry for entry in entries}
+    unknown = [name for name in names if name not in by_name]
+    if unknown:
+      raise UserError(f'{path} has no run {unknown[0]}')
+    return [by_name[name] for name in names]
+
+  chosen = manifest.read(path, pick)
   results = train.train_together(
     [manifest.config_of(entry.command) for entry in chosen],
     [entry.workdir for entry in chosen],

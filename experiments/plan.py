@@ -43,7 +43,7 @@ _SECONDS = {
   'cifar100': 3e-3,
 }
 _EVALUATION = 0.35
-_SECONDS_A_PROGRAM = 8.0
+SECONDS_A_PROGRAM = 8.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,19 +127,20 @@ def seconds(planned: Sequence[Trial]) -> float:
   configs = {
     records.run_name(trial.config): trial.config for trial in planned
   }.values()
-  total = 0.0
-  for config in configs:
-    name = config.data.name
-    size = config.data.limit or {'digits': 1198, 'mnist': 60000}.get(
-      name, 50000
-    )
-    test = config.data.limit or {'digits': 599}.get(name, 10000)
-    every = config.eval.train_every or config.train.epochs
-    images = size + _EVALUATION * (test + size / every)
-    times = 2 if config.loss.get('transition') == 'anchors' else 1
-    total += times * config.train.epochs * images * _SECONDS[name]
+  total = sum(map(run_seconds, configs))
   shapes = {fields.shape_key(config) for config in configs}
-  return total + _SECONDS_A_PROGRAM * max(len(shapes), 1)
+  return total + SECONDS_A_PROGRAM * max(len(shapes), 1)
+
+
+def run_seconds(config: config_dict.ConfigDict) -> float:
+  """The expected time of a run on two CPU cores, once it is compiled."""
+  name = config.data.name
+  size = config.data.limit or {'digits': 1198, 'mnist': 60000}.get(name, 50000)
+  test = config.data.limit or {'digits': 599}.get(name, 10000)
+  every = config.eval.train_every or config.train.epochs
+  images = size + _EVALUATION * (test + size / every)
+  times = 2 if config.loss.get('transition') == 'anchors' else 1
+  return times * config.train.epochs * images * _SECONDS[name]
 
 
 def duration(value: float) -> str:

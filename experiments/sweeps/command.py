@@ -7,7 +7,15 @@ import sys
 from typing import Any
 
 from experiments import plan
-from experiments.sweeps import driver, executors, expand, manifest, task
+from experiments.sweeps import (
+  driver,
+  executors,
+  expand,
+  manifest,
+  sky_jobs,
+  task,
+)
+from experiments.sweeps.accelerators import Accelerator
 from experiments.sweeps.executors import Resources
 from experiments.sweeps.manifest import Entry
 from experiments.sweeps.task import Task
@@ -33,6 +41,8 @@ def launch(
   data_dir: str | None,
   written: str | None = None,
   shard: str | None = None,
+  executor: str = 'local',
+  sky: sky_jobs.Request | None = None,
   **how: Any,
 ) -> int:
   """Does what a command line with --sweep or --manifest asks for.
@@ -48,13 +58,23 @@ def launch(
     data_dir: handed on to the runs.
     written: a manifest to be run in place of a sweep.
     shard: 'I/N', the I-th of N shares of its runs, counted from 0.
+    executor: one of executors.NAMES.
+    sky: what is asked of SkyPilot; only with its executor.
     **how: as in `run`.
 
   Returns:
     The exit code: 0; 2: bad input; 4: some runs have failed; 130: Ctrl-C.
   """
   try:
-    files.check(root)
+    executors.check(executor)
+    sky = sky or sky_jobs.Request(None, None)
+    accelerator = _accelerator(executor, sky, shard)
+    if accelerator is not None:
+      if written is None:
+        sky_jobs.check_root(root)
+      data_dir = None  # The tasks get it where they look for it.
+    else:
+      files.check(root)
     if written is not None:
       if name is not None or config is not None or experiment is not None:
         raise UserError(
@@ -63,7 +83,7 @@ def launch(
         )
       files.check(written)
       path = files.path(written)
-      entries = manifest.read(path)
+      entries = manifest.read(path, lambda runs: _share(runs, shard))
     else:
       if (config is None) == (experiment is None):
         raise UserError('--sweep needs either a --config or an --experiment')
@@ -79,8 +99,16 @@ def launch(
         )
         file = pathlib.Path((config or '').partition(':')[0])
         name = '-'.join(filter(None, (file.stem, name)))
-      path = files.path(root) / f'sweep-{name}.jsonl'
-    return run(entries, path, shard, is_new=written is None, **how)
+      path = files.path(sky_jobs.LOCAL if executor == 'sky' else root)
+      path = path / f'sweep-{name}.jsonl'
+      entries = _share(entries, shard)
+    if accelerator is not None:
+      return _write_jobs(
+        entries, path, sky, accelerator, is_new=written is None, **how
+      )
+    return run(
+      entries, path, shard, is_new=written is None, executor=executor, **how
+    )
   except UserError as error:
     print(f'error: {error}', file=sys.stderr)
     return BAD_INPUT
@@ -105,9 +133,9 @@ def run(
   """Runs a sweep, or shows what it would be.
 
   Args:
-    entries: its runs.
+    entries: its runs, or the share of them.
     path: its manifest.
-    shard: which share of it, 'I/N'; None: all.
+    shard: which share this is, 'I/N'; None: all.
     is_new: whether the manifest is to be written.
     executor: one of executors.NAMES.
     resources: what the commands are given.
@@ -119,16 +147,14 @@ def run(
   Returns:
     The exit code: 0, or SOME_FAILED.
   """
-  executors.check(executor)
-  if shard is not None:
-    entries = task.share(entries, shard)
   tasks = task.pack(entries, pack, path, flags)
   if dry_run:
     print(_summary(entries, tasks))
     return 0
   if executor == 'print':
-    if is_new and pack > 1:
-      manifest.write(path, entries)  # Which packed commands read.
+    if is_new:  # For packed commands, and for --manifest with --shard.
+      manifest.write(path, entries)
+      print(f'manifest: {path}', file=sys.stderr)
     for waiting in _waiting(tasks):
       print(shlex.join(['python', *waiting.command]))
     return 0
@@ -156,6 +182,55 @@ def _here(path: files.Path) -> pathlib.Path:
   if files.is_cloud(path):  # Of a root in a cloud they are below runs/ here.
     return pathlib.Path('runs', *path.parts[1:-1], path.stem)
   return pathlib.Path(path).with_suffix('')
+
+
+def _share(entries: list[Entry], shard: str | None) -> list[Entry]:
+  return entries if shard is None else task.share(entries, shard)
+
+
+def _accelerator(
+  executor: str, sky: sky_jobs.Request, shard: str | None
+) -> Accelerator | None:
+  """What each task of SkyPilot gets; None if it is not asked."""
+  if executor == 'sky':
+    return sky_jobs.check(sky, shard)
+  if sky.is_given:
+    raise UserError('--accelerator and --shards go with --executor=sky')
+  return None
+
+
+def _write_jobs(
+  entries: Sequence[Entry],
+  path: files.Path,
+  sky: sky_jobs.Request,
+  accelerator: Accelerator,
+  *,
+  is_new: bool,
+  resources: Resources,
+  dry_run: bool,
+  retries: int,
+  pack: int,
+  flags: Sequence[str],
+) -> int:
+  sky_jobs.check_entries(entries, sky.shards or 1)
+  if dry_run:
+    print(sky_jobs.summary(entries, sky, accelerator, pack=pack))
+    return 0
+  if is_new:
+    manifest.write(path, entries)
+  print(
+    sky_jobs.write(
+      entries,
+      path,
+      sky,
+      accelerator,
+      jobs=resources.jobs,
+      retries=retries,
+      pack=pack,
+      flags=flags,
+    )
+  )
+  return 0
 
 
 def _waiting(tasks: Sequence[Task]) -> list[Task]:

@@ -8,7 +8,7 @@ does nothing once its run has ended. `seconds` is what it is expected to take on
 two CPU cores.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 import dataclasses
 import functools
 import importlib.util
@@ -79,14 +79,13 @@ def entry(
   command.append(f'--workdir={folder}')
   if data_dir is not None:
     command.append(f'--data_dir={data_dir}')
-  trial = plan.Trial({}, config)
   return Entry(
     name,
     command,
     fields.fingerprint(config),
     folder,
     config.train.epochs,
-    round(plan.seconds([trial]), 1),
+    round(plan.run_seconds(config) + plan.SECONDS_A_PROGRAM, 1),
   )
 
 
@@ -133,8 +132,16 @@ def write(path: str | os.PathLike, entries: Iterable[Entry]) -> None:
   )
 
 
-def read(path: str | os.PathLike) -> list[Entry]:
-  """Reads a manifest.
+def read(
+  path: str | os.PathLike,
+  pick: Callable[[list[Entry]], list[Entry]] | None = None,
+) -> list[Entry]:
+  """Reads a manifest, or some of its runs.
+
+  Args:
+    path: the manifest.
+    pick: which of its runs are wanted, None: all. The others are not checked,
+      which of ten thousand would take seconds in each process.
 
   Raises:
     UserError: it is not there, is no manifest, or its configs are not those
@@ -150,6 +157,8 @@ def read(path: str | os.PathLike) -> list[Entry]:
     entries = [Entry(**json.loads(line)) for line in lines]
   except (json.JSONDecodeError, TypeError):
     raise UserError(f'{path} is no manifest of a sweep') from None
+  if pick is not None:
+    entries = pick(entries)
   for one in entries:
     if _fingerprint(one.command) != one.fingerprint:
       raise UserError(

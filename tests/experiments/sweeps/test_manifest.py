@@ -118,6 +118,16 @@ def test_one_from_other_code_is_refused(tmp_path):
     manifest.read(path)
 
 
+def test_only_what_is_wanted_is_compared(tmp_path):
+  path = tmp_path / 'sweep.jsonl'
+  good, bad = entries()
+  bad = dataclasses.replace(bad, fingerprint='00000000')
+  manifest.write(path, [good, bad])
+  assert manifest.read(path, lambda runs: runs[:1]) == [good]
+  with pytest.raises(errors.UserError, match='another version of the code'):
+    manifest.read(path, lambda runs: runs[1:])
+
+
 CONFIG = """
 from configs import digits
 
@@ -178,10 +188,13 @@ def test_planning_a_sweep_needs_no_jax(tmp_path):
     'bad = {"jax", "orbax"} & {m.split(".")[0] for m in sys.modules}\n'
     'sys.exit(f"imported: {bad}" if bad else 0)'
   )
-  for arguments in (
-    ['--experiment=comparison', '--sweep', '--dry_run'],
-    ['--config=configs/mnist.py', '--sweep', '--executor=print'],
-    ['--experiment=help', '--dataset=mnist'],
+  for arguments, written in (
+    (['--experiment=comparison', '--sweep', '--dry_run'], []),
+    (
+      ['--config=configs/mnist.py', '--sweep', '--executor=print'],
+      ['sweep-mnist.jsonl'],
+    ),
+    (['--experiment=help', '--dataset=mnist'], ['sweep-mnist.jsonl']),
   ):
     done = subprocess.run(
       [
@@ -198,4 +211,17 @@ def test_planning_a_sweep_needs_no_jax(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert 'launch.py --' in done.stdout
-    assert not (tmp_path / 'runs').exists()
+    assert [path.name for path in tmp_path.glob('runs/*')] == written
+
+
+def test_a_shard_runs_its_share_alone(launch, tmp_path):
+  """Of a manifest whose other share this code would refuse."""
+  path = tmp_path / 'sweep.jsonl'
+  good, bad = entries()
+  manifest.write(path, [good, dataclasses.replace(bad, fingerprint='0')])
+  done = launch(f'--manifest={path}', '--shard=0/2', '--dry_run')
+  assert done.returncode == 0, done.stderr
+  assert '1 runs: 0 done, 0 failed, 1 to run; 3 epochs' in done.stdout
+  assert good.id in done.stdout and bad.id not in done.stdout
+  done = launch(f'--manifest={path}', '--shard=1/2', '--dry_run')
+  assert done.returncode == 2 and 'another version' in done.stderr

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# One run on Slurm: 2 hosts with 8 GPUs, one task a GPU, which train as one. They
+# find each other by themselves. Rendered and checked (bash -n, shellcheck), not
+# run.
+#
+#   sbatch experiments/cloud/slurm.sh --config=configs/cifar10.py:sl,symmetric,0.4
+#
+# --signal sends SIGTERM to the tasks 2 minutes before the time is up: they save
+# themselves and end with 75; a job that ended so puts itself into the queue again.
+#SBATCH --job-name=sce-jax
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=8
+#SBATCH --gpus-per-node=8
+#SBATCH --cpus-per-task=8
+#SBATCH --time=04:00:00
+#SBATCH --signal=TERM@120
+#SBATCH --requeue
+#SBATCH --open-mode=append
+#SBATCH --output=runs/slurm-%j.log
+set -u
+
+code=0
+srun .venv/bin/python launch.py "$@" || code=$?
+if [ "$code" -eq 75 ]; then
+  scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$code"
