@@ -18,7 +18,18 @@ import time
 
 from experiments.benchmarks import harness
 
-NAMES = ('run', 'step', 'versus_torch', 'trials', 'loss', 'input', 'scaling')
+NAMES = (
+  'run',
+  'step',
+  'versus_torch',
+  'trials',
+  'loss',
+  'input',
+  'scaling',
+  'sweep',
+)
+# Those that say nothing of one accelerator.
+_NO_ACCELERATOR = ('scaling', 'sweep')
 # What a GPU check needs within ten minutes.
 _QUICK = {
   'step': ['--networks=cifar_cnn,resnet44', '--rounds=3'],
@@ -50,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     out.mkdir(parents=True, exist_ok=True)
   except OSError as error:
     harness.refuse(f'--out={out} cannot be made: {error.strerror}')
-  names = args.names or [name for name in NAMES if name != 'scaling']
+  names = args.names or [x for x in NAMES if x not in _NO_ACCELERATOR]
   if not args.names and importlib.util.find_spec('torch') is None:
     harness.say('versus_torch is left out: PyTorch is not installed')
     names.remove('versus_torch')
