@@ -140,14 +140,27 @@ def write(path: Path, content: str | bytes) -> None:
     temporary.unlink(missing_ok=True)
 
 
+def read(path: Path) -> bytes:
+  """Reads a file, as it was at one moment.
+
+  Raises:
+    OSError: it is not there.
+  """
+  # Opened like a local file, one in a cloud is read piece by piece, and fails
+  # if it is written anew meanwhile.
+  if is_cloud(path):
+    return _store(path).cat_file(os.fspath(path))
+  return path.read_bytes()
+
+
 def append(path: Path, text: str) -> None:
   """Adds to a file; in a cloud it is written anew with the addition."""
   if is_cloud(path):
     try:
-      before = path.read_text()
+      before = read(path)
     except FileNotFoundError:
-      before = ''
-    write(path, before + text)
+      before = b''
+    write(path, before + text.encode())
     return
   with open(path, 'a') as file:
     file.write(text)
@@ -430,9 +443,8 @@ def _newest(folder: epath.Path) -> tuple[int, dict[str, Any] | None]:
   numbers = [int(name) for name in listing(folder) if name.isdecimal()]
   if not numbers:
     return 0, None
-  file = os.fspath(folder / _name(max(numbers)))
   try:
-    return max(numbers), json.loads(_store(file).cat_file(file))
+    return max(numbers), json.loads(read(folder / _name(max(numbers))))
   except FileNotFoundError:  # Given back just now.
     return 0, None
 

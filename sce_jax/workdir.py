@@ -222,7 +222,7 @@ def read_description(path: str | os.PathLike) -> dict[str, Any]:
   """
   path = files.path(path)
   try:
-    return json.loads((path / 'config.json').read_text())
+    return json.loads(files.read(path / 'config.json'))
   except OSError:
     raise UserError(
       f'{path} holds no run (no config.json): name the folder of one with'
@@ -236,38 +236,45 @@ def read_result(path: str | os.PathLike) -> dict[str, Any] | None:
   One that failed has only 'run' and 'failed', the message.
   """
   for name in ('result.json', 'failed.json'):
-    file = files.path(path) / name
-    if file.exists():
-      return json.loads(file.read_text())
+    text = _read(path, name)
+    if text is not None:
+      return json.loads(text)
   return None
 
 
 def read_noise(path: str | os.PathLike) -> dict[str, Any] | None:
   """The realised noise of a run, 'rate' and 'matrix'; None if not recorded."""
-  file = files.path(path) / 'noise.json'
-  return json.loads(file.read_text()) if file.exists() else None
+  text = _read(path, 'noise.json')
+  return None if text is None else json.loads(text)
 
 
 def read_transition(
   path: str | os.PathLike,
 ) -> Float64[np.ndarray, 'K K'] | None:
   """The transition matrix that was estimated for a run, if any was."""
-  file = files.path(path) / 'transition.json'
-  if not file.exists():
+  text = _read(path, 'transition.json')
+  if text is None:
     return None
-  return np.array(json.loads(file.read_text())['matrix'], np.float64)
+  return np.array(json.loads(text)['matrix'], np.float64)
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
   """The lines of a run's metrics.jsonl; a torn last line is left out."""
-  file = files.path(path) / 'metrics.jsonl'
   records = []
-  for line in file.read_text().splitlines() if file.exists() else []:
+  for line in (_read(path, 'metrics.jsonl') or '').splitlines():
     try:
       records.append(json.loads(line))
     except json.JSONDecodeError:  # Killed while it was written.
       break
   return records
+
+
+def _read(folder: str | os.PathLike, name: str) -> str | None:
+  """A file of a run's folder; None if it is not there."""
+  try:
+    return files.read(files.path(folder) / name).decode()
+  except FileNotFoundError:
+    return None
 
 
 def write_results(

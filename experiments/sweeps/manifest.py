@@ -148,7 +148,7 @@ def read(
       that this version of the code makes of its commands.
   """
   try:
-    lines = files.path(path).read_text().splitlines()
+    lines = files.read(files.path(path)).decode().splitlines()
   except OSError:
     raise UserError(
       f'manifest {path} is not there: write one with --sweep'

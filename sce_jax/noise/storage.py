@@ -67,10 +67,8 @@ def load_npz(path: str | os.PathLike) -> NoisyLabels:
     ValueError: the file holds other arrays than these, or malformed ones.
     OSError: the file cannot be read.
   """
-  with (
-    files.path(path).open('rb') as stored,
-    np.load(stored, allow_pickle=False) as file,
-  ):
+  content = io.BytesIO(files.read(files.path(path)))
+  with np.load(content, allow_pickle=False) as file:
     missing = [name for name in NoisyLabels._fields if name not in file]
     if missing:
       raise ValueError(
