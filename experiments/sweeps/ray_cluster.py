@@ -73,7 +73,8 @@ class Cluster:
       self._ray = _join(address)
     if not self._room():
       nodes = '; '.join(
-        ' '.join(f'{k}={v:g}' for k, v in node.items()) for node in self._nodes()
+        ' '.join(f'{k}={v:g}' for k, v in node.items())
+        for node in self._nodes()
       )
       self._ray.shutdown()
       wanted = ' '.join(f'{k}={v:g}' for k, v in self._needs.items())
@@ -211,7 +212,9 @@ def _environment(needs: Mapping[str, float]) -> dict[str, str]:
     environment |= {'NPROC': threads, 'OMP_NUM_THREADS': threads}
   part = needs.get('GPU', 1)
   if part < 1:
-    environment.setdefault('XLA_PYTHON_CLIENT_MEM_FRACTION', f'{0.9 * part:.2f}')
+    environment.setdefault(
+      'XLA_PYTHON_CLIENT_MEM_FRACTION', f'{0.9 * part:.2f}'
+    )
   return environment
 
 
@@ -302,7 +305,8 @@ def _check_answer(address: str) -> None:
     socket.create_connection((host, int(port)), _JOIN_SECONDS).close()
   except (OSError, OverflowError) as error:
     raise UserError(
-      f'no Ray cluster answers at {address} ({error}): see --address'
+      f'no Ray cluster answers at {address} ({error}): see --address and'
+      ' RAY_ADDRESS'
     ) from None
 
 
@@ -317,9 +321,7 @@ def try_to_join(address: str) -> None:
 def _join(address: str) -> Any:
   import ray  # noqa: PLC0415  Not everybody has it.
 
-  ray.init(
-    address=address, log_to_driver=False, logging_level=logging.CRITICAL
-  )
+  ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
   return ray
 
 
