@@ -3,8 +3,9 @@
 Without an address a cluster of this machine is started; it listens on loopback
 only, asks for a token that nobody else has, and ends with the sweep. With one
 (--address or $RAY_ADDRESS) a cluster is joined from one of its nodes, with the
-token that the environment has (RAY_AUTH_MODE, RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH).
-All nodes see the same checkout, data and folder of runs under the same paths.
+token that the environment has ($RAY_AUTH_MODE, and $RAY_AUTH_TOKEN or
+$RAY_AUTH_TOKEN_PATH). All nodes see the same checkout, data and folder of runs
+under the same paths.
 
 Who tries again is the driver, never Ray:
 
@@ -71,6 +72,7 @@ class Cluster:
     else:
       _check(address)
       self._ray = _join(address)
+    _quieten(self._ray)
     if not self._room():
       nodes = '; '.join(
         ' '.join(f'{k}={v:g}' for k, v in node.items())
@@ -191,7 +193,8 @@ def _needs(resources: Any) -> dict[str, float]:
   for name, value in needs.items():
     if value > 1 and value != int(value):
       raise UserError(
-        f'--{name.lower()}s={value:g}: Ray shares out whole ones, or parts of one'
+        f'--{name.lower()}s={value:g}: Ray shares out whole ones, or parts of'
+        ' one'
       )
   needs = {name: value for name, value in needs.items() if value}
   if not needs:
@@ -223,6 +226,14 @@ def _prepare() -> None:
   if importlib.util.find_spec('ray') is None:
     raise UserError(f'--executor=ray needs Ray: {_INSTALL}')
   os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
+
+
+def _quieten(ray: Any) -> None:
+  """Keeps to itself what Ray prints on each lost worker, some 1,000 letters.
+
+  The driver has a line for it; no setting of Ray's does this.
+  """
+  ray._private.worker.print_to_stdstream = lambda *_, **__: None
 
 
 def _start() -> Any:
