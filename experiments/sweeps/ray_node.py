@@ -36,6 +36,7 @@ def run(
   Returns:
     Its exit code; that of a signal is negative.
   """
+  node = os.getppid()
   # Ray's settings, its token among them, are no business of the command.
   inherited = {k: v for k, v in os.environ.items() if k[:4] != 'RAY_'}
   process = None
@@ -51,19 +52,23 @@ def run(
         env={**inherited, **environment},
         start_new_session=True,
       )
-    # Ray cancels between two Python instructions, so no long wait.
-    while process.poll() is None:
+    # ray.cancel raises between two Python instructions, so no long wait. And
+    # Ray's node may die without its workers, whose work is then lost to it.
+    while process.poll() is None and os.getppid() == node:
       time.sleep(_POLL_SECONDS)
-  except KeyboardInterrupt:  # What ray.cancel raises here.
-    if process is None:
-      return _PREEMPTED
-    process.send_signal(signal.SIGTERM)
-    try:
-      process.wait(seconds)
-    except subprocess.TimeoutExpired:
-      process.kill()
-      process.wait()
-  return process.returncode
+  except KeyboardInterrupt:
+    pass
+  return _PREEMPTED if process is None else _end(process, seconds)
+
+
+def _end(process: subprocess.Popen, seconds: float) -> int:
+  """Lets a process save itself if it still runs; its exit code."""
+  process.send_signal(signal.SIGTERM)  # Nothing to one that has ended.
+  try:
+    return process.wait(seconds)
+  except subprocess.TimeoutExpired:
+    process.kill()
+    return process.wait()
 
 
 def _become(parent: int, command: Sequence[str]) -> None:

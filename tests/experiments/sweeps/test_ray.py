@@ -101,6 +101,16 @@ def below(pid):
   return found
 
 
+def having(word):
+  """Those processes whose environment has a word in it."""
+  found = set()
+  for pid in processes():
+    with contextlib.suppress(OSError):
+      if word.encode() in pathlib.Path(f'/proc/{pid}/environ').read_bytes():
+        found.add(pid)
+  return found
+
+
 @pytest.fixture
 def short_folder():
   """Ray's sockets lie in it, whose paths must not be long."""
@@ -112,13 +122,16 @@ def short_folder():
 
 @pytest.fixture
 def environment(data_dir, tmp_path, short_folder):
-  return {
-    **conftest.environment(data_dir, tmp_path),
+  variables = conftest.environment(data_dir, tmp_path)
+  yield {
+    **variables,
     'RAY_TMPDIR': short_folder,
     # Else Ray puts another address in the place of 127.0.0.1.
     'RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER': '0',
     'PYTHONWARNINGS': 'ignore',
   }
+  # All that a test has started, orphans of a lost node too, is gone in the end.
+  wait_for(lambda: not having(f'HOME={variables["HOME"]}\0'))
 
 
 @pytest.fixture
@@ -147,10 +160,8 @@ def sweep(tmp_path, environment):
 
   yield start
   for process in started:
-    family = below(process.pid)
     process.kill()
     process.communicate()
-    wait_for(lambda family=family: not family & processes().keys())
 
 
 @pytest.fixture
@@ -166,13 +177,9 @@ def cluster(environment):
   with process:
     try:
       yield json.loads(process.stdout.readline())
+      process.communicate('', timeout=60)
     finally:
-      family = below(process.pid)
-      try:
-        process.communicate('', timeout=60)
-      finally:
-        process.kill()
-  wait_for(lambda: not family & processes().keys())
+      process.kill()
 
 
 def refusal(process):
