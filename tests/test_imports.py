@@ -126,7 +126,9 @@ def test_configs_import_ml_collections_only():
     assert packages - sys.stdlib_module_names <= {'ml_collections', 'configs'}
 
 
-@pytest.mark.parametrize('name', ['noise', 'configs.mnist', 'launch'])
+@pytest.mark.parametrize(
+  'name', ['noise', 'configs.mnist', 'launch', 'experiments.sweeps.command']
+)
 def test_light_parts_do_not_import_jax(name):
   module = name if name != 'noise' else 'sce_jax.noise'
   code = (

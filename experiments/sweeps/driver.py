@@ -1,8 +1,10 @@
 """Sees every run of a sweep to its end.
 
 What has ended well is found by its folder and skipped. A run that was preempted
-is started again however often; one that broke is, up to a budget; one whose
-loss was not finite never is. A failed run stops no other.
+is started again however often, as long as it comes further: after five times in
+a row without a new checkpoint the next count as breaks, lest one that ends its
+machine goes on for ever. One that broke is started again up to a budget; one
+whose loss was not finite never is. A failed run stops no other.
 """
 
 from collections import Counter, deque
@@ -26,6 +28,7 @@ from sce_jax.errors import UserError
 _BAD_INPUT = (1, 2)
 _NON_FINITE = 3
 _POLL_SECONDS = 0.2
+_PREEMPTIONS_IN_VAIN = 5
 
 
 class Driver:
@@ -46,6 +49,8 @@ class Driver:
     self._retries = retries
     self._waiting: deque[str] = deque()
     self._tries: Counter[str] = Counter()
+    self._in_vain: Counter[str] = Counter()
+    self._saved: Counter[str] = Counter()
     self._running: dict[str, float] = {}
     self._done: set[str] = set()
     self._seconds: list[float] = []
@@ -97,7 +102,7 @@ class Driver:
     if self._have_ended(task):
       self._seconds.append(taken / len(task.entries))
       return
-    if code == preemption.EXIT_CODE:
+    if code == preemption.EXIT_CODE and self._comes_further(task):
       self._say(f'{name}: preempted, goes on')
       self._waiting.append(name)
       return
@@ -114,6 +119,15 @@ class Driver:
         entry.id,
         f'{entry.id}: exit code {code}, {_last_line(self._executor.log(name))}',
       )
+
+  def _comes_further(self, task: Task) -> bool:
+    """Whether a preempted task has saved something new of late."""
+    saved = sum(_last_checkpoint(entry.workdir) for entry in task.entries)
+    self._in_vain[task.id] += 1
+    if saved > self._saved[task.id]:
+      self._saved[task.id] = saved
+      self._in_vain[task.id] = 0
+    return self._in_vain[task.id] <= _PREEMPTIONS_IN_VAIN
 
   def _have_ended(self, task: Task) -> bool:
     """Counts those of a task's runs that have ended; whether all have."""
@@ -183,6 +197,13 @@ def only_one(path: pathlib.Path) -> Iterator[None]:
         ' another folder with --workdir'
       ) from None
     yield
+
+
+def _last_checkpoint(folder: str) -> int:
+  """The step of a run's last checkpoint, 0 if it has none."""
+  path = workdir.checkpoints(folder)
+  steps = path.iterdir() if path.exists() else ()
+  return max((int(p.name) for p in steps if p.name.isdecimal()), default=0)
 
 
 def _reason(entry: Entry) -> str:

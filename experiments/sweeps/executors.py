@@ -6,6 +6,7 @@ import pathlib
 from typing import Protocol
 
 from experiments.sweeps.local import Local
+from experiments.sweeps.ray_cluster import Cluster
 from sce_jax.errors import UserError
 
 # Those that run commands; `sky` and `print` hand them to somebody who does.
@@ -73,5 +74,5 @@ def make(name: str, resources: Resources, logs: pathlib.Path) -> Executor:
     UserError: it cannot be had, or not with these resources.
   """
   if name == 'ray':
-    raise UserError('--executor=ray is not there yet')
+    return Cluster(resources, logs)
   return Local(resources.jobs, logs)

@@ -97,6 +97,24 @@ def test_what_is_retried_and_what_is_not(tmp_path):
   }
 
 
+def test_a_run_that_is_preempted_for_ever_is_given_up(tmp_path):
+  failed, executor = run(tmp_path, {'poison': [75] * 20})
+  assert executor.started == ['poison'] * 8  # Five for nothing, three tries.
+  assert failed == {'poison': 'poison: exit code 75, it printed nothing'}
+
+
+def test_a_run_that_comes_further_is_never_given_up(tmp_path):
+  class Saving(Scripted):
+    def start(self, name, command):
+      super().start(name, command)
+      step = len(self.started)
+      (tmp_path / name / 'checkpoints' / str(step)).mkdir(parents=True)
+
+  executor = Saving(tmp_path, {'slow': [75] * 20 + [0]})
+  assert not driver.Driver(tasks(tmp_path, 'slow'), executor, 0).run()
+  assert len(executor.started) == 21
+
+
 def test_what_has_ended_is_not_run_again(tmp_path):
   run(tmp_path, {'a': [0], 'b': [3]})
   failed, executor = run(tmp_path, {'a': [], 'b': [], 'c': [0]})

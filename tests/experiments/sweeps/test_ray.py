@@ -1,0 +1,418 @@
+"""Sweeps on Ray clusters of this machine, and what is killed in them."""
+
+import contextlib
+import fcntl
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+import pytest
+
+from experiments.sweeps import executors, ray_cluster
+from experiments.sweeps.executors import Resources
+from sce_jax import errors, workdir
+from tests import conftest
+
+needs_ray = pytest.mark.skipif(
+  importlib.util.find_spec('ray') is None, reason='Ray is not installed'
+)
+TOKEN = 'a-token-of-the-tests-that-is-long-enough'
+TIMES = ('seconds', 'images_per_second', 'train_seconds')
+
+CONFIG = """
+from configs import digits
+
+def get_config(argument=None):
+  c = digits.get_config(argument)
+  c.data.limit = 64
+  c.train.epochs = 4
+  c.train.batch_size = 32
+  c.checkpoint.every = 1
+  return c
+
+def sweep():
+  yield {'seed': 0}
+  yield {'seed': 1}
+
+def sweep_long():
+  for seed in range(3):
+    yield {'seed': seed, 'train.epochs': 60}
+"""
+
+# Two nodes of one core each on loopback; ends when its input does.
+CLUSTER = """
+import json, sys
+from ray import cluster_utils
+
+cluster = cluster_utils.Cluster()
+nodes = [
+  cluster.add_node(
+    num_cpus=1,
+    node_ip_address='127.0.0.1',
+    include_dashboard=False,
+    object_store_memory=80 * 2**20,
+  )
+  for _ in range(2)
+]
+raylets = [n.all_processes['raylet'][0].process.pid for n in nodes]
+print(json.dumps({'address': cluster.address, 'raylets': raylets}), flush=True)
+sys.stdin.read()
+cluster.shutdown()
+"""
+
+
+def wait_for(condition, seconds=240):
+  end = time.monotonic() + seconds
+  while not (value := condition()):
+    assert time.monotonic() < end
+    time.sleep(0.05)
+  return value
+
+
+def processes():
+  """The parent and the command line of each process, by id."""
+  found = {}
+  for folder in pathlib.Path('/proc').glob('[0-9]*'):
+    # It may be gone by now.
+    with contextlib.suppress(OSError):
+      status = (folder / 'stat').read_text().rpartition(')')[2].split()
+      words = (folder / 'cmdline').read_bytes().decode().split('\0')
+      if status[0] != 'Z':
+        found[int(folder.name)] = int(status[1]), words
+  return found
+
+
+def below(pid):
+  """A process and all that descend from it."""
+  known = processes()
+  found = {pid}
+  while more := {
+    p for p, (parent, _) in known.items() if parent in found and p not in found
+  }:
+    found |= more
+  return found
+
+
+def having(word):
+  """Those processes whose environment has a word in it."""
+  found = set()
+  for pid in processes():
+    with contextlib.suppress(OSError):
+      if word.encode() in pathlib.Path(f'/proc/{pid}/environ').read_bytes():
+        found.add(pid)
+  return found
+
+
+@pytest.fixture
+def short_folder():
+  """Ray's sockets lie in it, whose paths must not be long."""
+  with tempfile.TemporaryDirectory(
+    prefix='ray', ignore_cleanup_errors=True
+  ) as folder:
+    yield folder
+
+
+@pytest.fixture
+def environment(data_dir, tmp_path, short_folder):
+  variables = conftest.environment(data_dir, tmp_path)
+  yield {
+    **variables,
+    'RAY_TMPDIR': short_folder,
+    # Else Ray puts another address in the place of 127.0.0.1.
+    'RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER': '0',
+    'PYTHONWARNINGS': 'ignore',
+  }
+  # All that a test has started, orphans of a lost node too, is gone in the end.
+  wait_for(lambda: not having(f'HOME={variables["HOME"]}\0'))
+
+
+@pytest.fixture
+def sweep(tmp_path, environment):
+  """Starts launch.py on a small sweep; returns the process."""
+  (tmp_path / 'small.py').write_text(CONFIG)
+  started = []
+
+  def start(name, *flags, folder='runs', executor='ray', **variables):
+    process = subprocess.Popen(
+      conftest.command(
+        f'--config={tmp_path / "small.py"}:sl,symmetric,0.4',
+        f'--sweep={name}',
+        f'--executor={executor}',
+        f'--workdir={tmp_path / folder}',
+        *flags,
+      ),
+      env={**environment, **variables},
+      cwd=conftest.REPOSITORY,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+    started.append(process)
+    return process
+
+  yield start
+  for process in started:
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture
+def cluster(environment):
+  """Two nodes; their address and raylets."""
+  process = subprocess.Popen(
+    [sys.executable, '-c', CLUSTER],
+    env={**environment, 'RAY_AUTH_MODE': 'token', 'RAY_AUTH_TOKEN': TOKEN},
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    text=True,
+  )
+  with process:
+    try:
+      yield json.loads(process.stdout.readline())
+      process.communicate('', timeout=60)
+    finally:
+      process.kill()
+
+
+def refusal(process):
+  out, err = process.communicate(timeout=120)
+  assert process.returncode == 2, err
+  assert len(err.splitlines()) == 1, err
+  assert 'Ray' not in out
+  return err
+
+
+def listening(pids):
+  """The addresses at which processes wait for connections."""
+  inodes = set()
+  for pid in pids:
+    with contextlib.suppress(OSError):
+      for file in pathlib.Path(f'/proc/{pid}/fd').iterdir():
+        with contextlib.suppress(OSError):
+          inodes |= set(re.findall(r'socket:\[(\d+)\]', os.readlink(file)))
+  found = set()
+  for table in ('tcp', 'tcp6'):
+    for line in pathlib.Path(f'/proc/net/{table}').read_text().splitlines():
+      words = line.split()
+      if words[3] == '0A' and words[9] in inodes:
+        found.add(words[1].partition(':')[0])
+  return found
+
+
+LOOPBACK = {
+  '0100007F',  # 127.0.0.1
+  '0000000000000000FFFF00000100007F',  # ::ffff:127.0.0.1
+}
+
+
+@needs_ray
+def test_a_sweep_on_a_cluster_of_its_own(sweep, tmp_path):
+  driver = sweep('')
+  folder = tmp_path / 'runs'
+  wait_for(lambda: list(folder.glob('sweep-small.logs/*.log')))
+  family = below(driver.pid)
+  (address,) = {
+    word.removeprefix('--gcs-address=')
+    for pid, (_, words) in processes().items()
+    if pid in family
+    for word in words
+    if word.startswith('--gcs-address=')
+  }
+  # Nobody else is let in, here or from elsewhere.
+  where = listening(family)
+  assert where and where <= LOOPBACK
+  other = sweep(
+    '',
+    f'--address={address}',
+    folder='others',
+    RAY_AUTH_MODE='token',
+    RAY_AUTH_TOKEN='wrong',
+  )
+  assert 'refuses the token' in refusal(other)
+  assert 'jax' not in pathlib.Path(f'/proc/{driver.pid}/maps').read_text()
+  out, err = driver.communicate(timeout=240)
+  assert driver.returncode == 0, err
+  assert out.splitlines()[-1] == '2 of 2 runs have ended well'
+  for path in folder.glob('*/config.json'):
+    assert len(workdir.read_metrics(path.parent)) == 4
+    assert 'test_accuracy' in workdir.read_result(path.parent)
+  assert len(list(folder.glob('*/result.json'))) == 2
+  assert not list(folder.parent.glob('.ray/*'))
+  wait_for(lambda: not family & processes().keys())
+
+
+@needs_ray
+def test_an_address_where_nobody_is(sweep):
+  with socket.create_server(('127.0.0.1', 0)) as server:
+    port = server.getsockname()[1]
+  assert f'no Ray cluster answers at 127.0.0.1:{port}' in refusal(
+    sweep('', f'--address=127.0.0.1:{port}')
+  )
+
+
+@pytest.mark.parametrize(
+  ('resources', 'message'),
+  [
+    (Resources(address='ray://10.0.0.1:10001'), 'give HOST:PORT'),
+    (Resources(address='10.0.0.1'), 'give HOST:PORT'),
+    (Resources(gpus=1.5), '--gpus=1.5: '),
+    (Resources(cpus=0), '--cpus=0: '),
+  ],
+)
+def test_what_cannot_be_is_refused(resources, message, tmp_path, monkeypatch):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: name)
+  with pytest.raises(errors.UserError, match=message):
+    executors.make('ray', resources, tmp_path)
+
+
+def test_ray_that_is_missing_is_named(tmp_path, monkeypatch):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+  with pytest.raises(errors.UserError, match='pip install "ray>='):
+    executors.make('ray', Resources(), tmp_path)
+
+
+def test_what_a_command_gets(monkeypatch):
+  monkeypatch.setattr(
+    os,
+    'environ',
+    {'JAX_ENABLE_X64': '0', 'RAY_AUTH_TOKEN': 'secret', 'HOME': '/home/me'},
+  )
+  assert ray_cluster._environment({'CPU': 4}) == {
+    'JAX_ENABLE_X64': '0',
+    'JAX_PLATFORMS': 'cpu',
+    'NPROC': '4',
+    'OMP_NUM_THREADS': '4',
+  }
+  assert ray_cluster._environment({'CPU': 1, 'GPU': 0.5}) == {
+    'JAX_ENABLE_X64': '0',
+    'XLA_PYTHON_CLIENT_MEM_FRACTION': '0.45',
+  }
+
+
+def figures(folder):
+  """All that a sweep's runs have found out, without the times."""
+  found = {}
+  for path in folder.glob('*/metrics.jsonl'):
+    lines = [*workdir.read_metrics(path.parent)]
+    result = workdir.read_result(path.parent)
+    assert result is not None, path
+    found[path.parent.name] = [
+      {k: v for k, v in line.items() if k not in TIMES}
+      for line in [*lines, result]
+    ]
+  return found
+
+
+@pytest.fixture(scope='module')
+def undisturbed():
+  """Figures of the sweep when nothing is killed; filled by the first test."""
+  return {}
+
+
+def kill_worker(driver, cluster, victim):
+  os.kill(processes()[victim][0], signal.SIGKILL)
+
+
+def kill_command(driver, cluster, victim):
+  os.kill(victim, signal.SIGKILL)
+
+
+def kill_node(driver, cluster, victim):
+  os.kill(cluster['raylets'][1], signal.SIGKILL)
+
+
+def kill_driver(driver, cluster, victim):
+  driver.kill()
+
+
+def interrupt_driver(driver, cluster, victim):
+  driver.send_signal(signal.SIGINT)
+
+
+@needs_ray
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  ('fault', 'said'),
+  [
+    (kill_worker, 'preempted, goes on'),
+    (kill_command, 'ended with -9, try 1 of 2'),
+    (kill_node, 'preempted, goes on'),
+    (kill_driver, None),
+    (interrupt_driver, None),
+  ],
+)
+def test_what_is_killed_comes_to_the_same_end(
+  fault, said, sweep, cluster, tmp_path, undisturbed
+):
+  flags = (f'--address={cluster["address"]}',)
+  token = {'RAY_AUTH_MODE': 'token', 'RAY_AUTH_TOKEN': TOKEN}
+  folder = tmp_path / 'runs'
+  if not undisturbed:
+    reference = sweep('long', folder='undisturbed', executor='local')
+    _, err = reference.communicate(timeout=600)
+    assert reference.returncode == 0, err
+    undisturbed.update(figures(tmp_path / 'undisturbed'))
+    assert len(undisturbed) == 3
+
+  def commands():
+    """Commands that are some epochs on their way, by run."""
+    return {
+      name: pid
+      for pid, (_, words) in processes().items()
+      for name in undisturbed
+      if f'--workdir={folder / name}' in words
+      and len(workdir.read_metrics(folder / name)) > 3
+    }
+
+  driver = sweep('long', *flags, **token)
+  running = wait_for(lambda: len(commands()) == 2 and commands())
+  workers = {processes()[pid][0] for pid in running.values()}
+  assert len({processes()[pid][0] for pid in workers}) == 2  # Nodes.
+  name, victim = sorted(running.items())[0]
+  assert workdir.read_result(folder / name) is None
+  fault(driver, cluster, victim)
+  if said is None:
+    driver.communicate(timeout=120)
+    assert driver.returncode in (-signal.SIGKILL, 130)
+    # Its runs save themselves and end.
+    wait_for(lambda: not set(running.values()) & processes().keys())
+    for name in running:
+      assert workdir.read_result(folder / name) is None
+      log = folder / 'sweep-small-long.logs' / f'{name}.log'
+      assert 'SIGTERM: saved at step' in log.read_text()
+    driver = sweep('long', *flags, **token)
+  out, err = driver.communicate(timeout=600)
+  assert driver.returncode == 0, err
+  assert said is None or said in err
+  assert 'raylet' not in out  # Ray's own words on it.
+  assert figures(folder) == undisturbed
+  for path in folder.glob('*/metrics.jsonl'):
+    epochs = [json.loads(x)['epoch'] for x in path.read_text().splitlines()]
+    assert epochs == list(range(1, 61))
+    with open(path.parent / '.lock') as lock:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+  for path in folder.glob('*.logs/*.log'):
+    assert 'in use by another process' not in path.read_text()
+
+
+@needs_ray
+@pytest.mark.slow
+def test_more_than_the_cluster_has(sweep, cluster):
+  err = refusal(
+    sweep(
+      '',
+      f'--address={cluster["address"]}',
+      '--gpus=4',
+      RAY_AUTH_MODE='token',
+      RAY_AUTH_TOKEN=TOKEN,
+    )
+  )
+  assert '(CPU=1 GPU=4)' in err
