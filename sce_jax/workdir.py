@@ -30,7 +30,15 @@ from typing import Any
 from jaxtyping import Float64
 import numpy as np
 
-from sce_jax import distributed, fields, files, noise, progress, trackers
+from sce_jax import (
+  distributed,
+  fields,
+  files,
+  holding,
+  noise,
+  progress,
+  trackers,
+)
 from sce_jax.data import load
 from sce_jax.errors import UserError
 
@@ -65,20 +73,20 @@ class Workdir:
     self.path = files.path(path)
     self._config = json.loads(json.dumps(fields.plain(config)))
     self._trackers: list[trackers.Tracker] = []
-    self._hold: files.Hold | None = None
+    self._hold: holding.Hold | None = None
     self._writes = distributed.is_primary()
     distributed.on_primary(self._open)
 
   def _open(self) -> None:
     try:
       files.make_folder(self.path)
-      self._hold = files.hold(self.path, progress.say)
+      self._hold = holding.hold(self.path, progress.say)
     except OSError as error:
       raise UserError(
         f'workdir {self.path} cannot be written ({error.strerror or error}):'
         ' name another with --workdir'
       ) from None
-    except files.InUse as holder:
+    except holding.InUse as holder:
       raise UserError(
         f'workdir {self.path} is in use by {holder}: wait for it or name'
         ' another with --workdir'
@@ -193,7 +201,7 @@ class Workdir:
     try:
       if self._hold is not None:
         self._hold.check()
-    except files.Lost:
+    except holding.Lost:
       raise UserError(
         f'workdir {self.path} has been taken over by another process, to which'
         ' this one seemed dead: leave the run to that one'

@@ -227,7 +227,7 @@ def test_a_checkpoint_that_was_cut_is_not_there(ended, cloud):
   first.close()
   assert steps() == [2, 3]
   # As when the machine was lost before the last file was there.
-  files._store(folder).rm(f'{folder}/3/commit_success.txt')
+  files.store(folder).rm(f'{folder}/3/commit_success.txt')
   second = opened()
   assert second.steps() == [2]
   state, extra = second.restore(2, like)

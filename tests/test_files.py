@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from sce_jax import files
+from sce_jax import files, holding
 from sce_jax.errors import UserError
 from tests.conftest import REPOSITORY
 
@@ -18,8 +18,8 @@ from tests.conftest import REPOSITORY
 @pytest.fixture
 def quick(monkeypatch):
   """Leases that die in seconds."""
-  monkeypatch.setattr(files, 'RENEW', 0.2)
-  monkeypatch.setattr(files, 'STALE', 3.0)
+  monkeypatch.setattr(holding, 'RENEW', 0.2)
+  monkeypatch.setattr(holding, 'STALE', 3.0)
 
 
 @pytest.fixture
@@ -43,14 +43,14 @@ def test_a_local_path_is_pathlibs_as_it_is(text):
 def test_a_local_path_costs_no_cloud_library(tmp_path):
   code = """
 import sys
-from sce_jax import files
+from sce_jax import files, holding
 folder = files.path(sys.argv[1]) / 'a'
 files.check(folder)
 files.make_folder(folder)
 files.write(folder / 'b', 'c')
 files.append(folder / 'b', 'd')
-held = files.hold(folder)
-assert files.is_held(folder)
+held = holding.hold(folder)
+assert holding.is_held(folder)
 assert [str(x) for x in files.find(folder, 'b')] == [str(folder / 'b')]
 held.close()
 assert (folder / 'b').read_text() == 'cd'
@@ -149,7 +149,7 @@ def test_copies_folders_up_and_down(folder, local, tmp_path):
 def test_an_upload_or_a_removal_that_is_cut_lacks_the_last(
   folder, local, monkeypatch
 ):
-  store = files._store(folder)
+  store = files.store(folder)
   calls = []
 
   def cut(does):
@@ -178,18 +178,18 @@ def test_an_upload_or_a_removal_that_is_cut_lacks_the_last(
 
 
 def test_a_lease_keeps_others_out_while_it_is_renewed(folder, quick):
-  held = files.hold(folder, said_nothing)
-  assert files.is_held(folder)
+  held = holding.hold(folder, said_nothing)
+  assert holding.is_held(folder)
   lines = []
-  with pytest.raises(files.InUse, match='another process, on '):
-    files.hold(folder, lines.append)
+  with pytest.raises(holding.InUse, match='another process, on '):
+    holding.hold(folder, lines.append)
   assert 'waits 3 s at most' in lines[0]
   held.check()
   held.close()
   # Given back, it holds nobody up.
-  assert not files.is_held(folder)
+  assert not holding.is_held(folder)
   assert files.listing(folder) == []
-  files.hold(folder, said_nothing).close()
+  holding.hold(folder, said_nothing).close()
 
 
 def killed(held):
@@ -200,13 +200,13 @@ def killed(held):
 
 
 def test_one_of_two_successors_takes_over_from_a_killed_holder(folder, quick):
-  dead = killed(files.hold(folder, said_nothing))
+  dead = killed(holding.hold(folder, said_nothing))
   lines, ends = [], []
 
   def take():
     try:
-      ends.append(files.hold(folder, lines.append))
-    except files.InUse as error:
+      ends.append(holding.hold(folder, lines.append))
+    except holding.InUse as error:
       ends.append(error)
 
   threads = [threading.Thread(target=take) for _ in range(2)]
@@ -215,28 +215,28 @@ def test_one_of_two_successors_takes_over_from_a_killed_holder(folder, quick):
   for thread in threads:
     thread.join()
   assert len(lines) == 2
-  (held,) = [x for x in ends if not isinstance(x, files.InUse)]
+  (held,) = [x for x in ends if not isinstance(x, holding.InUse)]
   held.check()
   # If it was only suspended it learns of it, and takes nothing away.
-  dead._seen -= 2 * files.RENEW + 1
-  with pytest.raises(files.Lost):
+  dead._seen -= 2 * holding.RENEW + 1
+  with pytest.raises(holding.Lost):
     dead.check()
   dead.close()
   held.check()
-  assert files.is_held(folder)
+  assert holding.is_held(folder)
   held.close()
-  assert not files.is_held(folder)
+  assert not holding.is_held(folder)
 
 
 def test_the_runs_of_a_killed_process_are_waited_for_once(
   folder, quick, monkeypatch
 ):
-  monkeypatch.setattr(files, '_DEAD', {})
+  monkeypatch.setattr(holding, '_DEAD', {})
   runs = [folder / 'a', folder / 'b']
   for run in runs:
-    killed(files.hold(run, said_nothing))
+    killed(holding.hold(run, said_nothing))
   lines = []
-  held = [files.hold(run, lines.append) for run in runs]
+  held = [holding.hold(run, lines.append) for run in runs]
   assert len(lines) == 1
   for one in held:
     one.close()
@@ -245,11 +245,11 @@ def test_the_runs_of_a_killed_process_are_waited_for_once(
 def test_a_process_that_was_seen_dead_but_has_renewed_since_is_watched(
   folder, quick, monkeypatch
 ):
-  monkeypatch.setattr(files, '_DEAD', {})
-  held = files.hold(folder, said_nothing)
+  monkeypatch.setattr(holding, '_DEAD', {})
+  held = holding.hold(folder, said_nothing)
   (file,) = files.find(folder, '000001')
   lease = json.loads(file.read_text())
-  files._DEAD[lease['process']] = lease['time'] - files.STALE
-  with pytest.raises(files.InUse):
-    files.hold(folder, lambda line: None)
+  holding._DEAD[lease['process']] = lease['time'] - holding.STALE
+  with pytest.raises(holding.InUse):
+    holding.hold(folder, lambda line: None)
   held.close()

@@ -44,6 +44,7 @@ ALLOWED = {
     'parallel',
   },
   'trials': {'errors', 'fields'},
+  'holding': {'files'},
   'trackers': {'errors', 'files'},
   'workdir': {
     'data',
@@ -51,6 +52,7 @@ ALLOWED = {
     'errors',
     'fields',
     'files',
+    'holding',
     'noise',
     'progress',
     'trackers',

@@ -21,7 +21,7 @@ from experiments import plan
 from experiments.sweeps.executors import Executor
 from experiments.sweeps.manifest import Entry
 from experiments.sweeps.task import Task
-from sce_jax import files, preemption, workdir
+from sce_jax import files, holding, preemption, workdir
 from sce_jax.errors import UserError
 
 # Exit codes of launch.py that no second try would change.
@@ -90,7 +90,7 @@ class Driver:
         return
       name = self._waiting.popleft()
       task = self._tasks[name]
-      if any(files.is_held(files.path(e.workdir)) for e in task.entries):
+      if any(holding.is_held(files.path(e.workdir)) for e in task.entries):
         self._waiting.append(name)  # By a run that is still saving itself.
         continue
       self._executor.start(name, task.command)
