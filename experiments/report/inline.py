@@ -2,7 +2,7 @@
 
 from IPython import display
 
-from experiments.report import page, writer
+from experiments.report import markdown, page, writer
 
 
 def show(*blocks: page.Block) -> None:
@@ -16,4 +16,4 @@ def show(*blocks: page.Block) -> None:
     if isinstance(block, page.Figure):
       picture = writer.picture(block)
       display.display(display.Image(picture['png'], width=picture['width']))
-    display.display(display.Markdown(writer.markdown(block)))
+    display.display(display.Markdown(markdown.block_text(block)))

@@ -1,0 +1,97 @@
+"""What all writers of reports know of a table, and the table as CSV."""
+
+from collections.abc import Iterator, Sequence
+import csv
+import io
+import math
+import re
+import urllib.parse
+
+from experiments.report import page as page_lib
+
+TIE = '≈'
+LEGEND = f'bold: best; {TIE}: not told apart from the best'
+_MISSING = ('', '-', '–', '—')
+# 93.6, 93.6 % or 93.6 ± 1.7, whose first part is the number.
+_NUMBER = re.compile(
+  r'([-+−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?:\s?%)?(?:\s?±\s?[\d.]+)?'
+)
+_STARTS_AS_NUMBER = re.compile(r'[-+−<>~±]?\s?[\d.∞]')
+
+
+def rows_of(table: page_lib.Table) -> list[list[page_lib.Cell]]:
+  return [
+    [page_lib.Cell(cell) if isinstance(cell, str) else cell for cell in row]
+    for row in table.rows
+  ]
+
+
+def columns_of(
+  table: page_lib.Table,
+) -> Iterator[tuple[str, list[page_lib.Cell]]]:
+  """Each heading with the cells below it."""
+  rows = rows_of(table)
+  for number, heading in enumerate(table.columns):
+    yield heading, [row[number] for row in rows]
+
+
+def has_marks(table: page_lib.Table) -> bool:
+  return any(cell.bold or cell.tied for row in rows_of(table) for cell in row)
+
+
+def sort_key(cell: page_lib.Cell) -> float | str | None:
+  """What a cell is sorted by: a number, its text, None where it has neither."""
+  if cell.value is not None:
+    return None if math.isnan(cell.value) else float(cell.value)
+  text = cell.text.strip()
+  if number := _NUMBER.fullmatch(text):
+    return float(number[1].replace('−', '-'))
+  return None if text in _MISSING else text
+
+
+def is_numeric(cells: Sequence[page_lib.Cell]) -> bool:
+  """Whether a column is set as figures: most of it shows numbers.
+
+  One of names is not, though they be sorted by a value.
+  """
+  shown = [cell for cell in cells if cell.text.strip() not in _MISSING]
+  numbers = [
+    cell
+    for cell in shown
+    if _NUMBER.fullmatch(cell.text.strip())
+    or (cell.value is not None and _STARTS_AS_NUMBER.match(cell.text))
+  ]
+  return 2 * len(numbers) > len(shown)
+
+
+def address(link: str) -> str:
+  """A link as it stands in a page; all but a web address is a path."""
+  if re.match('https?://', link):
+    return link
+  return urllib.parse.quote(link)
+
+
+def csv_text(table: page_lib.Table) -> str:
+  """The texts, without marks, notes and links.
+
+  After a column whose values are more than what its texts say, as that of
+  '93.6 ± 1.7' is, stands one of the values.
+  """
+  columns = []
+  for heading, cells in columns_of(table):
+    columns.append([heading, *(cell.text for cell in cells)])
+    if any(cell.value is not None and not _says_value(cell) for cell in cells):
+      values = ['' if c.value is None else str(c.value) for c in cells]
+      columns.append([f'{heading} (value)', *values])
+  text = io.StringIO()
+  csv.writer(text, lineterminator='\n').writerows(zip(*columns, strict=True))
+  return text.getvalue()
+
+
+def _says_value(cell: page_lib.Cell) -> bool:
+  try:
+    number = float(cell.text)
+  except ValueError:
+    return False
+  # A nan equals none, its text does.
+  return number == cell.value or str(number) == str(cell.value)

@@ -1,0 +1,104 @@
+"""Writes a report as one HTML page that needs no other file."""
+
+import base64
+import pathlib
+import re
+from typing import Any
+
+import jinja2
+import markupsafe
+
+from experiments.report import cells
+from experiments.report import page as page_lib
+
+# So many headings are listed at the top of the HTML page.
+_MANY_HEADINGS = 3
+# Lines are broken in a column of longer texts.
+_LONG_TEXT = 26
+
+
+def page_text(page: page_lib.Page, pictures: dict[str, dict[str, Any]]) -> str:
+  environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(pathlib.Path(__file__).parent),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+  )
+  environment.filters['breakable'] = _breakable
+  blocks = []
+  slugs: set[str] = set()
+  for block in page.blocks:
+    shown: dict[str, Any] = {'is': type(block).__name__, 'block': block}
+    match block:
+      case page_lib.Heading():
+        shown['slug'] = _slug(block.text, slugs)
+        slugs.add(shown['slug'])
+      case page_lib.Table():
+        shown |= _table(block)
+      case page_lib.Figure():
+        shown |= pictures[block.name]
+        shown['base64'] = base64.b64encode(shown['png']).decode()
+    blocks.append(shown)
+  headings = [shown for shown in blocks if shown['is'] == 'Heading']
+  return environment.get_template('page.html.jinja').render(
+    page=page,
+    blocks=blocks,
+    contents=headings if len(headings) >= _MANY_HEADINGS else [],
+    tie=cells.TIE,
+    legend=cells.LEGEND,
+  )
+
+
+def _breakable(text: str) -> markupsafe.Markup:
+  """Lets the lines of paths and names of runs end at their joints."""
+  # None of these is in what a character is escaped as.
+  escaped = str(markupsafe.escape(text))
+  return markupsafe.Markup(re.sub('[,/=_]+', r'\g<0><wbr>', escaped))
+
+
+def _slug(text: str, taken: set[str]) -> str:
+  """An anchor that no other heading has."""
+  base = re.sub(r'\W+', '-', text.lower()).strip('-') or 'part'
+  slug, number = base, 1
+  while slug in taken:
+    number += 1
+    slug = f'{base}-{number}'
+  return slug
+
+
+def _table(table: page_lib.Table) -> dict[str, Any]:
+  kinds = []
+  for _, column in cells.columns_of(table):
+    if cells.is_numeric(column):
+      kinds.append('number')
+    elif any(len(cell.text) > _LONG_TEXT for cell in column):
+      kinds.append('long')
+    else:
+      kinds.append('')
+  rows = []
+  for row in cells.rows_of(table):
+    shown = []
+    for cell, kind in zip(row, kinds, strict=True):
+      key = cells.sort_key(cell)
+      shown.append(
+        {
+          'cell': cell,
+          'kind': kind,
+          'address': cells.address(cell.link),
+          'missing': key is None,
+          'value': _script_number(key) if isinstance(key, float) else None,
+        }
+      )
+    rows.append(shown)
+  return {
+    'columns': list(zip(table.columns, kinds, strict=True)),
+    'rows': rows,
+    'marks': cells.has_marks(table),
+  }
+
+
+def _script_number(number: float) -> str:
+  """A number as JavaScript reads it, which knows no inf."""
+  return repr(number).replace('inf', 'Infinity')

@@ -1,0 +1,78 @@
+"""Writes a report as Markdown, which refers to the pictures beside it."""
+
+import re
+
+from experiments.report import cells
+from experiments.report import page as page_lib
+
+# What Markdown would take for more than text. An underline between letters
+# and an ampersand by itself are none of it.
+_MARKUP = re.compile(r'[\\`*\[\]<|~$]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)')
+# What would begin a heading, a quotation or a list.
+_LINE_MARKUP = re.compile(r'(\d*)([.)]|[>+-]|#+)(?=\s)')
+
+
+def page_text(page: page_lib.Page) -> str:
+  parts = [f'# {_escape(page.title)}', _paragraph(page.summary)]
+  facts = [f'- {_escape(name)}: {_escape(value)}' for name, value in page.facts]
+  parts.append('\n'.join(facts))
+  for block in page.blocks:
+    if isinstance(block, page_lib.Figure):
+      # A picture's text is not shown where the picture is.
+      parts.append(f'![{_escape(block.caption)}]({block.name}.png)')
+    parts.append(block_text(block))
+    if isinstance(block, page_lib.Table):
+      parts.append(f'[{block.name}.csv]({block.name}.csv)')
+  return '\n\n'.join(part for part in parts if part) + '\n'
+
+
+def block_text(block: page_lib.Block) -> str:
+  """A block as Markdown that needs no file; of a figure its caption."""
+  match block:
+    case page_lib.Heading():
+      return f'## {_escape(block.text)}'
+    case page_lib.Text(warning=True):
+      return f'> **Warning:** {_escape(block.text)}'
+    case page_lib.Text():
+      return _paragraph(block.text)
+    case page_lib.Table():
+      return '\n\n'.join(part for part in _table(block) if part)
+    case page_lib.Figure():
+      return _paragraph(block.caption)
+
+
+def _table(table: page_lib.Table) -> list[str]:
+  lines = [
+    [_escape(heading) for heading in table.columns],
+    [
+      '--:' if cells.is_numeric(c) else ':--'
+      for _, c in cells.columns_of(table)
+    ],
+    *([_cell(cell) for cell in row] for row in cells.rows_of(table)),
+  ]
+  return [
+    _paragraph(table.caption),
+    '\n'.join(f'| {" | ".join(line)} |' for line in lines),
+    cells.LEGEND if cells.has_marks(table) else '',
+    _paragraph(table.note),
+  ]
+
+
+def _cell(cell: page_lib.Cell) -> str:
+  text = _escape(cell.text)
+  if cell.link and text:
+    text = f'[{text}]({cells.address(cell.link)})'
+  if cell.bold and text:
+    text = f'**{text}**'
+  return f'{text} {cells.TIE}' if cell.tied else text
+
+
+def _escape(text: str) -> str:
+  """A line that Markdown shows as it is."""
+  return _MARKUP.sub(r'\\\g<0>', ' '.join(text.split()))
+
+
+def _paragraph(text: str) -> str:
+  line = _escape(text)
+  start = _LINE_MARKUP.match(line)
+  return f'{start[1]}\\{line[start.end(1) :]}' if start else line
