@@ -148,7 +148,7 @@ class Loop:
     states = trials.unstack(state, len(self._runs))
     for run, own in zip(self._runs, states, strict=True):
       if run.result is None:
-        run.checkpoints.save(own, {'seconds': self._seconds()})
+        run.save(own, self._seconds())
 
   def _record(self, step: int, report: dict[str, Any]) -> None:
     report = jax.device_get(self._program.collect(report))

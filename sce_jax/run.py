@@ -13,6 +13,7 @@ from sce_jax import d2l, fields, noise, progress
 from sce_jax import workdir as workdir_lib
 from sce_jax.checkpointing import Checkpoints
 from sce_jax.data import datasets, load
+from sce_jax.train_state import TrainState
 
 Result = dict[str, Any]
 
@@ -74,6 +75,16 @@ class Run:
       workdir.result,
       workdir.transition,
     )
+
+  def save(self, state: TrainState, seconds: float) -> None:
+    """Begins to save a checkpoint.
+
+    Args:
+      state: the run's; may be donated as soon as this returns.
+      seconds: how long it has taken up to here.
+    """
+    self.workdir.flush()
+    self.checkpoints.save(state, {'seconds': seconds})
 
   def close(self) -> None:
     """Waits for what is being saved, and lets go of the folder."""

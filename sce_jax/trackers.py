@@ -26,6 +26,9 @@ class Tracker(Protocol):
   def write(self, record: Mapping[str, Any]) -> None:
     """Adds an epoch's figures, a line of metrics.jsonl."""
 
+  def flush(self) -> None:
+    """Shows what was written so far."""
+
   def close(self) -> None:
     """Ends, and keeps all that was written."""
 
@@ -81,6 +84,9 @@ class TensorBoard:
     """Adds an epoch's figures."""
     for name, value in _scalars(record):
       self._writer.add_scalar(name, value, record['step'])
+
+  def flush(self) -> None:
+    """Copies the file up, if it belongs into a cloud."""
     if self._local is not None:
       self._writer.flush()
       for file in pathlib.Path(self._local.name).iterdir():
@@ -128,6 +134,9 @@ class WeightsAndBiases:
   def write(self, record: Mapping[str, Any]) -> None:
     """Adds an epoch's figures."""
     self._run.log(dict(_scalars(record)), step=record['step'])
+
+  def flush(self) -> None:
+    """Nothing: wandb sends by itself."""
 
   def close(self) -> None:
     """Ends the run there; waits until it is sent."""

@@ -11,8 +11,8 @@ events.out...  the same figures for TensorBoard
 result.json    the finished run's figures; failed.json: why it cannot go on
 results.csv    the same as a line of a table
 
-It may be in a cloud, see files.py: there metrics.jsonl is written anew with
-every epoch, and the events are copied up.
+It may be in a cloud, see files.py: there metrics.jsonl is written anew, and the
+events are copied up, every few seconds and before each checkpoint.
 """
 
 import csv
@@ -25,6 +25,7 @@ import pathlib
 import platform
 import subprocess
 import sys
+import time
 from typing import Any
 
 from jaxtyping import Float64
@@ -56,6 +57,9 @@ RESULT_FIELDS = (
   'train_seconds',
 )
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
+# In a cloud figures are written no more often: of one object an object store
+# takes one write a second.
+_FLUSH_SECONDS = 5.0
 
 
 class Workdir:
@@ -73,6 +77,7 @@ class Workdir:
     self.path = files.path(path)
     self._config = json.loads(json.dumps(fields.plain(config)))
     self._trackers: list[trackers.Tracker] = []
+    self._pending, self._flushed = '', time.monotonic()
     self._hold: holding.Hold | None = None
     self._writes = distributed.is_primary()
     distributed.on_primary(self._open)
@@ -129,6 +134,7 @@ class Workdir:
   @property
   def last_metrics(self) -> dict[str, Any]:
     """The last epoch's figures."""
+    self.flush()
     return distributed.on_primary(lambda: read_metrics(self.path)[-1])
 
   def record_noise(
@@ -172,10 +178,26 @@ class Workdir:
     """Adds an epoch's figures."""
     if not self._writes:
       return
-    self.check_hold()
-    files.append(self.path / 'metrics.jsonl', json.dumps(record) + '\n')
+    self._pending += json.dumps(record) + '\n'
     for tracker in self._trackers:
       tracker.write(record)
+    every = _FLUSH_SECONDS if files.is_cloud(self.path) else 0.0
+    if time.monotonic() - self._flushed >= every:
+      self.flush()
+
+  def flush(self) -> None:
+    """Writes what is still to be written of the epochs' figures.
+
+    Whoever saves a checkpoint calls this first: a run that goes on from it has
+    the figures of all epochs before.
+    """
+    if not self._pending:
+      return
+    self.check_hold()
+    files.append(self.path / 'metrics.jsonl', self._pending)
+    for tracker in self._trackers:
+      tracker.flush()
+    self._pending, self._flushed = '', time.monotonic()
 
   def finish(self, result: dict[str, Any]) -> None:
     """Records the figures of the finished run."""
@@ -189,6 +211,7 @@ class Workdir:
 
   def _write(self, name: str, text: str) -> None:
     if self._writes:
+      self.flush()
       self.check_hold()
       files.write(self.path / name, text)
 
