@@ -167,7 +167,7 @@ def stop(folder, data_dir, home, server, num_epochs, with_signal):
   try:
     while len(workdir.read_metrics(folder)) < num_epochs:
       assert process.poll() is None, process.communicate()
-      time.sleep(0.002)
+      time.sleep(0.05)
   finally:
     process.send_signal(with_signal)
   process.communicate(timeout=120)
