@@ -14,7 +14,7 @@ from experiments.records import Record
 from experiments.report import text, writer
 from experiments.report.page import Heading, Page, Table, Text
 from sce_jax import config as config_lib
-from sce_jax import distributed, fields, files, progress, train, workdir
+from sce_jax import distributed, fields, files, progress, provenance, train
 
 # So many runs share a program: enough to fill a device, few enough that the
 # first of them are done soon.
@@ -150,6 +150,6 @@ def _facts(
     ('data', dataset),
     ('scale', scale),
     ('written', datetime.datetime.now().astimezone().isoformat(' ', 'minutes')),
-    ('written on', workdir.processor()),
+    ('written on', provenance.processor()),
   ]
   return facts + overview.facts(runs)

@@ -16,15 +16,9 @@ events are copied up, every few seconds and before each checkpoint.
 """
 
 import csv
-import datetime
-import importlib.metadata
 import io
 import json
 import os
-import pathlib
-import platform
-import subprocess
-import sys
 import time
 from typing import Any
 
@@ -38,6 +32,7 @@ from sce_jax import (
   holding,
   noise,
   progress,
+  provenance,
   trackers,
 )
 from sce_jax.data import load
@@ -56,7 +51,6 @@ RESULT_FIELDS = (
   'memorised',
   'train_seconds',
 )
-_PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 # In a cloud figures are written no more often: of one object an object store
 # takes one write a second.
 _FLUSH_SECONDS = 5.0
@@ -105,7 +99,9 @@ class Workdir:
   def _check_config(self) -> None:
     path = self.path / 'config.json'
     if not path.exists():
-      files.write(path, json.dumps(_describe(self._config), indent=2) + '\n')
+      files.write(
+        path, json.dumps(provenance.describe(self._config), indent=2) + '\n'
+      )
       return
     changes = fields.differences(read_config(self.path), self._config)
     if changes:
@@ -321,49 +317,3 @@ def write_results(
   path = files.path(folder) / 'results.csv'
   files.write(path, text.getvalue())
   return path
-
-
-def _describe(config: dict[str, Any]) -> dict[str, Any]:
-  import jax  # noqa: PLC0415  Who only reads folders need not wait for it.
-
-  devices = jax.devices()
-  return {
-    'config': config,
-    'command': sys.argv,
-    'created': datetime.datetime.now(datetime.UTC).isoformat(
-      timespec='seconds'
-    ),
-    'python': sys.version.split()[0],
-    'versions': {name: importlib.metadata.version(name) for name in _PACKAGES},
-    'devices': [f'{d.platform} {d.device_kind}' for d in devices],
-    'processor': processor(),
-    'git_commit': _git_commit(),
-  }
-
-
-def processor() -> str:
-  """The CPU's name and its number of cores that this process may use."""
-  try:
-    lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
-  except OSError:  # No Linux.
-    lines = []
-  names = [x.partition(':')[2].strip() for x in lines if 'model name' in x]
-  count = len(os.sched_getaffinity(0)) if lines else os.cpu_count()
-  return f'{names[0] if names else platform.processor()}, {count} cores'
-
-
-def _git_commit() -> str | None:
-  git = ['git', '-C', str(pathlib.Path(__file__).parent)]
-  try:
-    commit = subprocess.run(
-      [*git, 'rev-parse', 'HEAD'], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    changed = subprocess.run(
-      [*git, 'status', '--porcelain', '--untracked-files=no'],
-      capture_output=True,
-      text=True,
-      check=True,
-    ).stdout.strip()
-  except (OSError, subprocess.CalledProcessError):  # Not a checkout.
-    return None
-  return commit + (' with changes' if changed else '')

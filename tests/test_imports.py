@@ -45,6 +45,7 @@ ALLOWED = {
   },
   'trials': {'errors', 'fields'},
   'holding': {'files'},
+  'provenance': set(),
   'trackers': {'errors', 'files'},
   'workdir': {
     'data',
@@ -55,6 +56,7 @@ ALLOWED = {
     'holding',
     'noise',
     'progress',
+    'provenance',
     'trackers',
   },
 }

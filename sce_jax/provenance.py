@@ -1,0 +1,59 @@
+"""What a run is begun with: versions, devices, commit, command."""
+
+import datetime
+import importlib.metadata
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+from typing import Any
+
+_PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
+
+
+def describe(config: dict[str, Any]) -> dict[str, Any]:
+  """What config.json says of a run that begins now."""
+  import jax  # noqa: PLC0415  Who only reads folders need not wait for it.
+
+  devices = jax.devices()
+  return {
+    'config': config,
+    'command': sys.argv,
+    'created': datetime.datetime.now(datetime.UTC).isoformat(
+      timespec='seconds'
+    ),
+    'python': sys.version.split()[0],
+    'versions': {name: importlib.metadata.version(name) for name in _PACKAGES},
+    'devices': [f'{d.platform} {d.device_kind}' for d in devices],
+    'processor': processor(),
+    'git_commit': _git_commit(),
+  }
+
+
+def processor() -> str:
+  """The CPU's name and its number of cores that this process may use."""
+  try:
+    lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
+  except OSError:  # No Linux.
+    lines = []
+  names = [x.partition(':')[2].strip() for x in lines if 'model name' in x]
+  count = len(os.sched_getaffinity(0)) if lines else os.cpu_count()
+  return f'{names[0] if names else platform.processor()}, {count} cores'
+
+
+def _git_commit() -> str | None:
+  git = ['git', '-C', str(pathlib.Path(__file__).parent)]
+  try:
+    commit = subprocess.run(
+      [*git, 'rev-parse', 'HEAD'], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    changed = subprocess.run(
+      [*git, 'status', '--porcelain', '--untracked-files=no'],
+      capture_output=True,
+      text=True,
+      check=True,
+    ).stdout.strip()
+  except (OSError, subprocess.CalledProcessError):  # Not a checkout.
+    return None
+  return commit + (' with changes' if changed else '')
