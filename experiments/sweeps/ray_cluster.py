@@ -284,6 +284,8 @@ def _check(address: str) -> None:
         address,
       ],
       cwd=_REPOSITORY,
+      # Else Ray tries a token that is refused for twenty seconds.
+      env={'RAY_NUM_REDIS_GET_RETRIES': '3', **os.environ},
       stdin=subprocess.DEVNULL,
       stdout=subprocess.PIPE,
       stderr=subprocess.STDOUT,
@@ -298,7 +300,7 @@ def _check(address: str) -> None:
     ) from None
   if not done.returncode:
     return
-  if 'auth' in done.stdout.lower():
+  if 'authenticat' in done.stdout.lower():
     raise UserError(
       f'the Ray cluster at {address} refuses the token: set RAY_AUTH_MODE=token'
       ' and RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to those of the cluster'

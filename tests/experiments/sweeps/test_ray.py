@@ -229,6 +229,7 @@ def test_a_sweep_on_a_cluster_of_its_own(sweep, tmp_path):
   # Nobody else is let in, here or from elsewhere.
   where = listening(family)
   assert where and where <= LOOPBACK
+  driver.send_signal(signal.SIGSTOP)  # Lest it ends before that is seen.
   other = sweep(
     '',
     f'--address={address}',
@@ -237,6 +238,7 @@ def test_a_sweep_on_a_cluster_of_its_own(sweep, tmp_path):
     RAY_AUTH_TOKEN='wrong',
   )
   assert 'refuses the token' in refusal(other)
+  driver.send_signal(signal.SIGCONT)
   assert 'jax' not in pathlib.Path(f'/proc/{driver.pid}/maps').read_text()
   out, err = driver.communicate(timeout=240)
   assert driver.returncode == 0, err
