@@ -8,7 +8,7 @@ import pytest
 
 from configs import common, digits
 from sce_jax import config as config_lib
-from sce_jax import errors, fields, losses, models, train
+from sce_jax import errors, fields, losses, models, optim, train, workdir
 from tests.conftest import REPOSITORY
 
 NAMES = sorted(
@@ -105,11 +105,11 @@ def test_every_field_is_read(data_dir, tmp_path, monkeypatch):
   monkeypatch.setattr(
     config_lib, 'check', lambda _: Recorder(checked, '', read)
   )
-  monkeypatch.setattr(train.workdir_lib, 'Workdir', _without_config(checked))
+  monkeypatch.setattr(workdir, 'Workdir', _without_config(checked))
   train.train_and_evaluate(config, tmp_path / 'run', data_dir)
   step = config.to_dict()['optim'] | {'schedule': 'step', 'l2': 1.0}
   step |= {'clip_norm': 1.0, 'weight_decay': 1.0}
-  train.optim.make_optimizer(Recorder(step, 'optim.', read), 2, 1)
+  optim.make_optimizer(Recorder(step, 'optim.', read), 2, 1)
   paths = set(fields.flatten(config))
   unread = {
     field for field in paths if field not in read and 'loss.' not in field
@@ -118,7 +118,7 @@ def test_every_field_is_read(data_dir, tmp_path, monkeypatch):
 
 
 def _without_config(checked):
-  original = train.workdir_lib.Workdir
+  original = workdir.Workdir
   return lambda path, _: original(path, checked)
 
 

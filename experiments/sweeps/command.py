@@ -128,7 +128,7 @@ def run(
   dry_run: bool,
   retries: int,
   pack: int,
-  flags: Sequence[str],
+  flags: Sequence[str] = (),
 ) -> int:
   """Runs a sweep, or shows what it would be.
 
@@ -162,13 +162,13 @@ def run(
   if shard is not None:
     here = here.with_name(f'{here.name}.{shard.replace("/", "-of-")}')
   with driver.only_one(here.with_name(f'{here.name}.lock')):
+    logs = here.with_name(f'{here.name}.logs')
+    chosen = executors.make(executor, resources, logs)
     if is_new:
       manifest.write(path, entries)
     print(f'manifest: {path}')
-    logs = here.with_name(f'{here.name}.logs')
     if files.is_cloud(path):
       print(f'logs:     {logs}')
-    chosen = executors.make(executor, resources, logs)
     failed = driver.Driver(tasks, chosen, retries).run()
   done = len(entries) - len(failed)
   print(f'{done} of {len(entries)} runs have ended well')
@@ -210,7 +210,7 @@ def _write_jobs(
   dry_run: bool,
   retries: int,
   pack: int,
-  flags: Sequence[str],
+  flags: Sequence[str] = (),
 ) -> int:
   sky_jobs.check_entries(entries, sky.shards or 1)
   if dry_run:
