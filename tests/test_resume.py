@@ -92,7 +92,7 @@ def check_same(folder, undisturbed):
   ('num_epochs', 'delay'),
   # Right after an even epoch's figures, while its checkpoint is written; and
   # inside a later epoch.
-  [(4, 0.0), (5, 0.03)],
+  [(4, 0.0), pytest.param(5, 0.03, marks=pytest.mark.slow)],
 )
 def test_killed(num_epochs, delay, undisturbed, data_dir, tmp_path, launch):
   folder = tmp_path / 'run'

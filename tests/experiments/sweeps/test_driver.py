@@ -212,6 +212,7 @@ def sweep(tmp_path, data_dir):
     process.communicate()
 
 
+@pytest.mark.slow  # Those of test_task.py and test_ray.py are quicker.
 def test_a_sweep_from_the_command_line(sweep, tmp_path):
   first = sweep()
   out, err = first.communicate(timeout=240)
