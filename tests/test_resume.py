@@ -103,6 +103,7 @@ def test_killed(num_epochs, delay, undisturbed, data_dir, tmp_path, launch):
   check_same(folder, undisturbed)
 
 
+@pytest.mark.slow  # Two processes that are asked to stop: test_distributed.py.
 def test_asked_to_stop_inside_an_epoch(undisturbed, data_dir, tmp_path, launch):
   folder = tmp_path / 'run'
   code = stop(folder, data_dir, tmp_path, 3, signal.SIGTERM, 0.02)
