@@ -21,6 +21,7 @@ from sce_jax import (
 )
 from sce_jax.data import load, prepare
 from tests import conftest
+from tests.test_resume import final_state, metrics
 
 SHORT = ('--config=configs/digits.py:sl,symmetric,0.4,tiny',)
 EPOCHS = 8
@@ -32,16 +33,7 @@ LONGER = (
   # Batch norm, so that there are running statistics to restore.
   '--config.model.name=mnist_cnn',
 )
-TIMES = ('seconds', 'images_per_second')
 SCHEMES = ('s3', 'gs')
-
-
-def metrics(folder):
-  """All that is recorded but the times, which differ from run to run."""
-  return [
-    {key: value for key, value in record.items() if key not in TIMES}
-    for record in workdir.read_metrics(folder)
-  ]
 
 
 def blank(folder):
@@ -49,13 +41,6 @@ def blank(folder):
   model = models.build(config['model'], 10)
   tx = optim.make_optimizer(config['optim'], config['train']['epochs'], 19)
   return train_state.create(model, tx, (8, 8, 1), 10, jax.random.key(0))
-
-
-def final_state(folder):
-  checkpoints = checkpointing.Checkpoints(workdir.checkpoints(folder), None)
-  state, _ = checkpoints.restore(checkpoints.steps()[-1], blank(folder))
-  checkpoints.close()
-  return jax.device_get(state)
 
 
 def check_same(folder, other):

@@ -38,7 +38,7 @@ def metrics(folder):
 def final_state(folder):
   config = workdir.read_config(folder)
   model = models.build(config['model'], 10)
-  tx = optim.make_optimizer(config['optim'], EPOCHS, 19)
+  tx = optim.make_optimizer(config['optim'], config['train']['epochs'], 19)
   like = train_state.create(model, tx, (8, 8, 1), 10, jax.random.key(0))
   checkpoints = checkpointing.Checkpoints(workdir.checkpoints(folder), None)
   state, _ = checkpoints.restore(checkpoints.steps()[-1], like)

@@ -14,6 +14,7 @@ from experiments.sweeps import driver, task
 from experiments.sweeps.manifest import Entry
 from sce_jax import errors, fields, workdir
 from tests import conftest
+from tests.experiments.sweeps import small
 
 
 class Scripted:
@@ -162,17 +163,9 @@ def test_two_sweeps_on_one_folder_are_refused(tmp_path):
     pass
 
 
-CONFIG = """
-from configs import digits
-
-def get_config(argument=None):
-  c = digits.get_config(argument)
-  c.data.limit = 64
-  c.train.epochs = 4
-  c.train.batch_size = 32
-  c.checkpoint.every = 1
-  return c
-
+CONFIG = (
+  small.CONFIG
+  + """
 def sweep():
   yield {'seed': 0}
   yield {'seed': 1, 'optim.learning_rate': 1e30}
@@ -181,6 +174,7 @@ def sweep():
 def sweep_long():
   yield {'seed': 3, 'train.epochs': 3000}
 """
+)
 
 
 @pytest.fixture

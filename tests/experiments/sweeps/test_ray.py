@@ -20,6 +20,7 @@ from experiments.sweeps import executors, ray_cluster
 from experiments.sweeps.executors import Resources
 from sce_jax import errors, workdir
 from tests import conftest
+from tests.experiments.sweeps import small
 
 needs_ray = pytest.mark.skipif(
   importlib.util.find_spec('ray') is None, reason='Ray is not installed'
@@ -27,17 +28,9 @@ needs_ray = pytest.mark.skipif(
 TOKEN = 'a-token-of-the-tests-that-is-long-enough'
 TIMES = ('seconds', 'images_per_second', 'train_seconds')
 
-CONFIG = """
-from configs import digits
-
-def get_config(argument=None):
-  c = digits.get_config(argument)
-  c.data.limit = 64
-  c.train.epochs = 4
-  c.train.batch_size = 32
-  c.checkpoint.every = 1
-  return c
-
+CONFIG = (
+  small.CONFIG
+  + """
 def sweep():
   yield {'seed': 0}
   yield {'seed': 1}
@@ -46,6 +39,7 @@ def sweep_long():
   for seed in range(3):
     yield {'seed': seed, 'train.epochs': 60}
 """
+)
 
 # Two nodes of one core each on loopback; ends when its input does.
 CLUSTER = """
