@@ -209,11 +209,11 @@ def main(argv: list[str]) -> None:
 
 
 def _experiment_help() -> str | None:
-  from experiments import plan  # noqa: PLC0415  Not needed for anything else.
+  from experiments.paper import registry  # noqa: PLC0415  Not needed for anything else.
   from sce_jax.errors import UserError  # noqa: PLC0415
 
   try:
-    print(plan.describe(_DATASET.value or 'digits'))
+    print(registry.describe(_DATASET.value or 'digits'))
   except UserError as error:
     return f'error: {error}'
   return None

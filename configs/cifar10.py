@@ -21,7 +21,7 @@ from ml_collections import config_dict
 
 from configs import common
 
-DEFAULT = common.Choice('sl', 'symmetric', 0.4, recipe='paper')
+DEFAULT = common.ConfigArgs('sl', 'symmetric', 0.4, recipe='paper')
 
 
 def get_config(argument: str | None = None) -> config_dict.ConfigDict:
@@ -29,9 +29,9 @@ def get_config(argument: str | None = None) -> config_dict.ConfigDict:
   return cifar10(common.parse(argument, DEFAULT, ('paper', 'apl')), 'cifar10')
 
 
-def cifar10(choice: common.Choice, dataset: str) -> config_dict.ConfigDict:
+def cifar10(choice: common.ConfigArgs, dataset: str) -> config_dict.ConfigDict:
   """The config for CIFAR-10's images, with whichever labels."""
-  c = common.base(choice, dataset)
+  c = common.base_config(choice, dataset)
   c.data.augment.flip = True
   c.model.name = 'cifar_cnn'
   c.train.epochs = 120
@@ -49,7 +49,7 @@ def cifar10(choice: common.Choice, dataset: str) -> config_dict.ConfigDict:
     c.data.normalization = 'mean_std'
     c.data.augment.pad_crop = 4
     common.use_apl(c, learning_rate=0.01, weight_decay=1e-4)
-  return common.finish(c, choice)
+  return common.apply_tiny(c, choice)
 
 
 def sweep() -> Iterator[dict[str, str]]:

@@ -22,7 +22,7 @@ from ml_collections import config_dict
 
 from configs import common
 
-DEFAULT = common.Choice('sl', 'symmetric', 0.4, recipe='paper')
+DEFAULT = common.ConfigArgs('sl', 'symmetric', 0.4, recipe='paper')
 
 
 def get_config(argument: str | None = None) -> config_dict.ConfigDict:
@@ -30,9 +30,9 @@ def get_config(argument: str | None = None) -> config_dict.ConfigDict:
   return cifar100(common.parse(argument, DEFAULT, ('paper', 'apl')), 'cifar100')
 
 
-def cifar100(choice: common.Choice, dataset: str) -> config_dict.ConfigDict:
+def cifar100(choice: common.ConfigArgs, dataset: str) -> config_dict.ConfigDict:
   """The config for CIFAR-100's images, with whichever labels."""
-  c = common.base(choice, dataset)
+  c = common.base_config(choice, dataset)
   c.data.augment.flip = True
   c.data.augment.rotate = 20.0
   c.train.steps_per_dispatch = 39
@@ -55,7 +55,7 @@ def cifar100(choice: common.Choice, dataset: str) -> config_dict.ConfigDict:
     c.model.use_bias = False
     c.model.initializer = 'torch'
     c.train.epochs = 200
-  return common.finish(c, choice)
+  return common.apply_tiny(c, choice)
 
 
 def sweep() -> Iterator[dict[str, str]]:

@@ -12,7 +12,7 @@ from ml_collections import config_dict
 
 from configs import cifar100, common
 
-DEFAULT = common.Choice('sl', 'noisy', 0.0, recipe='apl')
+DEFAULT = common.ConfigArgs('sl', 'noisy', 0.0, recipe='apl')
 
 
 def get_config(argument: str | None = None) -> config_dict.ConfigDict:

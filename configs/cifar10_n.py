@@ -14,7 +14,7 @@ from ml_collections import config_dict
 
 from configs import cifar10, common
 
-DEFAULT = common.Choice('sl', 'worse', 0.0, recipe='apl')
+DEFAULT = common.ConfigArgs('sl', 'worse', 0.0, recipe='apl')
 
 
 def get_config(argument: str | None = None) -> config_dict.ConfigDict:

@@ -21,7 +21,7 @@ PUBLIC_CODES_LOG_ZERO = math.log(1e-4)
 
 
 @dataclasses.dataclass(frozen=True)
-class Choice:
+class ConfigArgs:
   """What an argument string says.
 
   Attributes:
@@ -42,8 +42,8 @@ class Choice:
 
 
 def parse(
-  argument: str | None, default: Choice, recipes: tuple[str, ...]
-) -> Choice:
+  argument: str | None, default: ConfigArgs, recipes: tuple[str, ...]
+) -> ConfigArgs:
   """Reads an argument string.
 
   Args:
@@ -65,7 +65,7 @@ def parse(
       key, value = 'tiny', 'true'
     elif not equals:
       key, value = next(positions, ''), part
-    if key not in Choice.__dataclass_fields__:
+    if key not in ConfigArgs.__dataclass_fields__:
       raise ValueError(
         f'config argument {part!r} is not understood: give'
         ' LOSS,NOISE,RATE and recipe=, seed=, tiny, such as'
@@ -144,7 +144,7 @@ def grid(*noises: tuple[str, float]) -> Iterator[dict[str, str]]:
     yield {'argument': f'{loss},{noise},{rate},seed={seed}'}
 
 
-def base(choice: Choice, dataset: str) -> config_dict.ConfigDict:
+def base_config(choice: ConfigArgs, dataset: str) -> config_dict.ConfigDict:
   """All fields, with the values that most configs keep."""
   c = config_dict.ConfigDict()
   # Every random number of a run comes from it.
@@ -211,7 +211,7 @@ def base(choice: Choice, dataset: str) -> config_dict.ConfigDict:
   t.last_batch = 'train'  # The epoch's last, partial batch: train or drop.
   # Steps run in one dispatch; None: an epoch. SIGTERM waits for its end.
   t.steps_per_dispatch = config_dict.placeholder(int)
-  t.runner = 'pmap'  # pmap or jit, see sce_jax/parallel.py.
+  t.runner = 'pmap'  # pmap or jit, see sce_jax/parallel/runners.py.
 
   c.eval = e = config_dict.ConfigDict()
   e.batch_size = 500  # Over all devices.
@@ -224,7 +224,9 @@ def base(choice: Choice, dataset: str) -> config_dict.ConfigDict:
   return c
 
 
-def finish(c: config_dict.ConfigDict, choice: Choice) -> config_dict.ConfigDict:
+def apply_tiny(
+  c: config_dict.ConfigDict, choice: ConfigArgs
+) -> config_dict.ConfigDict:
   """Makes the tiny variant if asked for."""
   if choice.tiny:
     c.data.limit = 40

@@ -16,13 +16,13 @@ from ml_collections import config_dict
 
 from configs import common
 
-DEFAULT = common.Choice('sl', 'symmetric', 0.4, recipe='small')
+DEFAULT = common.ConfigArgs('sl', 'symmetric', 0.4, recipe='small')
 
 
 def get_config(argument: str | None = None) -> config_dict.ConfigDict:
   """The config of an argument string, see common.py."""
   choice = common.parse(argument, DEFAULT, ('small',))
-  c = common.base(choice, 'digits')
+  c = common.base_config(choice, 'digits')
   c.model.name = 'digits_cnn'
   c.optim.learning_rate = 0.05
   c.optim.schedule = 'cosine'
@@ -30,7 +30,7 @@ def get_config(argument: str | None = None) -> config_dict.ConfigDict:
   c.train.batch_size = 64
   c.eval.train_every = 3
   c.checkpoint.every = 30
-  return common.finish(c, choice)
+  return common.apply_tiny(c, choice)
 
 
 def sweep() -> Iterator[dict[str, str]]:

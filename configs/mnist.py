@@ -18,13 +18,13 @@ from ml_collections import config_dict
 
 from configs import common
 
-DEFAULT = common.Choice('sl', 'symmetric', 0.4, recipe='paper')
+DEFAULT = common.ConfigArgs('sl', 'symmetric', 0.4, recipe='paper')
 
 
 def get_config(argument: str | None = None) -> config_dict.ConfigDict:
   """The config of an argument string, see common.py."""
   choice = common.parse(argument, DEFAULT, ('paper', 'apl'))
-  c = common.base(choice, 'mnist')
+  c = common.base_config(choice, 'mnist')
   c.model.name = 'mnist_cnn'
   c.train.epochs = 50
   if choice.recipe == 'paper':
@@ -36,7 +36,7 @@ def get_config(argument: str | None = None) -> config_dict.ConfigDict:
     common.use_apl(c, learning_rate=0.01, weight_decay=1e-2)
     c.optim.final_learning_rate = 1e-3
     c.optim.nesterov = True
-  return common.finish(c, choice)
+  return common.apply_tiny(c, choice)
 
 
 def sweep() -> Iterator[dict[str, str]]:

@@ -7,27 +7,18 @@ import sys
 from ml_collections import config_dict
 
 from configs import digits
-from experiments import (
-  compare,
-  experiment,
-  overview,
-  plots,
-  records,
-  together,
-)
+from experiments import compare, together
+from experiments.analysis import plots
+from experiments.paper import run as paper_run
+from experiments.report import runs_page
 from experiments.sweeps import manifest
-from sce_jax import (
-  cluster,
-  compilation_cache,
-  distributed,
-  files,
-  inference,
-  preemption,
-  trackers,
-  train,
-)
-from sce_jax import config as config_lib
+from sce_jax import train
+from sce_jax.config import check as config_lib
+from sce_jax.engine import compilation_cache
 from sce_jax.errors import UserError
+from sce_jax.parallel import preemption, processes, startup
+from sce_jax.runs import read, restore, trackers
+from sce_jax.storage import paths
 
 BAD_INPUT = 2
 NON_FINITE = 3
@@ -68,7 +59,7 @@ def run(
     dataset: the experiment's data set, or the only one of a report.
     scale: the experiment's scale.
     named_class: a class that the experiment shows.
-    coordinator: where process 0 is, see sce_jax/cluster.py.
+    coordinator: where process 0 is, see sce_jax/parallel/startup.py.
     num_processes: how many processes there are.
     process_id: which of them this is.
     manifest_path: the manifest of a sweep.
@@ -81,11 +72,11 @@ def run(
   """
   compilation_cache.enable()
   try:
-    cluster.initialize(coordinator, num_processes, process_id)
+    startup.initialize(coordinator, num_processes, process_id)
     trackers.enable(list(tracked_by))
-    distributed.on_primary(lambda: files.check(workdir))
+    processes.on_primary(lambda: paths.check(workdir))
     named = data_dir or os.environ.get('TFDS_DATA_DIR')
-    distributed.primary_first(lambda: files.check(named))
+    processes.on_primary_then_others(lambda: paths.check(named))
     if members:
       _members(manifest_path, members)
     elif experiment_name:
@@ -105,8 +96,8 @@ def run(
         f'--trials goes with --mode=train and a --config, not with {mode}'
       )
     elif mode == 'report':
-      if distributed.is_primary():
-        overview.report(workdir or 'runs', dataset)
+      if processes.is_primary():
+        runs_page.report(workdir or 'runs', dataset)
     elif mode == 'evaluate':
       _evaluate(config, workdir, data_dir)
     elif mode == 'train':
@@ -122,17 +113,17 @@ def run(
     else:
       config = digits.get_config() if config is None else config
       compare.compare(config, losses, seeds, workdir, data_dir)
-    distributed.finish()
+    processes.barrier()
   except UserError as error:
-    distributed.complain(f'error: {error}')
+    processes.report_error(f'error: {error}')
     return BAD_INPUT
   except train.NonFiniteLoss as error:
-    distributed.finish()
-    distributed.complain(f'error: {error}')
+    processes.barrier()
+    processes.report_error(f'error: {error}')
     return NON_FINITE
   except preemption.Preempted as notice:
-    distributed.finish()
-    distributed.complain(str(notice))
+    processes.barrier()
+    processes.report_error(str(notice))
     return preemption.EXIT_CODE
   except KeyboardInterrupt:
     print('interrupted; the same command goes on from here', file=sys.stderr)
@@ -163,7 +154,7 @@ def _experiment(
       f'--experiment trains what is missing, or only reports with'
       f' --mode=report; not with --mode={mode}'
     )
-  experiment.run(
+  paper_run.run(
     name,
     dataset or 'digits',
     scale,
@@ -187,7 +178,7 @@ def _members(path: str | None, names: Sequence[str]) -> None:
     return [by_name[name] for name in names]
 
   chosen = manifest.read(path, pick)
-  results = train.train_together(
+  results = train.train_many(
     [manifest.config_of(entry.command) for entry in chosen],
     [entry.workdir for entry in chosen],
     manifest.data_dir_of(chosen[0].command),
@@ -200,10 +191,10 @@ def _members(path: str | None, names: Sequence[str]) -> None:
 def _train(
   config: config_dict.ConfigDict, workdir: str | None, data_dir: str | None
 ) -> None:
-  config_lib.check(config)
-  folder = files.path(workdir or os.path.join('runs', records.run_name(config)))
+  config_lib.check_config(config)
+  folder = paths.path(workdir or os.path.join('runs', read.run_name(config)))
   result = train.train_and_evaluate(config, folder, data_dir)
-  if not distributed.is_primary():
+  if not processes.is_primary():
     return
   label = compare.plot_label(config.loss.name)
   picture = plots.plot_runs({label: [folder]}, folder / 'run.png')
@@ -218,14 +209,14 @@ def _evaluate(
 ) -> None:
   if workdir is None:
     raise UserError('--mode=evaluate needs the folder of a run: --workdir=...')
-  figures = inference.evaluate_run(workdir, data_dir, expected=config)
-  if not distributed.is_primary():
+  figures = restore.evaluate_run(workdir, data_dir, expected=config)
+  if not processes.is_primary():
     return
   print(f'{workdir}, epoch {figures["epoch"]} (step {figures["step"]})')
-  for split, name in (('test', 'test'), ('train_split', 'training')):
+  for split, name in (('test', 'test'), ('train_eval', 'training')):
     values = figures[split]
     print(f'{name} split, {values["examples"]} examples')
-    for key in ('loss', 'accuracy', 'accuracy_given', 'memorised'):
+    for key in ('loss', 'accuracy', 'accuracy_noisy', 'memorised'):
       if values[key] is not None:
         print(f'  {key:16}{values[key]:.4f}')
     classes = '  '.join(

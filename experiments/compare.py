@@ -9,13 +9,16 @@ from ml_collections import config_dict
 import numpy as np
 
 from configs import common
-from experiments import plots
+from experiments.analysis import plots
 from experiments.report import text
-from sce_jax import config as config_lib
-from sce_jax import distributed, fields, files, train
 from sce_jax import losses as losses_lib
-from sce_jax import workdir as workdir_lib
+from sce_jax import train
+from sce_jax.config import check as config_lib
+from sce_jax.config import fields
 from sce_jax.errors import UserError
+from sce_jax.parallel import processes
+from sce_jax.runs import workdir as workdir_lib
+from sce_jax.storage import paths
 
 _NAMES = {
   'ce': 'cross entropy (CE)',
@@ -52,20 +55,20 @@ def compare(
   configs = {name: _configs(config, name, seeds) for name in losses}
   for runs in configs.values():
     for run in runs:
-      config_lib.check(run)
-  folder = files.path(workdir or _default_workdir(config, losses, seeds))
+      config_lib.check_config(run)
+  folder = paths.path(workdir or _default_workdir(config, losses, seeds))
   folders = {
     name: [folder / f'{name}-seed{run.seed}' for run in runs]
     for name, runs in configs.items()
   }
   results = {
-    name: train.train_together(runs, folders[name], data_dir)
+    name: train.train_many(runs, folders[name], data_dir)
     for name, runs in configs.items()
   }
-  if distributed.is_primary():
+  if processes.is_primary():
     print(f'\n{heading(config, seeds)}')
     show(results, folders, folder)
-  if suggest and distributed.is_primary():
+  if suggest and processes.is_primary():
     print(f'\n{_suggestions(config, folder, losses[-1])}')
   check_finite(results)
   return results
@@ -73,8 +76,8 @@ def compare(
 
 def show(
   results: Mapping[str, Sequence[train.Result]],
-  folders: Mapping[str, Sequence[files.Path]],
-  folder: files.Path,
+  folders: Mapping[str, Sequence[paths.Path]],
+  folder: paths.Path,
 ) -> None:
   """Prints the table of groups of runs; writes results and a picture.
 
@@ -188,7 +191,7 @@ def heading(config: config_dict.ConfigDict, seeds: int) -> str:
 
 
 def _suggestions(
-  config: config_dict.ConfigDict, folder: files.Path, loss: str
+  config: config_dict.ConfigDict, folder: paths.Path, loss: str
 ) -> str:
   # With the interpreter in use, and on the data that are there.
   launch = f'{os.path.relpath(sys.executable)} launch.py'

@@ -16,9 +16,11 @@ from typing import Any
 from ml_collections import config_dict
 
 from experiments import compare
-from sce_jax import config as config_lib
-from sce_jax import distributed, files, train, trials
+from sce_jax import train
+from sce_jax.config import check as config_lib
 from sce_jax.errors import UserError
+from sce_jax.parallel import processes
+from sce_jax.storage import paths as paths_lib
 
 _EXAMPLE = '--trials=seed=0..9 --trials=loss.alpha=0.01,0.1'
 _RANGE = re.compile(r'(-?\d+)\.\.(-?\d+)')
@@ -46,20 +48,20 @@ def train_values(
     train.NonFiniteLoss: some of the runs have gone astray; the others ended.
   """
   configs = read(config, fields)
-  checked = [config_lib.check(c) for c in configs.values()]
-  trials.check_equal_shape(checked)
-  folder = files.path(workdir or _default_workdir(config, fields))
-  results = train.train_together(
+  checked = [config_lib.check_config(c) for c in configs.values()]
+  config_lib.check_same_program(checked)
+  folder = paths_lib.path(workdir or _default_workdir(config, fields))
+  results = train.train_many(
     list(configs.values()), [folder / name for name in configs], data_dir
   )
   groups: dict[str, list[train.Result]] = {}
-  folders: dict[str, list[files.Path]] = {}
+  folders: dict[str, list[paths_lib.Path]] = {}
   for name, result in zip(configs, results, strict=True):
     group = _without_seed(name) or config.loss.name
     groups.setdefault(group, []).append(result)
     folders.setdefault(group, []).append(folder / name)
   seeds = max(map(len, groups.values()))
-  if distributed.is_primary():
+  if processes.is_primary():
     print(f'\n{compare.heading(config, seeds)}')
     compare.show(groups, folders, folder)
   compare.check_finite(groups)

@@ -7,11 +7,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from sce_jax import metrics, optim, preemption, progress, trials
-from sce_jax.data import load
-from sce_jax.program import Program
-from sce_jax.run import Run
-from sce_jax.train_state import TrainState
+from sce_jax.data import dataset as dataset_lib
+from sce_jax.engine import metrics, optim
+from sce_jax.engine.train_state import TrainState
+from sce_jax.engine.trainer import Trainer
+from sce_jax.parallel import multirun, preemption
+from sce_jax.runs import progress
+from sce_jax.runs.run import TrainingRun
 
 # Of runs trained together so many are named.
 _NAMED_RUNS = 6
@@ -20,16 +22,16 @@ _NAMED_RUNS = 6
 class Loop:
   """Trains runs together, from where they stand to the end."""
 
-  def __init__(self, runs: Sequence[Run], data: load.Data):
+  def __init__(self, runs: Sequence[TrainingRun], data: dataset_lib.Dataset):
     self._runs = list(runs)
     config = runs[0].config
     self._epochs = config['train']['epochs']
     self._eval_every = config['eval']['train_every']
     self._save_every = config['checkpoint']['every']
-    self._program = Program(config, data, len(runs))
+    self._program = Trainer(config, data, len(runs))
     self._plan = self._program.plan
     self._images = self._plan.batch_size * self._plan.full_steps
-    self._images += self._plan.last_batch
+    self._images += self._plan.remainder_size
     self._schedule = optim.make_schedule(
       config['optim'], self._epochs, self._plan.steps
     )
@@ -56,17 +58,17 @@ class Loop:
     )
     pending = None
     try:
-      with preemption.Notice() as notice:
+      with preemption.PreemptionHandler() as preempted:
         while step < last:
           state, sums = self._program.train(state, self._own, step)
-          step = self._plan.after(step)
+          step = self._plan.next_boundary(step)
           report = {'train': sums, 'finite_steps': state.finite_steps + 0}
           epoch, within = divmod(step, self._plan.steps)
           if within == 0:
             report['test'] = self._program.evaluate(state, self._own, 'test')
             due = self._eval_every and epoch % self._eval_every == 0
             if due or step == last:
-              report['train_split'] = self._program.evaluate(
+              report['train_eval'] = self._program.evaluate(
                 state, self._own, 'train'
               )
             if self._paced:
@@ -75,7 +77,7 @@ class Loop:
           if pending is not None:
             self._record(*pending)
           pending = (step, report)
-          stop = notice.stop()
+          stop = preempted.should_stop()
           save = within == 0 and (epoch % self._save_every == 0 or step == last)
           if save or stop or (self._paced and within == 0):
             self._record(*pending)
@@ -108,35 +110,35 @@ class Loop:
     )
     step = max(common, default=0)
     for run in self._runs:
-      run.rewind(step)
+      run.truncate_metrics_after(step)
     # What depends on the epochs done, such as D2L's weight of the labels.
     self._own = self._program.with_parameters(
       self._own, [run.loss_parameters for run in self._runs]
     )
     state = self._program.init(self._own)
     if step:
-      like = self._program.blank()
+      like = self._program.abstract_state()
       restored = [run.checkpoints.restore(step, like) for run in self._runs]
-      state = self._program.place(trials.stack([s for s, _ in restored]))
+      state = self._program.place(multirun.stack([s for s, _ in restored]))
       self._seconds_before = restored[0][1]['seconds']
     return state, step
 
   def _announce(self, step: int) -> None:
     more = f'; goes on from step {step}' if step else ''
     for run in self._runs[:_NAMED_RUNS]:
-      progress.say(
+      progress.log(
         f'{run.workdir.path}: {run.config["noise"]["name"]} noise,'
         f' {run.realised_rate:.2%} of {len(run.train)} labels are wrong{more}'
       )
     if len(self._runs) > _NAMED_RUNS:
-      progress.say(f'and {len(self._runs) - _NAMED_RUNS} more runs beside them')
+      progress.log(f'and {len(self._runs) - _NAMED_RUNS} more runs beside them')
     # One run's matrix is worth a look; those of more, or larger ones, are in
     # their folders.
-    matrix = self._runs[0].realised_matrix
+    matrix = self._runs[0].empirical_matrix
     if len(self._runs) == 1 and len(matrix) <= 10:
-      progress.say('realised T[i, j], clean i labelled j:')
+      progress.log('realised T[i, j], clean i labelled j:')
       for row in matrix:
-        progress.say('  ' + ' '.join(f'{share:5.3f}' for share in row))
+        progress.log('  ' + ' '.join(f'{share:5.3f}' for share in row))
 
   def _seconds(self) -> float:
     """Seconds a run has taken: its share of those trained together."""
@@ -145,14 +147,14 @@ class Loop:
 
   def _save(self, state: TrainState) -> None:
     state = self._program.collect(state)
-    states = trials.unstack(state, len(self._runs))
+    states = multirun.unstack(state, len(self._runs))
     for run, own in zip(self._runs, states, strict=True):
       if run.result is None:
         run.save(own, self._seconds())
 
   def _record(self, step: int, report: dict[str, Any]) -> None:
     report = jax.device_get(self._program.collect(report))
-    reports = trials.unstack(report, len(self._runs))
+    reports = multirun.unstack(report, len(self._runs))
     if 'test' not in report:
       for run, own in zip(self._runs, reports, strict=True):
         run.check_finite(own, step, self._plan.steps)
@@ -179,7 +181,7 @@ class Loop:
         record['lid'] = float(own['lid'])
         record['label_weight'] = run.loss_parameters['weight']
         run.lids.append(record['lid'])
-      for name in ('train', 'test', 'train_split'):
+      for name in ('train', 'test', 'train_eval'):
         if name in own:
           record[name] = metrics.summarise(own[name])
       run.workdir.write_metrics(record)

@@ -7,19 +7,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from sce_jax import (
-  anchors,
-  distributed,
-  fields,
-  inference,
-  progress,
-  trials,
-)
-from sce_jax import config as config_lib
-from sce_jax.data import load
+from sce_jax.config import check as config_lib
+from sce_jax.config import fields
+from sce_jax.data import dataset as dataset_lib
+from sce_jax.engine.trainer import Trainer
 from sce_jax.loop import Loop
-from sce_jax.program import Program
-from sce_jax.run import Result, Run
+from sce_jax.methods import transition_estimation
+from sce_jax.parallel import processes
+from sce_jax.runs import progress, restore
+from sce_jax.runs.run import Result, TrainingRun
 
 
 class NonFiniteLoss(Exception):
@@ -50,13 +46,13 @@ def train_and_evaluate(
     NonFiniteLoss: the run has gone astray; its checkpoints are kept.
     preemption.Preempted: SIGTERM has come; the run has saved itself.
   """
-  (result,) = train_together([config], [workdir], data_dir)
+  (result,) = train_many([config], [workdir], data_dir)
   if 'failed' in result:
     raise NonFiniteLoss(result['failed'])
   return result
 
 
-def train_together(
+def train_many(
   configs: Sequence[fields.Config],
   workdirs: Sequence[str | os.PathLike],
   data_dir: str | None = None,
@@ -77,35 +73,35 @@ def train_together(
   Raises:
     UserError, preemption.Preempted: as in train_and_evaluate.
   """
-  checked = [config_lib.check(config) for config in configs]
-  trials.check_equal_shape(checked)
-  distributed.check_same(
+  checked = [config_lib.check_config(config) for config in configs]
+  config_lib.check_same_program(checked)
+  processes.check_same(
     {'the configs': [fields.fingerprint(c) for c in checked]}
   )
-  data = load.read_everywhere(checked[0], data_dir)
+  data = dataset_lib.load_on_all_processes(checked[0], data_dir)
   # Refuses what does not fit before a folder is made.
-  Program(checked[0], data)
-  return _train_together(checked, workdirs, data)
+  Trainer(checked[0], data)
+  return _train_many(checked, workdirs, data)
 
 
-def _train_together(
+def _train_many(
   configs: Sequence[dict[str, Any]],
   workdirs: Sequence[str | os.PathLike],
-  data: load.Data,
+  data: dataset_lib.Dataset,
 ) -> list[Result]:
-  runs: list[Run] = []
+  runs: list[TrainingRun] = []
   try:
     for config, path in zip(configs, workdirs, strict=True):
-      runs.append(Run.open(config, path, data))
+      runs.append(TrainingRun.open(config, path, data))
     # A pure function of seed and example, so the same in every process.
-    distributed.check_same(
-      {'the labels': [load.digest(run.train.label) for run in runs]}
+    processes.check_same(
+      {'the labels': [dataset_lib.digest(run.train.label) for run in runs]}
     )
     _estimate_transitions([run for run in runs if run.lacks_transition], data)
     unfinished = [run for run in runs if run.result is None]
     ended = [run.workdir.path for run in runs if run.result is not None]
     if ended:
-      progress.say(
+      progress.log(
         f'{", ".join(path.name for path in ended)} in {ended[0].parent}: ended'
         ' before, not trained again; name another --workdir to train anew'
       )
@@ -117,25 +113,27 @@ def _train_together(
       run.close()
 
 
-def _estimate_transitions(runs: Sequence[Run], data: load.Data) -> None:
+def _estimate_transitions(
+  runs: Sequence[TrainingRun], data: dataset_lib.Dataset
+) -> None:
   """Trains with cross entropy first, and estimates the noise from that."""
   if not runs:
     return
-  progress.say(
+  progress.log(
     'Trains with cross entropy first, to estimate the transition matrix from'
   )
   folders = [run.workdir.path / 'anchors' for run in runs]
   configs = [{**run.config, 'loss': {'name': 'ce'}} for run in runs]
-  results = _train_together(configs, folders, data)
-  program = Program(configs[0], data)
+  results = _train_many(configs, folders, data)
+  program = Trainer(configs[0], data)
   for run, folder, result in zip(runs, folders, results, strict=True):
     if 'failed' in result:
       run.fail(result['failed'])
       continue
-    state, _ = inference.last_state(folder, program)
+    state, _ = restore.last_state(folder, program)
     outputs = program.predict(state, 'train')
     run.set_transition(
-      anchors.estimate_transition(
+      transition_estimation.estimate_transition(
         np.asarray(jax.nn.softmax(outputs.logits)),
         run.config['loss']['percentile'],
       )

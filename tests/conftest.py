@@ -14,7 +14,7 @@ os.environ['JAX_NUMPY_DTYPE_PROMOTION'] = 'strict'
 
 import pytest
 
-from sce_jax.data import prepare
+from sce_jax.data.sources import prepare
 from tests import clouds, fake_data
 
 REPOSITORY = pathlib.Path(__file__).parent.parent
@@ -24,7 +24,7 @@ REPOSITORY = pathlib.Path(__file__).parent.parent
 def data_dir(tmp_path_factory) -> str:
   """A tfds folder with digits, and with fakes of the other data sets."""
   folder = tmp_path_factory.mktemp('tfds')
-  prepare.prepare('digits', str(folder))
+  prepare.download_and_prepare('digits', str(folder))
   fake_data.write_all(folder)
   return str(folder)
 

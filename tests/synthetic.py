@@ -4,13 +4,15 @@ from ml_collections import config_dict
 import numpy as np
 
 from configs import digits
-from sce_jax.data import load
+from sce_jax.data import dataset as dataset_lib
 
 
-def data(train: int = 44, test: int = 30) -> load.Data:
+def data(train: int = 44, test: int = 30) -> dataset_lib.Dataset:
   """Random images of digits' shape, with balanced labels."""
   rng = np.random.default_rng(0)
-  return load.Data('digits', _split(rng, train), _split(rng, test), {})
+  return dataset_lib.Dataset(
+    'digits', _split(rng, train), _split(rng, test), {}
+  )
 
 
 def _split(rng, size):
@@ -18,7 +20,7 @@ def _split(rng, size):
   # Each class has a mean image of its own, so that there is much to learn.
   image = rng.integers(0, 9, (size, 8, 8, 1)) + label[:, None, None, None] % 8
   index = np.arange(size, dtype=np.int32)
-  return load.Split(image.astype(np.uint8), label, label, index)
+  return dataset_lib.Split(image.astype(np.uint8), label, label, index)
 
 
 def config(argument: str = 'sl,symmetric,0.4') -> config_dict.ConfigDict:

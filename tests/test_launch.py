@@ -10,7 +10,8 @@ import pytest
 
 from configs import cifar100, digits
 from experiments import commands
-from sce_jax import train, workdir
+from sce_jax import train
+from sce_jax.runs import workdir as workdir_lib
 from tests import conftest
 from tests.conftest import REPOSITORY
 
@@ -137,8 +138,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(launch, tmp_path):
   assert done.returncode == 3
   assert 'the loss is not finite at step ' in done.stderr
   assert 'optim.learning_rate=1e+30' in done.stderr
-  assert workdir.read_metrics(folder) == []
-  assert not list(workdir.checkpoints(folder).iterdir())
+  assert workdir_lib.read_metrics(folder) == []
+  assert not list(workdir_lib.checkpoints(folder).iterdir())
 
 
 def test_one_that_is_not_finite_leaves_the_others(data_dir, tmp_path):
@@ -147,7 +148,7 @@ def test_one_that_is_not_finite_leaves_the_others(data_dir, tmp_path):
     config.data.limit = 64
     config.train.epochs = 2
   bad.loss.beta = 1e38
-  first, second = train.train_together(
+  first, second = train.train_many(
     [good, bad], [tmp_path / 'good', tmp_path / 'bad'], data_dir
   )
   assert first['epochs'] == 2
@@ -200,7 +201,7 @@ def test_compare_leaves_a_line_a_run_and_a_picture(comparison):
   ]
   assert [row['run'] for row in rows] == names
   for row in rows:
-    last = workdir.read_metrics(folder / row['run'])[-1]
+    last = workdir_lib.read_metrics(folder / row['run'])[-1]
     assert float(row['test_accuracy']) == last['test']['accuracy']
     assert int(row['epochs']) == 2
   with Image.open(folder / 'comparison.png') as picture:
@@ -209,7 +210,7 @@ def test_compare_leaves_a_line_a_run_and_a_picture(comparison):
 
 def test_compared_runs_differ_in_loss_and_seed_only(comparison):
   folder, _ = comparison
-  first = workdir.read_config(folder / 'ce-seed0')
-  other = workdir.read_config(folder / 'sl-seed1')
+  first = workdir_lib.read_config(folder / 'ce-seed0')
+  other = workdir_lib.read_config(folder / 'sl-seed1')
   del first['loss'], other['loss'], first['seed'], other['seed']
   assert first == other

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from configs import common, digits
-from experiments import experiment, plan
-from sce_jax import config as config_lib
+from experiments.paper import registry
+from experiments.paper import run as paper_run
 from sce_jax import errors, losses, noise, train
-from sce_jax.data import datasets, load
+from sce_jax.config import check as config_lib
+from sce_jax.data import dataset as dataset_lib
+from sce_jax.data import datasets
 from tests.conftest import REPOSITORY
 
 README = (REPOSITORY / 'README.md').read_text()
@@ -61,14 +63,16 @@ def test_a_noise_model_can_be_added(example, data_dir, tmp_path, monkeypatch):
 def test_a_data_set_can_be_added(example, tmp_path, monkeypatch):
   monkeypatch.setitem(datasets.DATASETS, 'fashion_mnist', example('FASHION'))
   monkeypatch.setitem(common._SL, 'fashion_mnist', (0.01, 1.0, -4.0))
-  config = common.base(
-    common.Choice('sl', 'symmetric', 0.4, recipe='paper'), 'fashion_mnist'
+  config = common.base_config(
+    common.ConfigArgs('sl', 'symmetric', 0.4, recipe='paper'), 'fashion_mnist'
   )
   config.model.name = 'mnist_cnn'
-  assert config_lib.check(config)['data']['name'] == 'fashion_mnist'
+  assert config_lib.check_config(config)['data']['name'] == 'fashion_mnist'
   # tfds knows it by that name, and it is looked for where it should be.
   monkeypatch.setattr(
-    load.prepare, 'prepare', lambda *_: (_ for _ in ()).throw(LookupError(_[0]))
+    dataset_lib.prepare,
+    'prepare',
+    lambda *_: (_ for _ in ()).throw(LookupError(_[0])),
   )
   with pytest.raises(LookupError, match='fashion_mnist'):
     train.train_and_evaluate(config, tmp_path / 'run', str(tmp_path))
@@ -77,11 +81,11 @@ def test_a_data_set_can_be_added(example, tmp_path, monkeypatch):
 def test_an_experiment_can_be_added(example, data_dir, tmp_path, monkeypatch):
   module = types.ModuleType('experiments.paper.alphas', 'SL at several alphas.')
   module.sweep, module.report = (example(x) for x in ('sweep', 'report'))
-  monkeypatch.setattr(plan, 'NAMES', (*plan.NAMES, 'alphas'))
+  monkeypatch.setattr(registry, 'NAMES', (*registry.NAMES, 'alphas'))
   monkeypatch.setitem(sys.modules, module.__name__, module)
-  written = experiment.run('alphas', 'digits', 'tiny', tmp_path, data_dir)
+  written = paper_run.run('alphas', 'digits', 'tiny', tmp_path, data_dir)
   assert '| alpha 0.01 |' in written.markdown.read_text()
-  assert 'alphas' in plan.describe('digits')
+  assert 'alphas' in registry.describe('digits')
 
 
 def test_the_names_in_the_table_are_those_of_the_code():
@@ -104,6 +108,6 @@ def test_the_links_lead_somewhere():
 
 def test_the_commands_take_flags_that_exist():
   with pytest.raises(errors.UserError):
-    config_lib.check(digits.get_config('nope'))
+    config_lib.check_config(digits.get_config('nope'))
   configs = re.findall(r'--config=configs/(\w+)\.py', README)
   assert set(configs) <= {p.stem for p in (REPOSITORY / 'configs').glob('*.py')}

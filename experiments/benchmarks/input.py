@@ -37,8 +37,10 @@ import jax.numpy as jnp
 
 from configs import cifar10
 from experiments.benchmarks import harness, workload
-from sce_jax import config as config_lib
-from sce_jax.data import augment, batches, load, prepare
+from sce_jax.config import check as config_lib
+from sce_jax.data import augment, batches
+from sce_jax.data import dataset as dataset_lib
+from sce_jax.data.sources import prepare
 from sce_jax.errors import UserError
 
 FILE = 'record file, tfds random access'
@@ -94,17 +96,19 @@ def measure(
     if data_dir is None:
       data_dir = stack.enter_context(tempfile.TemporaryDirectory())
       harness.say('prepares digits')
-      prepare.prepare('digits', data_dir)
-    data = load.read('digits', data_dir)
+      prepare.download_and_prepare('digits', data_dir)
+    data = dataset_lib.read('digits', data_dir)
     harness.say('compiles')
     calls: dict[str, Callable[[], object]] = {
-      FILE: functools.partial(load.read, 'digits', data_dir)
+      FILE: functools.partial(dataset_lib.read, 'digits', data_dir)
     }
     examples = {FILE: len(data.train) + len(data.test)}
     split = workload.random_split('cifar10', images)
     on_device = batches.to_device_split(split, split, 'cifar10')
     for name, (recipe, augmented) in ON_DEVICE.items():
-      config = config_lib.check(cifar10.get_config(f'recipe={recipe}'))['data']
+      config = config_lib.check_config(cifar10.get_config(f'recipe={recipe}'))[
+        'data'
+      ]
       run = make_batches(config, steps, augmented)
       calls[name] = functools.partial(_wait_for, run, on_device)
       examples[name] = steps * BATCH
@@ -154,7 +158,7 @@ def make_batches(
       place = number * BATCH + jnp.arange(BATCH, dtype=jnp.int32)
       draws = None
       if augmented:
-        draws = augment.draw(
+        draws = augment.sample_params(
           jax.random.fold_in(key, number),
           BATCH,
           split.image.shape[1:],

@@ -6,7 +6,7 @@ import importlib.metadata
 import jax
 
 from experiments.benchmarks import workload
-from sce_jax import compilation_cache
+from sce_jax.engine import compilation_cache
 
 
 def gpu() -> str:

@@ -87,7 +87,7 @@ def measure(
   small = jax.default_backend() == 'cpu'
   size = size or (2**22 if small else 2**26)
   repeats = 4 if small else 50
-  bandwidth = workload.ceilings(()).bandwidth
+  bandwidth = workload.measure_roofline(()).bandwidth
   return [_row(k, size, rounds, repeats, bandwidth) for k in classes]
 
 

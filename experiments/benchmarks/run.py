@@ -16,9 +16,9 @@ import jax
 from jax import monitoring
 
 from experiments.benchmarks import harness, workload
-from sce_jax import config as config_lib
-from sce_jax import program
-from sce_jax.data import load
+from sce_jax.config import check as config_lib
+from sce_jax.data import dataset as dataset_lib
+from sce_jax.engine import trainer
 
 EPOCHS, TRAIN, TEST = 120, 50_000, 10_000
 _COMPILING = '/jax/core/compile/backend_compile_duration'
@@ -64,13 +64,13 @@ def measure(
   monitoring.register_event_duration_secs_listener(listen)
   start = time.perf_counter()
   name = config['data']['name']
-  data = load.Data(
+  data = dataset_lib.Dataset(
     name,
     workload.random_split(name, train),
     workload.random_split(name, test),
     {},
   )
-  p = program.Program(config, data)
+  p = trainer.Trainer(config, data)
   own = p.own([0], [data.train], [config_lib.loss_parameters(config)])
   state = p.init(own)
   state, sums = p.train(state, own, 0)
@@ -86,11 +86,11 @@ def measure(
   monitoring.unregister_event_duration_listener(listen)
   train_seconds = evaluate_seconds = 0.0
   step = 0
-  end = (epochs or 0) * p.plan.steps or p.plan.after(0)
+  end = (epochs or 0) * p.plan.steps or p.plan.next_boundary(0)
   while step < end:
     began = time.perf_counter()
     state, sums = p.train(state, own, step)
-    step = p.plan.after(step)
+    step = p.plan.next_boundary(step)
     evaluates = step % p.plan.steps == 0 or step == end
     if evaluates:
       jax.block_until_ready(sums)

@@ -18,7 +18,7 @@ import jax
 
 from experiments.benchmarks import harness, workload
 from experiments.benchmarks.workload import Training, Workload
-from sce_jax import compilation_cache
+from sce_jax.engine import compilation_cache
 
 # On a CPU only what ends in minutes, unless asked for.
 _CPU_NETWORKS = ('digits_cnn', 'mnist_cnn', 'cifar_cnn')
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     _CPU_NETWORKS if on_cpu else list(workload.NETWORKS)
   )
   args.networks = ','.join(networks)
-  ceilings = workload.ceilings()
+  ceilings = workload.measure_roofline()
   rows = [
     row
     for network in networks
@@ -98,7 +98,7 @@ def _variants(network: str, on_cpu: bool, losses: bool) -> list[Workload]:
 
 
 def measure(
-  variants: list[Workload], rounds: int, ceilings: workload.Ceilings
+  variants: list[Workload], rounds: int, ceilings: workload.Roofline
 ) -> list[dict[str, Any]]:
   """Times variants of a network in turn.
 
@@ -118,7 +118,9 @@ def measure(
     # Of a loop XLA counts one turn, so this is a step, and a shuffle.
     cost = call.compiled().cost_analysis()
     step = seconds[name] / variant.steps
-    floor = ceilings.floor(variant.dtype, cost['flops'], cost['bytes accessed'])
+    floor = ceilings.min_seconds(
+      variant.dtype, cost['flops'], cost['bytes accessed']
+    )
     rows.append(
       {
         'network': variant.network,

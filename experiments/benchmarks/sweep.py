@@ -15,8 +15,8 @@ import tempfile
 import time
 from typing import Any
 
-from experiments import protocols
 from experiments.benchmarks import harness
+from experiments.paper import scales
 from experiments.sweeps import driver, manifest, task
 from experiments.sweeps.manifest import Entry
 
@@ -92,7 +92,7 @@ def measure(runs: int, folder: pathlib.Path) -> list[dict[str, Any]]:
   timed('read and check it', lambda: manifest.read(path))
   timed(
     f'read it, check a share of 1/{_SHARES}',
-    lambda: manifest.read(path, lambda x: task.share(x, f'0/{_SHARES}')),
+    lambda: manifest.read(path, lambda x: task.shard(x, f'0/{_SHARES}')),
   )
   timed(f'pack by {_PACKED}', lambda: task.pack(entries, _PACKED, path))
   tasks = task.pack(entries, 1, path)
@@ -104,7 +104,7 @@ def measure(runs: int, folder: pathlib.Path) -> list[dict[str, Any]]:
 def _plan(runs: int, folder: pathlib.Path) -> list[Entry]:
   return [
     manifest.entry(
-      protocols.config(
+      scales.config(
         'digits',
         'short',
         loss=_LOSSES[i % len(_LOSSES)],

@@ -2,7 +2,7 @@
 
   python -m experiments.benchmarks.trials [--json=FILE]
 
-For S runs of equal shape, each way to carry them (sce_jax/trials.py) takes
+For S runs of equal shape, each strategy of sce_jax/parallel/multirun.py takes
 turns with a single run, whose time is what one run costs in sequence. Memory is
 what XLA sets aside for the program: arguments, results and temporaries.
 """
@@ -13,8 +13,8 @@ import jax
 
 from experiments.benchmarks import harness, workload
 from experiments.benchmarks.workload import Training, Workload
-from sce_jax import compilation_cache
-from sce_jax import trials as trials_lib
+from sce_jax.engine import compilation_cache
+from sce_jax.parallel import multirun as trials_lib
 
 _CPU_STEPS = {'digits_cnn': 100, 'mnist_cnn': 5, 'cifar_cnn': 1}
 _STEPS = 40
@@ -65,7 +65,7 @@ def measure(single: Workload, runs: int, rounds: int) -> list[dict[str, Any]]:
   """
   harness.say(f'trials: {runs} runs')
   calls = {'one run': Training(single)}
-  for method in trials_lib.METHODS:
+  for method in trials_lib.STRATEGIES:
     if method == 'unrolled' and runs > _MOST_UNROLLED:
       continue
     fields = vars(single) | {'runs': runs, 'method': method}

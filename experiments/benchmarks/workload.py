@@ -11,9 +11,11 @@ import numpy as np
 
 from configs import cifar10, cifar100, digits, mnist
 from experiments.benchmarks import harness
-from sce_jax import config as config_lib
-from sce_jax import parallel, program
-from sce_jax.data import datasets, load
+from sce_jax.config import check as config_lib
+from sce_jax.data import dataset as dataset_lib
+from sce_jax.data import datasets
+from sce_jax.engine import trainer
+from sce_jax.parallel import runners
 
 # A network's config, with the recipe that suits it.
 NETWORKS = {
@@ -70,7 +72,7 @@ class Workload:
         ('flip', False),
       ):
         config.data.augment[field] = off
-    return config_lib.check(config)
+    return config_lib.check_config(config)
 
 
 class Training:
@@ -81,12 +83,12 @@ class Training:
     config = workload.config()
     devices = jax.devices()[: workload.devices]
     if workload.runner == 'spread':
-      runner: parallel.Runner = parallel.SpreadRunner(devices)
+      runner: runners.Runner = runners.RunParallelRunner(devices)
     else:
-      runner = parallel.make_runner(workload.runner, devices)
+      runner = runners.make_runner(workload.runner, devices)
     split = random_split(config['data']['name'], self.images_per_run)
-    data = load.Data(config['data']['name'], split, split, {})
-    self.program = program.Program(
+    data = dataset_lib.Dataset(config['data']['name'], split, split, {})
+    self.program = trainer.Trainer(
       config, data, workload.runs, runner, workload.method
     )
     self._own = self.program.own(
@@ -119,13 +121,13 @@ class Training:
     return self.program.lower(self._state, self._own, 0).compile()
 
 
-def random_split(dataset: str, size: int) -> load.Split:
+def random_split(dataset: str, size: int) -> dataset_lib.Split:
   """Random images and labels of a data set's shape."""
   info = datasets.DATASETS[dataset]
   rng = np.random.default_rng(0)
   labels = rng.integers(0, info.num_classes, size, np.int32)
-  top = int(info.maximum) + 1
-  return load.Split(
+  top = int(info.pixel_max) + 1
+  return dataset_lib.Split(
     rng.integers(0, top, (size, *info.image_shape), np.uint8),
     labels,
     labels,
@@ -134,7 +136,7 @@ def random_split(dataset: str, size: int) -> load.Split:
 
 
 @dataclasses.dataclass(frozen=True)
-class Ceilings:
+class Roofline:
   """What a device can do at most, as measured.
 
   Attributes:
@@ -151,7 +153,9 @@ class Ceilings:
     return max(flops / self.flops[dtype], num_bytes / self.bandwidth)
 
 
-def ceilings(dtypes: Sequence[str] = ('float32', 'bfloat16')) -> Ceilings:
+def measure_roofline(
+  dtypes: Sequence[str] = ('float32', 'bfloat16'),
+) -> Roofline:
   """Measures the first device: the best of several, each in one dispatch."""
   small = jax.default_backend() == 'cpu'
   size, repeats = (2048, 4) if small else (8192, 20)
@@ -173,4 +177,4 @@ def ceilings(dtypes: Sequence[str] = ('float32', 'bfloat16')) -> Ceilings:
     for dtype in dtypes
   }
   x = jnp.ones((64 if small else 1024, 2**20), jnp.float32)
-  return Ceilings(flops, 2 * x.nbytes / seconds(lambda x: x * 1.5, x))
+  return Roofline(flops, 2 * x.nbytes / seconds(lambda x: x * 1.5, x))

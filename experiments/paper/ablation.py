@@ -8,16 +8,17 @@ reverse cross entropy alone learns slowly, scaled up or not.
 from collections.abc import Sequence
 
 from configs import common
-from experiments import plots, ranking, records
+from experiments.analysis import plots, statistics
 from experiments.paper import methods
-from experiments.plan import Context, Trial
-from experiments.records import Record
+from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import Block, Figure, Heading, Table
+from sce_jax.runs import read
+from sce_jax.runs.read import Run
 
 NOISE = 'symmetric 0.6'
 
 
-def sweep(dataset: str, scale: str) -> list[Trial]:
+def sweep(dataset: str, scale: str) -> list[RunSpec]:
   """The parts of SL, by themselves and scaled."""
   log_zero = common.loss_section('sl', dataset).log_zero
   parts = {
@@ -39,13 +40,13 @@ def sweep(dataset: str, scale: str) -> list[Trial]:
   ]
 
 
-def report(context: Context, runs: Sequence[Record]) -> list[Block]:
+def report(context: Context, runs: Sequence[Run]) -> list[Block]:
   """Curves, and the last epoch's figures."""
   groups = {
-    name: records.finished(group)
-    for (name,), group in records.group(runs, 'method').items()
+    name: read.finished(group)
+    for (name,), group in read.group(runs, 'method').items()
   }
-  cells = ranking.best(
+  cells = statistics.mark_best(
     {
       name: {r.config['seed']: r.result['test_accuracy'] for r in group}
       for name, group in groups.items()
@@ -80,13 +81,13 @@ def report(context: Context, runs: Sequence[Record]) -> list[Block]:
         [
           name,
           cells[name],
-          ranking.cell(
+          statistics.format_mean_std(
             [
               top - r.result['test_accuracy']
               for top, r in zip(best[name], group, strict=True)
             ]
           ),
-          ranking.cell(memorised[name]),
+          statistics.format_mean_std(memorised[name]),
         ]
         for name, group in groups.items()
       ],

@@ -9,28 +9,30 @@ from collections.abc import Sequence
 
 from matplotlib import pyplot as plt
 
-from experiments import labels, overview, plots, records
+from experiments.analysis import noise_plots, plots
 from experiments.paper import methods
-from experiments.plan import Context, Trial
-from experiments.records import Record
+from experiments.paper.registry import Context, RunSpec
+from experiments.report import runs_page
 from experiments.report.page import Block, Cell, Figure, Heading, Table, Text
+from sce_jax.runs import read
+from sce_jax.runs.read import Run
 
 RATES = ('symmetric 0.4', 'symmetric 0.6')
 NOISY = ('CE', 'LSR', 'SL')
 
 
-def sweep(dataset: str, scale: str) -> list[Trial]:
+def sweep(dataset: str, scale: str) -> list[RunSpec]:
   """CE on clean labels; CE, LSR and SL on noisy ones."""
   cells = [('CE', 'clean')]
   cells += [(method, noise) for noise in RATES for method in NOISY]
   return methods.trials(dataset, scale, cells)
 
 
-def report(context: Context, runs: Sequence[Record]) -> list[Block]:
+def report(context: Context, runs: Sequence[Run]) -> list[Block]:
   """Curves of each class, and the gap between the worst and the best."""
   groups = {
-    key: records.finished(group)
-    for key, group in records.group(runs, 'method', 'noise').items()
+    key: read.finished(group)
+    for key, group in read.group(runs, 'method', 'noise').items()
   }
   groups = {key: group for key, group in groups.items() if group}
   blocks: list[Block] = []
@@ -45,23 +47,22 @@ def report(context: Context, runs: Sequence[Record]) -> list[Block]:
     slug = noise.replace(' ', '-')
     blocks += [
       Heading(noise.capitalize()),
-      *_verdict(shown, noise, labels.class_names(context.dataset)),
-      overview.class_table(f'classes-{slug}', shown),
+      *_verdict(shown, noise, noise_plots.class_names(context.dataset)),
+      runs_page.class_table(f'classes-{slug}', shown),
       _figure(f'curves-{slug}', shown, noise),
     ]
   return blocks or [Text('No run has finished yet.', warning=True)]
 
 
 def _verdict(
-  groups: dict[str, list[Record]], noise: str, names: Sequence[str]
+  groups: dict[str, list[Run]], noise: str, names: Sequence[str]
 ) -> list[Block]:
   """Names the hardest and the easiest class, and who does what to them."""
   wanted = {m: groups.get(f'{m}, {noise}') for m in ('CE', 'SL')}
   if not all(wanted.values()):
     return []
   accuracy = {
-    m: records.class_accuracy(group or []).mean(0)
-    for m, group in wanted.items()
+    m: read.class_accuracy(group or []).mean(0) for m, group in wanted.items()
   }
   hard, easy = int(accuracy['CE'].argmin()), int(accuracy['CE'].argmax())
   shown = {
@@ -95,7 +96,7 @@ def _verdict(
   ]
 
 
-def _figure(name: str, groups: dict[str, list[Record]], noise: str) -> Figure:
+def _figure(name: str, groups: dict[str, list[Run]], noise: str) -> Figure:
   figure, axes = plt.subplots(
     1,
     len(groups),
@@ -104,16 +105,16 @@ def _figure(name: str, groups: dict[str, list[Record]], noise: str) -> Figure:
     sharey=True,
     squeeze=False,
   )
-  number = records.class_accuracy(next(iter(groups.values()))).shape[1]
+  number = read.class_accuracy(next(iter(groups.values()))).shape[1]
   for ax, (title, group) in zip(axes[0], groups.items(), strict=True):
-    accuracy = records.class_accuracy(group).mean(0)
+    accuracy = read.class_accuracy(group).mean(0)
     ends = {int(accuracy.argmin()): 0, int(accuracy.argmax()): 1}
     for k in range(number):
       look = {'color': '0.75', 'linestyle': '-', 'marker': None, 'label': None}
       if k in ends:
         kind = ('worst', 'best')[ends[k]]
         look = plots.style(ends[k]) | {'label': f'{kind}: class {k}'}
-      plots.band(
+      plots.plot_mean_std(
         ax,
         [r.metrics for r in group],
         ('test', 'class_accuracy', k),

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from matplotlib import pyplot as plt
 import numpy as np
 
-from experiments import plots, protocols, published, ranking, records
-from experiments.paper import methods
-from experiments.plan import Context, Trial
-from experiments.records import Record
+from experiments.analysis import plots, statistics
+from experiments.paper import methods, published, scales
+from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import Block, Cell, Figure, Heading, Table, Text
-from sce_jax import noise, workdir
+from sce_jax import noise
+from sce_jax.runs import read
+from sce_jax.runs import workdir as workdir_lib
+from sce_jax.runs.read import Run
 
 METHODS = tuple(name for name in methods.METHODS if name != 'RCE')
 NOISES = (
@@ -32,7 +34,7 @@ NOISES = (
 SHORT = ('clean', 'symmetric 0.4', 'symmetric 0.6', 'asymmetric 0.4')
 
 
-def sweep(dataset: str, scale: str) -> list[Trial]:
+def sweep(dataset: str, scale: str) -> list[RunSpec]:
   """All methods, under all noises, with all seeds."""
   noises = NOISES
   if scale == 'tiny' or (scale == 'short' and dataset != 'digits'):
@@ -41,10 +43,10 @@ def sweep(dataset: str, scale: str) -> list[Trial]:
   return methods.trials(dataset, scale, cells)
 
 
-def report(context: Context, runs: Sequence[Record]) -> list[Block]:
+def report(context: Context, runs: Sequence[Run]) -> list[Block]:
   """The table, published figures beside it, what D2L and Forward did."""
   noises = list(dict.fromkeys(run.labels['noise'] for run in runs))
-  ended = records.finished(runs)
+  ended = read.finished(runs)
   blocks: list[Block] = [
     Heading('Accuracy'),
     _accuracy(runs, noises),
@@ -76,9 +78,9 @@ def report(context: Context, runs: Sequence[Record]) -> list[Block]:
   return blocks
 
 
-def _columns(runs: Sequence[Record], figure: str):
+def _columns(runs: Sequence[Run], figure: str):
   """By noise and method, the figure of each seed that has finished."""
-  for (given, method), group in records.group(runs, 'noise', 'method').items():
+  for (given, method), group in read.group(runs, 'noise', 'method').items():
     yield (
       given,
       method,
@@ -90,11 +92,13 @@ def _columns(runs: Sequence[Record], figure: str):
     )
 
 
-def _accuracy(runs: Sequence[Record], noises: Sequence[str]) -> Table:
+def _accuracy(runs: Sequence[Run], noises: Sequence[str]) -> Table:
   columns: dict[str, dict[str, dict[int, float]]] = {n: {} for n in noises}
   for given, method, values in _columns(runs, 'test_accuracy'):
     columns[given][method] = values
-  cells = {given: ranking.best(column) for given, column in columns.items()}
+  cells = {
+    given: statistics.mark_best(column) for given, column in columns.items()
+  }
   return Table(
     'accuracy',
     'Test accuracy of the last epoch in per cent, mean ± standard deviation'
@@ -106,10 +110,10 @@ def _accuracy(runs: Sequence[Record], noises: Sequence[str]) -> Table:
   )
 
 
-def _memorised(runs: Sequence[Record], noises: Sequence[str]) -> Table:
+def _memorised(runs: Sequence[Run], noises: Sequence[str]) -> Table:
   noises = [given for given in noises if given != 'clean']
   cells = {
-    (method, given): ranking.cell(list(values.values()))
+    (method, given): statistics.format_mean_std(list(values.values()))
     for given, method, values in _columns(runs, 'memorised')
   }
   return Table(
@@ -121,7 +125,7 @@ def _memorised(runs: Sequence[Record], noises: Sequence[str]) -> Table:
   )
 
 
-def _curves(runs: Sequence[Record], noises: Sequence[str]) -> Figure:
+def _curves(runs: Sequence[Run], noises: Sequence[str]) -> Figure:
   columns = min(4, len(noises))
   rows = -(-len(noises) // columns)
   figure, axes = plt.subplots(
@@ -133,10 +137,10 @@ def _curves(runs: Sequence[Record], noises: Sequence[str]) -> Figure:
     sharey=True,
     squeeze=False,
   )
-  groups = records.group(runs, 'noise', 'method')
+  groups = read.group(runs, 'noise', 'method')
   for ax, given in zip(axes.flat, noises, strict=False):
     for number, method in enumerate(METHODS):
-      plots.band(
+      plots.plot_mean_std(
         ax,
         [r.metrics for r in groups.get((given, method), [])],
         ('test', 'accuracy'),
@@ -162,14 +166,16 @@ def _curves(runs: Sequence[Record], noises: Sequence[str]) -> Figure:
   )
 
 
-def _published(context: Context, runs: Sequence[Record]) -> list[Block]:
+def _published(context: Context, runs: Sequence[Run]) -> list[Block]:
   rows = []
   sources = {}
-  for (method, given), group in records.group(runs, 'method', 'noise').items():
+  for (method, given), group in read.group(runs, 'method', 'noise').items():
     found = published.lookup(context.dataset, method, given)
     if found is None:
       continue
-    ours = ranking.cell([r.result['test_accuracy'] for r in group if r.result])
+    ours = statistics.format_mean_std(
+      [r.result['test_accuracy'] for r in group if r.result]
+    )
     difference = (ours.value or 0.0) - found.accuracy
     rows.append(
       [
@@ -186,7 +192,7 @@ def _published(context: Context, runs: Sequence[Record]) -> list[Block]:
     return [
       Text(f'No published figure of the paper is known for {context.dataset}.')
     ]
-  differs = protocols.protocol(context.dataset, context.scale).note
+  differs = scales.protocol(context.dataset, context.scale).note
   return [
     Table(
       'published',
@@ -206,15 +212,15 @@ def _published(context: Context, runs: Sequence[Record]) -> list[Block]:
   ]
 
 
-def _estimates(runs: Sequence[Record]) -> list[Block]:
+def _estimates(runs: Sequence[Run]) -> list[Block]:
   rows = []
-  groups = records.group(runs, 'method', 'noise')
+  groups = read.group(runs, 'method', 'noise')
   for (method, given), group in groups.items():
     if method != 'Forward, estimated T':
       continue
     errors, diagonals = [], []
     for run in group:
-      matrix = workdir.read_transition(run.folder)
+      matrix = workdir_lib.read_transition(run.folder)
       settings = run.config['noise']
       if matrix is None:
         continue
@@ -227,8 +233,8 @@ def _estimates(runs: Sequence[Record]) -> list[Block]:
       rows.append(
         [
           given,
-          ranking.cell(errors, percent=False),
-          ranking.cell(diagonals, percent=False),
+          statistics.format_mean_std(errors, percent=False),
+          statistics.format_mean_std(diagonals, percent=False),
           Cell(f'{np.diag(true).mean():.3f}', float(np.diag(true).mean())),
         ]
       )
@@ -252,11 +258,11 @@ def _estimates(runs: Sequence[Record]) -> list[Block]:
   ]
 
 
-def _turning_points(runs: Sequence[Record]) -> list[Block]:
-  from sce_jax import d2l  # noqa: PLC0415  Sweeps are planned without jax.
+def _turning_points(runs: Sequence[Run]) -> list[Block]:
+  from sce_jax.methods import d2l  # noqa: PLC0415  Sweeps are planned without jax.
 
   rows = []
-  groups = records.group(runs, 'method', 'noise')
+  groups = read.group(runs, 'method', 'noise')
   for (method, given), group in groups.items():
     if method != 'D2L':
       continue
@@ -277,7 +283,7 @@ def _turning_points(runs: Sequence[Record]) -> list[Block]:
         given,
         Cell(f'{len(turned)} of {len(found)}', float(len(turned))),
         Cell(', '.join(map(str, turned)) or '-'),
-        ranking.cell(weights, percent=False),
+        statistics.format_mean_std(weights, percent=False),
       ]
     )
   if not rows:

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 from matplotlib import pyplot as plt
 import numpy as np
 
-from experiments import plots, ranking, records
+from experiments.analysis import plots, statistics
 from experiments.paper import methods
-from experiments.plan import Context, Trial
-from experiments.records import Record
+from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import Block, Figure, Heading, Table, Text
 from sce_jax.errors import UserError
+from sce_jax.runs import read
+from sce_jax.runs.read import Run
 
 if TYPE_CHECKING:
-  from sce_jax import inference
+  from sce_jax.runs import restore
 
 NOISE = 'symmetric 0.4'
 # What the metrics call it, and what it is.
@@ -31,22 +32,22 @@ _KINDS = {
 }
 
 
-def sweep(dataset: str, scale: str) -> list[Trial]:
+def sweep(dataset: str, scale: str) -> list[RunSpec]:
   """CE and SL on noisy labels."""
   return methods.trials(dataset, scale, [('CE', NOISE), ('SL', NOISE)])
 
 
-def report(context: Context, runs: Sequence[Record]) -> list[Block]:
+def report(context: Context, runs: Sequence[Run]) -> list[Block]:
   """Confidence over the epochs, and what is predicted in the end."""
-  from sce_jax import inference  # noqa: PLC0415  Sweeps are planned without jax.
+  from sce_jax.runs import restore  # noqa: PLC0415  Sweeps are planned without jax.
 
   groups = {
-    name: records.finished(group)
-    for (name,), group in records.group(runs, 'method').items()
+    name: read.finished(group)
+    for (name,), group in read.group(runs, 'method').items()
   }
   if not all(groups.values()):
     return [Text('CE and SL have not both finished.', warning=True)]
-  accuracy = records.class_accuracy(groups['CE']).mean(0)
+  accuracy = read.class_accuracy(groups['CE']).mean(0)
   chosen = {f'the hardest for CE, class {accuracy.argmin()}': accuracy.argmin()}
   named = context.named_class
   if named is None:
@@ -60,7 +61,7 @@ def report(context: Context, runs: Sequence[Record]) -> list[Block]:
   else:
     chosen[f'class {named}'] = named
   predictions = {
-    name: inference.predict_run(group[0].folder, 'train', context.data_dir)
+    name: restore.predict_run(group[0].folder, 'train', context.data_dir)
     for name, group in groups.items()
   }
   blocks: list[Block] = []
@@ -74,23 +75,27 @@ def report(context: Context, runs: Sequence[Record]) -> list[Block]:
   return blocks
 
 
-def _last(run: Record, kind: str, k: int) -> float | None:
-  return run.metrics[-1]['train_split']['class_confidence'][kind][k]
+def _last(run: Run, kind: str, k: int) -> float | None:
+  return run.metrics[-1]['train_eval']['class_confidence'][kind][k]
 
 
-def _table(k: int, groups: dict[str, list[Record]]) -> Table:
+def _table(k: int, groups: dict[str, list[Run]]) -> Table:
   rows = []
   for name, group in groups.items():
     test = [r.result['test']['class_accuracy'][k] for r in group if r.result]
     cells = [
-      ranking.cell(
+      statistics.format_mean_std(
         [x for r in group if (x := _last(r, kind, k)) is not None],
         percent=False,
       )
       for kind in _KINDS
     ]
     rows.append(
-      [name, *cells, ranking.cell([x for x in test if x is not None])]
+      [
+        name,
+        *cells,
+        statistics.format_mean_std([x for x in test if x is not None]),
+      ]
     )
   return Table(
     f'confidence-{k}',
@@ -101,16 +106,16 @@ def _table(k: int, groups: dict[str, list[Record]]) -> Table:
   )
 
 
-def _curves(k: int, groups: dict[str, list[Record]]) -> Figure:
+def _curves(k: int, groups: dict[str, list[Run]]) -> Figure:
   figure, axes = plt.subplots(
     1, 3, figsize=(11, 3.6), layout='constrained', sharey=True
   )
   for ax, (kind, title) in zip(axes, _KINDS.items(), strict=True):
     for number, (name, group) in enumerate(groups.items()):
-      plots.band(
+      plots.plot_mean_std(
         ax,
         [r.metrics for r in group],
-        ('train_split', 'class_confidence', kind, k),
+        ('train_eval', 'class_confidence', kind, k),
         plots.style(number) | {'label': name},
       )
     ax.set(xlabel='epoch')
@@ -127,7 +132,7 @@ def _curves(k: int, groups: dict[str, list[Record]]) -> Figure:
 
 
 def _distribution(
-  k: int, predictions: dict[str, 'inference.Predictions']
+  k: int, predictions: dict[str, 'restore.Predictions']
 ) -> Figure:
   figure, axes = plt.subplots(
     1, 2, figsize=(10, 3.6), layout='constrained', sharey=True

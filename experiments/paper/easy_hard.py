@@ -11,28 +11,27 @@ from collections.abc import Mapping, Sequence
 from matplotlib import pyplot as plt
 import numpy as np
 
-from experiments import plots, records
+from experiments.analysis import plots
 from experiments.paper import methods
-from experiments.plan import Context, Trial
-from experiments.records import Record
+from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import Block, Cell, Figure, Heading, Table, Text
+from sce_jax.runs import read
+from sce_jax.runs.read import Run
 
 NOISE = 'symmetric 0.4'
 
 
-def sweep(dataset: str, scale: str) -> list[Trial]:
+def sweep(dataset: str, scale: str) -> list[RunSpec]:
   """CE on clean and on noisy labels; SL on noisy ones, to compare."""
   cells = [('CE', 'clean'), ('CE', NOISE), ('SL', NOISE)]
   return methods.trials(dataset, scale, cells)
 
 
-def report(context: Context, runs: Sequence[Record]) -> list[Block]:
+def report(context: Context, runs: Sequence[Run]) -> list[Block]:
   """The stages, and each class's loss to noise by its cause."""
   groups = {
     key: curves(group)
-    for key, group in records.group(
-      records.finished(runs), 'method', 'noise'
-    ).items()
+    for key, group in read.group(read.finished(runs), 'method', 'noise').items()
   }
   clean, noisy = groups.get(('CE', 'clean')), groups.get(('CE', NOISE))
   if clean is None or noisy is None:
@@ -49,7 +48,7 @@ def report(context: Context, runs: Sequence[Record]) -> list[Block]:
   return blocks
 
 
-def curves(group: Sequence[Record]) -> np.ndarray:
+def curves(group: Sequence[Run]) -> np.ndarray:
   """Each class's test accuracy, [epochs, classes], in per cent, mean of runs.
 
   The first row is that after the first epoch.

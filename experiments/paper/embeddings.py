@@ -11,11 +11,12 @@ from matplotlib import pyplot as plt
 import numpy as np
 from sklearn import manifold, metrics, model_selection, neighbors
 
-from experiments import ranking, records
+from experiments.analysis import statistics
 from experiments.paper import methods
-from experiments.plan import Context, Trial
-from experiments.records import Record
+from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import Block, Figure, Heading, Table, Text
+from sce_jax.runs import read
+from sce_jax.runs.read import Run
 
 NOISE = 'symmetric 0.4'
 CASES = (('CE', 'clean'), ('CE', NOISE), ('SL', 'clean'), ('SL', NOISE))
@@ -26,18 +27,18 @@ _COLOURS = plt.get_cmap('tab10').colors  # As many classes as it can tell.
 _MARKERS = 'os^DvP*X<>'
 
 
-def sweep(dataset: str, scale: str) -> list[Trial]:
+def sweep(dataset: str, scale: str) -> list[RunSpec]:
   """CE and SL on clean and on noisy labels."""
   return methods.trials(dataset, scale, CASES)
 
 
-def report(context: Context, runs: Sequence[Record]) -> list[Block]:
+def report(context: Context, runs: Sequence[Run]) -> list[Block]:
   """The picture of the first seed, and the figures of all."""
-  from sce_jax import inference  # noqa: PLC0415  Sweeps are planned without jax.
+  from sce_jax.runs import restore  # noqa: PLC0415  Sweeps are planned without jax.
 
   groups = {
-    key: records.finished(group)
-    for key, group in records.group(runs, 'method', 'noise').items()
+    key: read.finished(group)
+    for key, group in read.group(runs, 'method', 'noise').items()
   }
   if not all(groups.values()):
     return [Text('Not all runs have finished.', warning=True)]
@@ -47,7 +48,7 @@ def report(context: Context, runs: Sequence[Record]) -> list[Block]:
     name = ', '.join(key)
     figures = []
     for number, run in enumerate(group):
-      made = inference.predict_run(run.folder, 'test', context.data_dir)
+      made = restore.predict_run(run.folder, 'test', context.data_dir)
       hidden = made.hidden[:_EXAMPLES]
       classes = made.split.clean_label[:_EXAMPLES]
       figures.append(separability(hidden, classes))
@@ -58,9 +59,11 @@ def report(context: Context, runs: Sequence[Record]) -> list[Block]:
     rows.append(
       [
         name,
-        ranking.cell(silhouettes, percent=False),
-        ranking.cell(accuracies),
-        ranking.cell([r.result['test_accuracy'] for r in group if r.result]),
+        statistics.format_mean_std(silhouettes, percent=False),
+        statistics.format_mean_std(accuracies),
+        statistics.format_mean_std(
+          [r.result['test_accuracy'] for r in group if r.result]
+        ),
       ]
     )
   figure.legend(

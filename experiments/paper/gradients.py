@@ -16,11 +16,11 @@ from matplotlib.figure import Figure as Drawing
 import numpy as np
 
 from configs import common
-from experiments import plots
+from experiments.analysis import plots
 from experiments.report import page
 
 if TYPE_CHECKING:
-  from experiments import plan
+  from experiments.paper import registry
 
 _PUBLIC = common.PUBLIC_CODES_LOG_ZERO
 _CLASSES = 10
@@ -102,7 +102,7 @@ def sweep(dataset: str, scale: str) -> list:
   return []
 
 
-def report(context: plan.Context, runs: Any) -> list[page.Block]:
+def report(context: registry.Context, runs: Any) -> list[page.Block]:
   """Weights and pulls of the losses, measured and checked.
 
   Args:

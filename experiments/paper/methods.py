@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from experiments import protocols
-from experiments.plan import Trial
+from experiments.paper import scales
+from experiments.paper.registry import RunSpec
 
 # By name: the loss, and fields of the config that it changes.
 METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -31,7 +31,7 @@ def trial(
   name: str | None = None,
   recipe: str | None = None,
   changes: Mapping[str, Any] | None = None,
-) -> Trial:
+) -> RunSpec:
   """A run of a method.
 
   Args:
@@ -47,8 +47,8 @@ def trial(
   loss, own = METHODS[method]
   kind, _, rate = noise.partition(' ')
   if kind == 'asymmetric':
-    kind = protocols.asymmetric(dataset)
-  config = protocols.config(
+    kind = scales.asymmetric(dataset)
+  config = scales.config(
     dataset,
     scale,
     loss=loss,
@@ -59,12 +59,12 @@ def trial(
     changes={**own, **(changes or {})},
   )
   labels = {'method': name or method, 'noise': noise, 'seed': str(seed)}
-  return Trial(labels, config)
+  return RunSpec(labels, config)
 
 
 def trials(
   dataset: str, scale: str, cells: Iterable[tuple[str, str]]
-) -> list[Trial]:
+) -> list[RunSpec]:
   """The runs of all seeds.
 
   Args:
@@ -81,4 +81,4 @@ def trials(
 
 def seeds(dataset: str, scale: str) -> range:
   """The seeds of a scale."""
-  return range(protocols.protocol(dataset, scale).seeds)
+  return range(scales.protocol(dataset, scale).seeds)

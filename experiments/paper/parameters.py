@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from matplotlib import pyplot as plt
 import numpy as np
 
-from experiments import plots, ranking, records
+from experiments.analysis import plots, statistics
 from experiments.paper import methods
-from experiments.plan import Context, Trial
-from experiments.records import Record
+from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import Block, Cell, Figure, Heading, Table, Text
+from sce_jax.runs import read
+from sce_jax.runs.read import Run
 
 NOISE = 'symmetric 0.6'
 ALPHAS = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0)
@@ -28,7 +29,7 @@ EQUAL_ALPHA = 0.2
 EQUAL = ((1.0, -4.0), (2.0, -2.0))
 
 
-def sweep(dataset: str, scale: str) -> list[Trial]:
+def sweep(dataset: str, scale: str) -> list[RunSpec]:
   """The two sweeps, the grid with one seed, and a pair of equal product."""
   seeds = methods.seeds(dataset, scale)
 
@@ -53,7 +54,7 @@ def sweep(dataset: str, scale: str) -> list[Trial]:
       'A': f'{log_zero:g}',
       'seed': str(seed),
     }
-    return Trial(labels, made.config)
+    return RunSpec(labels, made.config)
 
   # First, so that no group's end comes between them.
   runs = [trial('equal', EQUAL_ALPHA, *pair, seeds[0]) for pair in EQUAL]
@@ -74,9 +75,9 @@ def sweep(dataset: str, scale: str) -> list[Trial]:
   return runs
 
 
-def report(context: Context, runs: Sequence[Record]) -> list[Block]:
+def report(context: Context, runs: Sequence[Run]) -> list[Block]:
   """Two curves, the heat map, and the check that only the product counts."""
-  parts = {key[0]: group for key, group in records.group(runs, 'part').items()}
+  parts = {key[0]: group for key, group in read.group(runs, 'part').items()}
   del context
   return [
     Heading('alpha and A'),
@@ -90,15 +91,15 @@ def report(context: Context, runs: Sequence[Record]) -> list[Block]:
   ]
 
 
-def _values(group: Sequence[Record], figure: str = 'test_accuracy'):
+def _values(group: Sequence[Run], figure: str = 'test_accuracy'):
   return [
     r.result[figure] for r in group if r.result and r.result[figure] is not None
   ]
 
 
-def _table(name: str, runs: Sequence[Record], keys: Sequence[str]) -> Table:
-  groups = records.group(runs, *keys)
-  cells = ranking.best(
+def _table(name: str, runs: Sequence[Run], keys: Sequence[str]) -> Table:
+  groups = read.group(runs, *keys)
+  cells = statistics.mark_best(
     {
       str(key): {
         r.config['seed']: r.result['test_accuracy'] for r in group if r.result
@@ -118,7 +119,7 @@ def _table(name: str, runs: Sequence[Record], keys: Sequence[str]) -> Table:
       [
         *(Cell(x, float(x)) for x in key),
         cells[str(key)],
-        ranking.cell(_values(group, 'memorised')),
+        statistics.format_mean_std(_values(group, 'memorised')),
       ]
       for key, group in groups.items()
     ],
@@ -128,7 +129,7 @@ def _table(name: str, runs: Sequence[Record], keys: Sequence[str]) -> Table:
 def _lines(parts) -> Figure:
   figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
   for figure_name, number in (('test_accuracy', 0), ('memorised', 1)):
-    groups = records.group(parts['alpha'], 'alpha')
+    groups = read.group(parts['alpha'], 'alpha')
     _line(
       axes[0],
       {float(a): _values(group, figure_name) for (a,), group in groups.items()},
@@ -138,7 +139,7 @@ def _lines(parts) -> Figure:
   axes[0].set(xscale='log', xlabel='alpha', ylabel='share (%)')
   axes[0].set_title('beta 1, A -4')
   axes[0].legend()
-  groups = records.group(parts['A'], 'alpha', 'A')
+  groups = read.group(parts['A'], 'alpha', 'A')
   for number, alpha in enumerate(dict.fromkeys(key[0] for key in groups)):
     _line(
       axes[1],
@@ -172,7 +173,7 @@ def _line(ax, values, look) -> None:
   )
 
 
-def _grid(runs: Sequence[Record]) -> Figure:
+def _grid(runs: Sequence[Run]) -> Figure:
   accuracy = np.full((len(GRID_ALPHAS), len(GRID_PRODUCTS)), np.nan)
   for run in runs:
     loss = run.config['loss']
@@ -207,8 +208,8 @@ def _grid(runs: Sequence[Record]) -> Figure:
   )
 
 
-def _equal(runs: Sequence[Record]) -> list[Block]:
-  ended = records.finished(runs)
+def _equal(runs: Sequence[Run]) -> list[Block]:
+  ended = read.finished(runs)
   if len(ended) < 2:
     return [Text('The two runs have not finished.', warning=True)]
   first, second = ended[:2]

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 import fnmatch
 from typing import Any
 
-from experiments import protocols, published, ranking, records
-from experiments.paper import methods
-from experiments.plan import Context, Trial
-from experiments.records import Record
+from experiments.analysis import statistics
+from experiments.paper import methods, published, scales
+from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import Block, Cell, Heading, Table
-from sce_jax import fields
+from sce_jax.config import fields
 from sce_jax.errors import UserError
+from sce_jax.runs import read
+from sce_jax.runs.read import Run
 
 NOISE = 'symmetric 0.6'
 # At --scale=full both recipes stand side by side under all of these.
@@ -48,7 +49,7 @@ PARTS = {
 }
 
 
-def sweep(dataset: str, scale: str) -> list[Trial]:
+def sweep(dataset: str, scale: str) -> list[RunSpec]:
   """Both recipes, and each with one part of the other."""
   if dataset not in ('mnist', 'cifar10'):
     raise UserError(
@@ -76,7 +77,7 @@ def sweep(dataset: str, scale: str) -> list[Trial]:
 def parts(dataset: str, scale: str) -> dict[str, dict[str, dict[str, Any]]]:
   """What the recipes differ in: by part, the fields' values in each recipe."""
   values = {
-    recipe: fields.flatten(protocols.config(dataset, scale, recipe=recipe))
+    recipe: fields.flatten(scales.config(dataset, scale, recipe=recipe))
     for recipe in ('paper', 'apl')
   }
   differing = {
@@ -120,16 +121,16 @@ def _trials(dataset, scale, method, noise, base, part, changes):
     made = methods.trial(
       dataset, scale, method, noise, seed, recipe=base, changes=changes
     )
-    yield Trial(
+    yield RunSpec(
       {**made.labels, 'recipe': base, 'part': part or '-'}, made.config
     )
 
 
-def report(context: Context, runs: Sequence[Record]) -> list[Block]:
+def report(context: Context, runs: Sequence[Run]) -> list[Block]:
   """What each part changes, and what the recipes differ in."""
   groups = {
-    key: records.finished(group)
-    for key, group in records.group(
+    key: read.finished(group)
+    for key, group in read.group(
       runs, 'recipe', 'part', 'method', 'noise'
     ).items()
   }
@@ -142,7 +143,7 @@ def report(context: Context, runs: Sequence[Record]) -> list[Block]:
   return blocks
 
 
-def _accuracy(group: Sequence[Record]) -> dict[int, float]:
+def _accuracy(group: Sequence[Run]) -> dict[int, float]:
   return {
     r.config['seed']: r.result['test_accuracy'] for r in group if r.result
   }
@@ -164,7 +165,7 @@ def _table(base: str, groups) -> Table:
     for method in ('CE', 'SL'):
       ours = _accuracy(groups.get((*key, method, NOISE), []))
       start = _accuracy(groups.get((base, '-', method, NOISE), []))
-      row.append(ranking.cell(list(ours.values())))
+      row.append(statistics.format_mean_std(list(ours.values())))
       common = sorted(ours.keys() & start.keys())
       row.append(
         _difference([ours[seed] - start[seed] for seed in common])
@@ -183,7 +184,7 @@ def _table(base: str, groups) -> Table:
 
 
 def _difference(values: Sequence[float]) -> Cell:
-  made = ranking.cell(values)
+  made = statistics.format_mean_std(values)
   sign = '+' if (made.value or 0) > 0 else ''
   return Cell(sign + made.text, made.value)
 
@@ -217,7 +218,7 @@ def _both(context: Context, groups) -> Table:
       row: list[Cell | str] = [recipe, method]
       for noise in NOISES:
         values = _accuracy(groups.get((recipe, '-', method, noise), []))
-        row.append(ranking.cell(list(values.values())))
+        row.append(statistics.format_mean_std(list(values.values())))
         found = published.lookup(context.dataset, method, noise, recipe)
         row.append(
           Cell('-')

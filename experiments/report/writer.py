@@ -14,7 +14,7 @@ from matplotlib import pyplot as plt
 
 from experiments.report import cells, html, markdown
 from experiments.report import page as page_lib
-from sce_jax import files
+from sce_jax.storage import paths
 
 _DPI = 130
 # Inches in HTML, whatever the screen.
@@ -34,13 +34,13 @@ class Written:
     figures: NAME.png of each figure, in the page's order.
   """
 
-  html: files.Path
-  markdown: files.Path
-  tables: list[files.Path]
-  figures: list[files.Path]
+  html: paths.Path
+  markdown: paths.Path
+  tables: list[paths.Path]
+  figures: list[paths.Path]
 
 
-def write(page: page_lib.Page, folder: files.Path) -> Written:
+def write(page: page_lib.Page, folder: paths.Path) -> Written:
   """Writes a report into a folder, over one that is there.
 
   Each file is written whole or not at all, the pages after what they refer to.
@@ -65,7 +65,7 @@ def write(page: page_lib.Page, folder: files.Path) -> Written:
   _check_rows(tables)
   pictures = {figure.name: picture(figure) for figure in figures}
 
-  files.make_folder(folder)
+  paths.make_folder(folder)
   written = Written(
     html=folder / 'report.html',
     markdown=folder / 'report.md',
@@ -73,11 +73,11 @@ def write(page: page_lib.Page, folder: files.Path) -> Written:
     figures=[folder / f'{figure.name}.png' for figure in figures],
   )
   for path, table in zip(written.tables, tables, strict=True):
-    files.write(path, cells.csv_text(table).encode())
+    paths.write(path, cells.csv_text(table).encode())
   for path, figure in zip(written.figures, figures, strict=True):
-    files.write(path, pictures[figure.name]['png'])
-  files.write(written.markdown, markdown.page_text(page).encode())
-  files.write(written.html, html.page_text(page, pictures).encode())
+    paths.write(path, pictures[figure.name]['png'])
+  paths.write(written.markdown, markdown.page_text(page).encode())
+  paths.write(written.html, html.page_text(page, pictures).encode())
   return written
 
 

@@ -6,7 +6,7 @@ import shlex
 import sys
 from typing import Any
 
-from experiments import plan
+from experiments.paper import registry
 from experiments.sweeps import (
   driver,
   executors,
@@ -18,9 +18,9 @@ from experiments.sweeps import (
 from experiments.sweeps.accelerators import Accelerator
 from experiments.sweeps.executors import Resources
 from experiments.sweeps.manifest import Entry
-from experiments.sweeps.task import Task
-from sce_jax import files
+from experiments.sweeps.task import Job
 from sce_jax.errors import UserError
+from sce_jax.storage import paths
 
 # The exit code of a sweep of which some runs have failed.
 SOME_FAILED = 4
@@ -74,15 +74,15 @@ def launch(
         sky_jobs.check_root(root)
       data_dir = None  # The tasks get it where they look for it.
     else:
-      files.check(root)
+      paths.check(root)
     if written is not None:
       if name is not None or config is not None or experiment is not None:
         raise UserError(
           '--manifest has its runs: leave --sweep, --config and --experiment'
           ' out'
         )
-      files.check(written)
-      path = files.path(written)
+      paths.check(written)
+      path = paths.path(written)
       entries = manifest.read(path, lambda runs: _share(runs, shard))
     else:
       if (config is None) == (experiment is None):
@@ -99,7 +99,7 @@ def launch(
         )
         file = pathlib.Path((config or '').partition(':')[0])
         name = '-'.join(filter(None, (file.stem, name)))
-      path = files.path(sky_jobs.LOCAL if executor == 'sky' else root)
+      path = paths.path(sky_jobs.LOCAL if executor == 'sky' else root)
       path = path / f'sweep-{name}.jsonl'
       entries = _share(entries, shard)
     if accelerator is not None:
@@ -119,7 +119,7 @@ def launch(
 
 def run(
   entries: Sequence[Entry],
-  path: files.Path,
+  path: paths.Path,
   shard: str | None,
   *,
   is_new: bool,
@@ -167,7 +167,7 @@ def run(
     if is_new:
       manifest.write(path, entries)
     print(f'manifest: {path}')
-    if files.is_cloud(path):
+    if paths.is_cloud(path):
       print(f'logs:     {logs}')
     failed = driver.Driver(tasks, chosen, retries).run()
   done = len(entries) - len(failed)
@@ -177,15 +177,15 @@ def run(
   return SOME_FAILED if failed else 0
 
 
-def _here(path: files.Path) -> pathlib.Path:
+def _here(path: paths.Path) -> pathlib.Path:
   """Where a sweep's lock and logs begin: they are this machine's."""
-  if files.is_cloud(path):  # Of a root in a cloud they are below runs/ here.
+  if paths.is_cloud(path):  # Of a root in a cloud they are below runs/ here.
     return pathlib.Path('runs', *path.parts[1:-1], path.stem)
   return pathlib.Path(path).with_suffix('')
 
 
 def _share(entries: list[Entry], shard: str | None) -> list[Entry]:
-  return entries if shard is None else task.share(entries, shard)
+  return entries if shard is None else task.shard(entries, shard)
 
 
 def _accelerator(
@@ -201,7 +201,7 @@ def _accelerator(
 
 def _write_jobs(
   entries: Sequence[Entry],
-  path: files.Path,
+  path: paths.Path,
   sky: sky_jobs.Request,
   accelerator: Accelerator,
   *,
@@ -233,11 +233,11 @@ def _write_jobs(
   return 0
 
 
-def _waiting(tasks: Sequence[Task]) -> list[Task]:
+def _waiting(tasks: Sequence[Job]) -> list[Job]:
   return [t for t in tasks if any(entry.ended != 'done' for entry in t.entries)]
 
 
-def _summary(entries: Sequence[Entry], tasks: Sequence[Task]) -> str:
+def _summary(entries: Sequence[Entry], tasks: Sequence[Job]) -> str:
   ends = [entry.ended for entry in entries]
   waiting = [e for e, end in zip(entries, ends, strict=True) if end is None]
   commands = [t.command for t in tasks if t.waiting]
@@ -246,7 +246,7 @@ def _summary(entries: Sequence[Entry], tasks: Sequence[Task]) -> str:
     f'{len(entries)} runs: {ends.count("done")} done,'
     f' {ends.count("failed")} failed, {len(waiting)} to run;'
     f' {sum(e.epochs for e in waiting)} epochs, some'
-    f' {plan.duration(seconds)} on two CPU cores',
+    f' {registry.duration(seconds)} on two CPU cores',
   ]
   lines += [shlex.join(['python', *c]) for c in commands[:_SHOWN]]
   if len(commands) > _SHOWN:

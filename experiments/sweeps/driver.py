@@ -17,18 +17,21 @@ import time
 from rich import console as rich_console
 from rich import live, table
 
-from experiments import plan
+from experiments.paper import registry
 from experiments.sweeps.executors import Executor
 from experiments.sweeps.manifest import Entry
-from experiments.sweeps.task import Task
-from sce_jax import files, holding, preemption, workdir
+from experiments.sweeps.task import Job
 from sce_jax.errors import UserError
+from sce_jax.parallel import preemption
+from sce_jax.runs import workdir as workdir_lib
+from sce_jax.storage import lock as lock_lib
+from sce_jax.storage import paths
 
 # Exit codes of launch.py that no second try would change.
 _BAD_INPUT = (1, 2)
 _NON_FINITE = 3
 _POLL_SECONDS = 0.2
-_PREEMPTIONS_IN_VAIN = 5
+MAX_PREEMPTIONS_WITHOUT_PROGRESS = 5
 
 
 class Driver:
@@ -43,7 +46,7 @@ class Driver:
     failed: why each run failed, by id.
   """
 
-  def __init__(self, tasks: Sequence[Task], executor: Executor, retries: int):
+  def __init__(self, tasks: Sequence[Job], executor: Executor, retries: int):
     self._tasks = {task.id: task for task in tasks}
     self._executor = executor
     self._retries = retries
@@ -90,7 +93,7 @@ class Driver:
         return
       name = self._waiting.popleft()
       task = self._tasks[name]
-      if any(holding.is_held(files.path(e.workdir)) for e in task.entries):
+      if any(lock_lib.is_held(paths.path(e.workdir)) for e in task.entries):
         self._waiting.append(name)  # By a run that is still saving itself.
         continue
       self._executor.start(name, task.command)
@@ -120,23 +123,23 @@ class Driver:
         f'{entry.id}: exit code {code}, {_last_line(self._executor.log(name))}',
       )
 
-  def _comes_further(self, task: Task) -> bool:
+  def _comes_further(self, task: Job) -> bool:
     """Whether a preempted task has saved something new of late."""
     saved = sum(_last_checkpoint(entry.workdir) for entry in task.entries)
     self._in_vain[task.id] += 1
     if saved > self._saved[task.id]:
       self._saved[task.id] = saved
       self._in_vain[task.id] = 0
-    return self._in_vain[task.id] <= _PREEMPTIONS_IN_VAIN
+    return self._in_vain[task.id] <= MAX_PREEMPTIONS_WITHOUT_PROGRESS
 
-  def _have_ended(self, task: Task) -> bool:
+  def _have_ended(self, task: Job) -> bool:
     """Counts those of a task's runs that have ended; whether all have."""
     for entry in task.entries:
       if entry.id in self._done or entry.id in self.failed:
         continue
       if entry.ended == 'done':
         self._done.add(entry.id)
-        result = workdir.read_result(entry.workdir) or {}
+        result = workdir_lib.read_result(entry.workdir) or {}
         reached = result.get('test_accuracy', 0.0)
         self._best = max(self._best or 0.0, reached)
       elif entry.ended == 'failed':
@@ -177,7 +180,7 @@ class Driver:
       return '-'
     mean = sum(self._seconds) / len(self._seconds)
     runs = self._runs([*self._waiting, *self._running])
-    return plan.duration(mean * runs / self._executor.slots)
+    return registry.duration(mean * runs / self._executor.slots)
 
 
 @contextlib.contextmanager
@@ -201,13 +204,13 @@ def only_one(path: pathlib.Path) -> Iterator[None]:
 
 def _last_checkpoint(folder: str) -> int:
   """The step of a run's last checkpoint, 0 if it has none."""
-  path = workdir.checkpoints(folder)
+  path = workdir_lib.checkpoints(folder)
   steps = path.iterdir() if path.exists() else ()
   return max((int(p.name) for p in steps if p.name.isdecimal()), default=0)
 
 
 def _reason(entry: Entry) -> str:
-  return (workdir.read_result(entry.workdir) or {}).get('failed', 'failed')
+  return (workdir_lib.read_result(entry.workdir) or {}).get('failed', 'failed')
 
 
 def _last_line(path: pathlib.Path) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from experiments import plan, protocols
+from experiments.paper import registry, scales
 from experiments.sweeps import manifest
 from experiments.sweeps.manifest import Entry
 from sce_jax.errors import UserError
@@ -17,7 +17,7 @@ def of_experiment(
   Raises:
     UserError: there is no such experiment, or it trains nothing.
   """
-  trials = plan.load(name).sweep(dataset, scale)
+  trials = registry.load(name).sweep(dataset, scale)
   if not trials:
     raise UserError(
       f'--experiment={name} trains nothing: leave --sweep out to see its page'
@@ -66,7 +66,7 @@ def of_config(
     changes = {**overrides, **changes}
     changes.pop('argument', None)
     try:
-      protocols.change(chosen, changes)
+      scales.change(chosen, changes)
     except (UserError, TypeError) as error:
       raise UserError(f'{file}, {wanted}(): {error}') from None
     entries.append(manifest.entry(chosen, root, data_dir, file))

@@ -19,9 +19,12 @@ from types import ModuleType
 
 from ml_collections import config_dict
 
-from experiments import plan, records
-from sce_jax import fields, files, workdir
+from experiments.paper import registry
+from sce_jax.config import fields
 from sce_jax.errors import UserError
+from sce_jax.runs import read as read_lib
+from sce_jax.runs import workdir as workdir_lib
+from sce_jax.storage import paths
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Entry:
   @property
   def ended(self) -> str | None:
     """'done' or 'failed', or None if it is still to be run."""
-    result = workdir.read_result(self.workdir)
+    result = workdir_lib.read_result(self.workdir)
     if result is None:
       return None
     return 'failed' if 'failed' in result else 'done'
@@ -67,7 +70,7 @@ def entry(
     data_dir: handed on to the command.
     file: the config file; None: that of the data set.
   """
-  name = records.run_name(config)
+  name = read_lib.run_name(config)
   folder = os.path.join(root, name)
   file = file or f'configs/{config.data.name}.py'
   argument = (
@@ -85,7 +88,7 @@ def entry(
     fields.fingerprint(config),
     folder,
     config.train.epochs,
-    round(plan.run_seconds(config) + plan.SECONDS_A_PROGRAM, 1),
+    round(registry.run_seconds(config) + registry.SECONDS_A_PROGRAM, 1),
   )
 
 
@@ -125,9 +128,9 @@ def _overrides(
 
 def write(path: str | os.PathLike, entries: Iterable[Entry]) -> None:
   """Writes a manifest, whole or not at all."""
-  path = files.path(path)
-  files.make_folder(path.parent)
-  files.write(
+  path = paths.path(path)
+  paths.make_folder(path.parent)
+  paths.write(
     path, ''.join(json.dumps(dataclasses.asdict(e)) + '\n' for e in entries)
   )
 
@@ -148,7 +151,7 @@ def read(
       that this version of the code makes of its commands.
   """
   try:
-    lines = files.read(files.path(path)).decode().splitlines()
+    lines = paths.read(paths.path(path)).decode().splitlines()
   except OSError:
     raise UserError(
       f'manifest {path} is not there: write one with --sweep'

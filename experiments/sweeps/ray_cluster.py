@@ -35,8 +35,8 @@ import time
 from typing import Any
 
 from experiments.sweeps import ray_node
-from sce_jax import preemption
 from sce_jax.errors import UserError
+from sce_jax.parallel import preemption
 
 _INSTALL = 'pip install "ray>=2.60,<3"'
 _REPOSITORY = pathlib.Path(__file__).parent.parent.parent
@@ -66,7 +66,7 @@ class Cluster:
     self._running: dict[str, Any] = {}
     self._slots, self._looked = 0, -math.inf
     address = resources.address or os.environ.get('RAY_ADDRESS')
-    _prepare()
+    _check_ray()
     if address in (None, '', 'local'):
       self._ray = _start()
     else:
@@ -221,7 +221,7 @@ def _environment(needs: Mapping[str, float]) -> dict[str, str]:
   return environment
 
 
-def _prepare() -> None:
+def _check_ray() -> None:
   """Checks that Ray is there and sets what it reads when it is imported."""
   if importlib.util.find_spec('ray') is None:
     raise UserError(f'--executor=ray needs Ray: {_INSTALL}')

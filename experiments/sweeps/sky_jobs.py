@@ -22,12 +22,12 @@ from typing import Any
 
 import yaml
 
-from experiments import plan
+from experiments.paper import registry
 from experiments.sweeps import accelerators, manifest
 from experiments.sweeps.accelerators import Accelerator
 from experiments.sweeps.manifest import Entry
-from sce_jax import preemption
 from sce_jax.errors import UserError
+from sce_jax.parallel import preemption
 
 # Where manifest and YAML file go: on this machine.
 LOCAL = 'runs'
@@ -152,8 +152,9 @@ def summary(
     f' {sum(entry.epochs for entry in entries)} epochs; each shard on'
     f' {accelerator.spelling}, {accelerator.chips} x'
     f' {accelerator.gigabytes} GB, spot',
-    f'some {plan.duration(seconds)} on two CPU cores, '
-    f'{plan.duration(seconds / shards)} a shard; accelerators are not measured',
+    f'some {registry.duration(seconds)} on two CPU cores,'
+    f' {registry.duration(seconds / shards)} a shard; accelerators are not'
+    ' measured',
     f'price: {shards} shards x hours x the price of an hour, which sky shows'
     ' before it launches',
     'what has ended in the bucket is not looked up here; the tasks skip it',

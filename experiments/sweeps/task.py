@@ -7,12 +7,12 @@ import re
 
 from experiments.sweeps import manifest
 from experiments.sweeps.manifest import Entry
-from sce_jax import fields
+from sce_jax.config import fields
 from sce_jax.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
+class Job:
   """A command and the runs that it sees to their end.
 
   Attributes:
@@ -36,7 +36,7 @@ def pack(
   size: int,
   path: str | os.PathLike,
   flags: Sequence[str] = (),
-) -> list[Task]:
+) -> list[Job]:
   """Packs runs of equal shape into tasks.
 
   Args:
@@ -51,12 +51,12 @@ def pack(
 
 def _task(
   group: Sequence[Entry], path: str | os.PathLike, flags: Sequence[str]
-) -> Task:
+) -> Job:
   first = group[0]
   if len(group) == 1:
-    return Task(first.id, [*first.command, *flags], group)
+    return Job(first.id, [*first.command, *flags], group)
   members = ','.join(entry.id for entry in group)
-  return Task(
+  return Job(
     f'{first.id}-and-{len(group) - 1}-more',
     ['launch.py', f'--manifest={path}', f'--members={members}', *flags],
     group,
@@ -66,7 +66,7 @@ def _task(
 def _groups(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
   alike: dict[tuple[str, str | None], list[Entry]] = {}
   for entry in entries:
-    shape = fields.shape_key(manifest.config_of(entry.command))
+    shape = fields.compile_key(manifest.config_of(entry.command))
     alike.setdefault((shape, manifest.data_dir_of(entry.command)), []).append(
       entry
     )
@@ -75,7 +75,7 @@ def _groups(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
       yield group[start : start + size]
 
 
-def share(entries: Sequence[Entry], shard: str) -> list[Entry]:
+def shard(entries: Sequence[Entry], shard: str) -> list[Entry]:
   """A share of a sweep's runs: every N-th, so that shares take alike long.
 
   Args:

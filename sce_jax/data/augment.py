@@ -21,7 +21,7 @@ Images = Float[Array, 'N H W C']
 
 @struct.dataclass
 @typing.no_type_check  # A pytree holds whatever jax maps it to.
-class Draws:
+class AugmentParams:
   """What was drawn for each example of a batch.
 
   Attributes:
@@ -37,12 +37,12 @@ class Draws:
   flip: Bool[Array, ' N']
 
 
-def draw(
+def sample_params(
   key: jax.Array,
   num: int,
   image_shape: tuple[int, int, int],
   config: Mapping[str, Any],
-) -> Draws:
+) -> AugmentParams:
   """Draws the augmentation of a batch.
 
   Args:
@@ -54,7 +54,7 @@ def draw(
   crop, shift, angle, flip = jax.random.split(key, 4)
   size = jnp.array(image_shape[:2], jnp.float32)
   reach = jnp.deg2rad(jnp.float32(config['rotate']))
-  return Draws(
+  return AugmentParams(
     crop=jax.random.randint(crop, (num, 2), 0, 2 * config['pad_crop'] + 1),
     shift=size
     * config['shift']
@@ -64,7 +64,9 @@ def draw(
   )
 
 
-def apply(images: Images, draws: Draws, config: Mapping[str, Any]) -> Images:
+def apply(
+  images: Images, draws: AugmentParams, config: Mapping[str, Any]
+) -> Images:
   """Augments images: crop, rotate and shift, flip; what is off costs nothing.
 
   Args:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 import numpy as np
 
 from sce_jax.data import augment, datasets
-from sce_jax.data.load import Split
+from sce_jax.data.dataset import Split
 
 NORMALIZATIONS = ('unit', 'mean_std', 'pixel_mean')
 
@@ -51,7 +51,7 @@ def to_device_split(split: Split, train: Split, dataset: str) -> DeviceSplit:
     clean_label=jnp.asarray(split.clean_label),
     index=jnp.asarray(split.index),
     pixel_mean=jnp.asarray(
-      mean / datasets.DATASETS[dataset].maximum, jnp.float32
+      mean / datasets.DATASETS[dataset].pixel_max, jnp.float32
     ),
   )
 
@@ -59,16 +59,16 @@ def to_device_split(split: Split, train: Split, dataset: str) -> DeviceSplit:
 def take(
   split: DeviceSplit,
   positions: Int[Array, ' N'],
-  counted: Bool[Array, ' N'] | None,
+  mask: Bool[Array, ' N'] | None,
   config: Mapping[str, Any],
-  draws: augment.Draws | None = None,
+  draws: augment.AugmentParams | None = None,
 ) -> dict[str, jax.Array]:
   """Makes a batch.
 
   Args:
     split: where to take it from.
     positions: places in the split.
-    counted: False for what only fills up the batch; None if it is full.
+    mask: False for what only fills up the batch; None if it is full.
     config: the `data` section of a config.
     draws: what was drawn to augment the batch with; None for no augmentation.
 
@@ -76,7 +76,7 @@ def take(
     The batch, see steps.py.
   """
   info = datasets.DATASETS[config['name']]
-  image = split.image[positions].astype(jnp.float32) / info.maximum
+  image = split.image[positions].astype(jnp.float32) / info.pixel_max
   # Keras's way is to subtract the mean image, then to augment; torch's is to
   # augment, then to normalise each channel. What a shift fills in differs.
   if config['normalization'] == 'pixel_mean':
@@ -91,4 +91,4 @@ def take(
     'clean_label': split.clean_label[positions],
     'index': split.index[positions],
   }
-  return batch if counted is None else batch | {'counted': counted}
+  return batch if mask is None else batch | {'mask': mask}

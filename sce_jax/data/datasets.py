@@ -12,36 +12,36 @@ class DatasetInfo:
   Attributes:
     num_classes: K.
     image_shape: (height, width, channels).
-    maximum: the pixel value that becomes 1.
+    pixel_max: the pixel value that becomes 1.
     mean: of each channel over the training images, of pixels scaled to [0, 1].
     std: of each channel, likewise.
     human_labels: human labels that can be chosen as the noise, by the name of
       the noise: the feature that holds them.
-    host: where tfds downloads it from, None for what needs no network.
+    download_host: where tfds downloads it from, None for what needs no network.
     class_names: of each class, where it has a name; else empty.
   """
 
   num_classes: int
   image_shape: tuple[int, int, int]
-  maximum: float
+  pixel_max: float
   mean: tuple[float, ...]
   std: tuple[float, ...]
   human_labels: Mapping[str, str] = dataclasses.field(
     default_factory=lambda: types.MappingProxyType({})
   )
-  host: str | None = None
+  download_host: str | None = None
   class_names: tuple[str, ...] = ()
 
 
 _CIFAR10 = DatasetInfo(
   num_classes=10,
   image_shape=(32, 32, 3),
-  maximum=255.0,
+  pixel_max=255.0,
   # Over all pixels of the 50,000 training images, as SCELoss-Reproduce and
   # Active Passive Loss use them: torch's convention, (x / 255 - mean) / std.
   mean=(0.49139968, 0.48215827, 0.44653124),
   std=(0.24703233, 0.24348505, 0.26158768),
-  host='www.cs.toronto.edu',
+  download_host='www.cs.toronto.edu',
   class_names=(
     'airplane',
     'automobile',
@@ -67,7 +67,7 @@ DATASETS: dict[str, DatasetInfo] = {
   'digits': DatasetInfo(
     num_classes=10,
     image_shape=(8, 8, 1),
-    maximum=16.0,
+    pixel_max=16.0,
     # Over the 1,198 training images.
     mean=(0.3054,),
     std=(0.3759,),
@@ -75,10 +75,10 @@ DATASETS: dict[str, DatasetInfo] = {
   'mnist': DatasetInfo(
     num_classes=10,
     image_shape=(28, 28, 1),
-    maximum=255.0,
+    pixel_max=255.0,
     mean=(0.1307,),
     std=(0.3081,),
-    host='storage.googleapis.com',
+    download_host='storage.googleapis.com',
   ),
   'cifar10': _CIFAR10,
   'cifar100': _CIFAR100,

@@ -9,10 +9,10 @@ from jaxtyping import Array, Float
 
 from sce_jax.losses.inputs import (
   Label,
-  is_class,
+  check_and_upcast,
+  is_integer_label,
   log_probability,
   log_softmax_and_softmax,
-  prepare,
 )
 
 
@@ -44,8 +44,8 @@ def cross_entropy(logits: Float[Array, ' K'], label: Label) -> Float[Array, '']:
     Bridle, Training Stochastic Model Recognition Algorithms as Networks can
     Lead to Maximum Mutual Information Estimation of Parameters, NIPS 1989.
   """
-  logits, target = prepare(logits, label)
-  if is_class(label):
+  logits, target = check_and_upcast(logits, label)
+  if is_integer_label(label):
     return -log_probability(logits, label)
   log_p, _ = log_softmax_and_softmax(logits)
   return -jnp.sum(target * log_p)
@@ -81,6 +81,6 @@ def mean_absolute_error(
     Ghosh et al., `Robust Loss Functions under Label Noise for Deep Neural
     Networks <https://arxiv.org/abs/1712.09482>`_, AAAI 2017.
   """
-  logits, target = prepare(logits, label)
+  logits, target = check_and_upcast(logits, label)
   _, p = log_softmax_and_softmax(logits)
   return jnp.sum(jnp.abs(p - target))

@@ -11,9 +11,9 @@ import numpy as np
 
 from sce_jax.losses.inputs import (
   Label,
-  is_class,
+  check_and_upcast,
+  is_integer_label,
   log_softmax_and_softmax,
-  prepare,
 )
 
 Matrix = Float[Array | np.ndarray, 'K K']
@@ -56,10 +56,10 @@ def forward_correction(
     Patrini et al., `Making Deep Neural Networks Robust to Label Noise: a Loss
     Correction Approach <https://arxiv.org/abs/1609.03683>`_, CVPR 2017.
   """
-  logits, target = prepare(logits, label)
+  logits, target = check_and_upcast(logits, label)
   log_p, _ = log_softmax_and_softmax(logits)
   matrix = jnp.asarray(transition_matrix, log_p.dtype)
-  if is_class(label):
+  if is_integer_label(label):
     # One column is all it takes: K exponentials an example rather than K * K.
     return -_log_noisy(log_p, jnp.sum(matrix * target, axis=1))
   noisy = jax.vmap(_log_noisy, in_axes=(None, 1))(log_p, matrix)
@@ -110,7 +110,7 @@ def backward_correction(
     Patrini et al., `Making Deep Neural Networks Robust to Label Noise: a Loss
     Correction Approach <https://arxiv.org/abs/1609.03683>`_, CVPR 2017.
   """
-  logits, target = prepare(logits, label)
+  logits, target = check_and_upcast(logits, label)
   log_p, _ = log_softmax_and_softmax(logits)
   matrix = jnp.asarray(transition_matrix, log_p.dtype)
   # q' T^-1 l = (T'^-1 q)' l: correcting the target rather than the losses keeps

@@ -15,12 +15,12 @@ Label = Int[Array, ''] | Float[Array, ' K']
 Scalar = Real[ArrayLike, '']
 
 
-def is_class(label: Array) -> bool:
+def is_integer_label(label: Array) -> bool:
   """Whether the label is an integer class rather than a target."""
   return jnp.issubdtype(label.dtype, jnp.integer)
 
 
-def prepare(
+def check_and_upcast(
   logits: Float[Array, ' K'], label: Label
 ) -> tuple[Float[Array, ' K'], Float[Array, ' K']]:
   """Checks one example and brings it to the dtype the loss is computed in.
@@ -50,7 +50,7 @@ def prepare(
   size = logits.size
   narrow = jnp.finfo(logits.dtype).bits < 32
   dtype = jnp.float32 if narrow else logits.dtype
-  if is_class(label):
+  if is_integer_label(label):
     if label.ndim:
       raise ValueError(f'an integer label must be a scalar, not {label.shape}')
     label = jnp.asarray(label, jnp.int32)

@@ -11,8 +11,8 @@ from jaxtyping import Array, Float
 from sce_jax.losses.inputs import (
   Label,
   Scalar,
+  check_and_upcast,
   log_softmax_and_softmax,
-  prepare,
 )
 
 
@@ -49,7 +49,7 @@ def generalized_cross_entropy(
     Networks with Noisy Labels <https://arxiv.org/abs/1805.07836>`_, NeurIPS
     2018.
   """
-  logits, target = prepare(logits, label)
+  logits, target = check_and_upcast(logits, label)
   log_p, _ = log_softmax_and_softmax(logits)
   q = jnp.asarray(q, log_p.dtype)
   # expm1 keeps the digits that 1 - p^q loses near p = 1 and for a small q.
@@ -89,7 +89,7 @@ def focal(
     Lin et al., `Focal Loss for Dense Object Detection
     <https://arxiv.org/abs/1708.02002>`_, ICCV 2017.
   """
-  logits, target = prepare(logits, label)
+  logits, target = check_and_upcast(logits, label)
   log_p, p = log_softmax_and_softmax(logits)
   gamma = jnp.asarray(gamma, p.dtype)
   factor = jnp.exp(gamma * _log_one_minus_p(log_p, p))

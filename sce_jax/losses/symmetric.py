@@ -14,10 +14,10 @@ from jaxtyping import Array, Float
 from sce_jax.losses.inputs import (
   Label,
   Scalar,
-  is_class,
+  check_and_upcast,
+  is_integer_label,
   log_probability,
   log_softmax_and_softmax,
-  prepare,
 )
 
 # Public codes of SL clip the one-hot target at 1e-4 and so compute with
@@ -75,8 +75,8 @@ def reverse_cross_entropy(
     Wang et al., `Symmetric Cross Entropy for Robust Learning with Noisy Labels
     <https://arxiv.org/abs/1908.06112>`_, ICCV 2019.
   """
-  logits, target = prepare(logits, label)
-  if is_class(label):
+  logits, target = check_and_upcast(logits, label)
+  if is_integer_label(label):
     return _reverse_of_class(log_probability(logits, label), log_zero)
   _, p = log_softmax_and_softmax(logits)
   return _reverse(p, target, log_zero)
@@ -123,10 +123,10 @@ def symmetric_cross_entropy(
     Wang et al., `Symmetric Cross Entropy for Robust Learning with Noisy Labels
     <https://arxiv.org/abs/1908.06112>`_, ICCV 2019.
   """
-  logits, target = prepare(logits, label)
+  logits, target = check_and_upcast(logits, label)
   dtype = logits.dtype
   alpha, beta = jnp.asarray(alpha, dtype), jnp.asarray(beta, dtype)
-  if is_class(label):
+  if is_integer_label(label):
     log_p = log_probability(logits, label)
     return beta * _reverse_of_class(log_p, log_zero) - alpha * log_p
   log_p, p = log_softmax_and_softmax(logits)

@@ -28,7 +28,7 @@ LOSSES: Mapping[str, Loss] = {
   'gce': generalized_cross_entropy,
   'bootstrap_soft': bootstrap_soft,
   'bootstrap_hard': bootstrap_hard,
-  'd2l': bootstrap_hard,  # With a weight that training changes: sce_jax/d2l.py.
+  'd2l': bootstrap_hard,  # With a weight that training changes.
   'forward': forward_correction,
   'backward': backward_correction,
   'focal': focal,

@@ -7,8 +7,8 @@ from jaxtyping import Array, Float
 from sce_jax.losses.inputs import (
   Label,
   Scalar,
+  check_and_upcast,
   log_softmax_and_softmax,
-  prepare,
 )
 
 
@@ -48,7 +48,7 @@ def label_smoothing(
     Not? When Label Smoothing Meets Noisy Labels
     <https://arxiv.org/abs/2106.04149>`_, ICML 2022 (negative smoothing).
   """
-  logits, target = prepare(logits, label)
+  logits, target = check_and_upcast(logits, label)
   log_p, _ = log_softmax_and_softmax(logits)
   r = jnp.asarray(smoothing, log_p.dtype)
   return -jnp.sum(((1 - r) * target + r / logits.size) * log_p)
@@ -87,7 +87,7 @@ def bootstrap_soft(
     Reed et al., `Training Deep Neural Networks on Noisy Labels with
     Bootstrapping <https://arxiv.org/abs/1412.6596>`_, ICLR 2015 workshop.
   """
-  logits, target = prepare(logits, label)
+  logits, target = check_and_upcast(logits, label)
   log_p, p = log_softmax_and_softmax(logits)
   b = jnp.asarray(weight, p.dtype)
   return -jnp.sum((b * target + (1 - b) * p) * log_p)
@@ -125,7 +125,7 @@ def bootstrap_hard(
     Reed et al., `Training Deep Neural Networks on Noisy Labels with
     Bootstrapping <https://arxiv.org/abs/1412.6596>`_, ICLR 2015 workshop.
   """
-  logits, target = prepare(logits, label)
+  logits, target = check_and_upcast(logits, label)
   log_p, _ = log_softmax_and_softmax(logits)
   b = jnp.asarray(weight, log_p.dtype)
   predicted = jax.nn.one_hot(jnp.argmax(logits), logits.size, dtype=log_p.dtype)

@@ -48,7 +48,7 @@ def max_pool(x: Array) -> Array:
   """Maximum over 2x2 windows with stride 2; an odd last row is left out.
 
   A maximum of pairs, twice: its gradient shares a tie equally between the tied
-  entries, so constant regions (MNIST's background) are not counted twice.
+  entries, so constant regions (MNIST's background) are not mask twice.
   """
   pairs = _pairs(x)
   return jnp.max(jnp.max(pairs, axis=4), axis=2)

@@ -9,7 +9,7 @@ only.
 >>> clean = np.arange(1000) % 10
 >>> T = noise.transition_matrix('symmetric', num_classes=10, rate=0.4)
 >>> noisy = noise.corrupt(clean, T, seed=1, mode='exact')
->>> noise.realised_matrix(clean, noisy, num_classes=10)[1]
+>>> noise.empirical_transition_matrix(clean, noisy, num_classes=10)[1]
 0.4
 """
 
@@ -21,8 +21,7 @@ from sce_jax.noise.cifar100 import (
   asymmetric_cifar100_block_pair,
 )
 from sce_jax.noise.corruption import corrupt
-from sce_jax.noise.measures import realised_matrix
-from sce_jax.noise.storage import NoisyLabels, load_npz, save_npz
+from sce_jax.noise.measures import empirical_transition_matrix
 from sce_jax.noise.table import NOISE, transition_matrix
 from sce_jax.noise.transitions import (
   clean,
@@ -34,7 +33,6 @@ from sce_jax.noise.transitions import (
 __all__ = [
   'CIFAR100_SUPERCLASS',
   'NOISE',
-  'NoisyLabels',
   'asymmetric_cifar10',
   'asymmetric_cifar100',
   'asymmetric_cifar100_block_circular',
@@ -42,10 +40,8 @@ __all__ = [
   'asymmetric_mnist',
   'clean',
   'corrupt',
-  'load_npz',
+  'empirical_transition_matrix',
   'pair_flip',
-  'realised_matrix',
-  'save_npz',
   'symmetric',
   'symmetric_including_self',
   'transition_matrix',

@@ -6,7 +6,7 @@ import numpy as np
 from sce_jax.noise import checks
 
 
-def realised_matrix(
+def empirical_transition_matrix(
   clean: Integer[np.ndarray, ' N'],
   noisy: Integer[np.ndarray, ' N'],
   num_classes: int,
@@ -26,7 +26,8 @@ def realised_matrix(
   Raises:
     ValueError: there are no labels, or they are malformed.
 
-  >>> realised_matrix(np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1]), 2)
+  >>> clean, noisy = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1])
+  >>> empirical_transition_matrix(clean, noisy, 2)
   (array([[0.5, 0.5],
          [0. , 1. ]]), 0.25)
   """

@@ -34,7 +34,7 @@ def draws(**given):
     'angle': jnp.zeros(n),
     'flip': jnp.zeros(n, bool),
   }
-  return augment.Draws(**(values | given))
+  return augment.AugmentParams(**(values | given))
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,14 @@ def test_a_quarter_turn_is_numpys():
 
 
 def test_what_is_off_changes_nothing():
-  some = augment.draw(jax.random.key(1), 3, (5, 5, 2), OFF | {'pad_crop': 1})
+  some = augment.sample_params(
+    jax.random.key(1), 3, (5, 5, 2), OFF | {'pad_crop': 1}
+  )
   np.testing.assert_array_equal(augment.apply(IMAGES, some, OFF), IMAGES)
 
 
 def test_draws_keep_to_their_bounds_and_reach_them():
-  d = augment.draw(jax.random.key(0), 5000, (32, 16, 3), ALL)
+  d = augment.sample_params(jax.random.key(0), 5000, (32, 16, 3), ALL)
   assert (int(d.crop.min()), int(d.crop.max())) == (0, 8)
   reach = jnp.abs(d.shift).max(0)
   # The largest of 5000 uniform draws lies within 1 % of the bound.
@@ -116,7 +118,7 @@ def test_draws_keep_to_their_bounds_and_reach_them():
 
 def test_draws_are_independent():
   def draw(seed):
-    return augment.draw(jax.random.key(seed), 1000, (32, 16, 3), ALL)
+    return augment.sample_params(jax.random.key(seed), 1000, (32, 16, 3), ALL)
 
   columns = [
     np.asarray(x, np.float64)
@@ -133,7 +135,7 @@ def test_draws_are_independent():
 
 def test_a_share_looks_as_it_does_in_the_whole_batch():
   options = ALL | {'pad_crop': 1}
-  drawn = augment.draw(jax.random.key(0), 8, (5, 5, 2), options)
+  drawn = augment.sample_params(jax.random.key(0), 8, (5, 5, 2), options)
   images = jnp.concatenate([IMAGES] * 3)[:8]
   whole = jax.jit(lambda i, d: augment.apply(i, d, options))(images, drawn)
   for share in (slice(0, 2), slice(6, 8)):

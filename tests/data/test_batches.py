@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sce_jax.data import augment, batches, datasets, load
+from sce_jax.data import augment, batches, datasets
+from sce_jax.data import dataset as dataset_lib
 
 INFO = datasets.DATASETS['cifar10']
 MEAN, STD = np.array(INFO.mean), np.array(INFO.std)
@@ -16,7 +17,7 @@ def make_split(seed):
   rng = np.random.default_rng(seed)
   label = np.arange(6, dtype=np.int32)
   image = rng.integers(0, 256, (6, 32, 32, 3), np.uint8)
-  return load.Split(image, label[::-1].copy(), label, 10 * label)
+  return dataset_lib.Split(image, label[::-1].copy(), label, 10 * label)
 
 
 @pytest.fixture(scope='module')
@@ -29,7 +30,7 @@ def split():
   return make_split(1)
 
 
-def take(split, train, normalization, draws=None, counted=None, **options):
+def take(split, train, normalization, draws=None, mask=None, **options):
   config = {
     'name': 'cifar10',
     'normalization': normalization,
@@ -44,11 +45,11 @@ def take(split, train, normalization, draws=None, counted=None, **options):
   }
 
   @jax.jit
-  def run(device, positions, counted, draws):
-    return batches.take(device, positions, counted, config, draws)
+  def run(device, positions, mask, draws):
+    return batches.take(device, positions, mask, config, draws)
 
   device = batches.to_device_split(split, train, 'cifar10')
-  return run(device, jnp.array(POSITIONS), counted, draws)
+  return run(device, jnp.array(POSITIONS), mask, draws)
 
 
 def test_a_batch_carries_all_labels(split, train):
@@ -61,9 +62,9 @@ def test_a_batch_carries_all_labels(split, train):
 
 
 def test_a_batch_says_what_fills_it_up_only_if_something_does(split, train):
-  counted = jnp.array([True, False])
-  batch = take(split, train, 'unit', counted=counted)
-  assert batch['counted'].tolist() == [True, False]
+  mask = jnp.array([True, False])
+  batch = take(split, train, 'unit', mask=mask)
+  assert batch['mask'].tolist() == [True, False]
 
 
 def test_normalisations_against_numpy(split, train):
@@ -84,7 +85,7 @@ def test_normalisations_against_numpy(split, train):
 
 def test_the_brightest_pixel_is_one(data_dir):
   """Digits have 17 grey levels, all else 256."""
-  train = load.read('digits', data_dir).train
+  train = dataset_lib.read('digits', data_dir).train
   device = batches.to_device_split(train, train, 'digits')
   config = {'name': 'digits', 'normalization': 'unit'}
   image = batches.take(device, jnp.arange(100), None, config)['image']
@@ -106,7 +107,7 @@ def test_order_of_augmentation_and_normalisation(
   normalization, fill, split, train
 ):
   """Keras subtracts the mean first, torch normalises last."""
-  draws = augment.Draws(
+  draws = augment.AugmentParams(
     jnp.array([[0, 3], [4, 1]]),
     jnp.zeros((2, 2)),
     jnp.zeros(2),

@@ -7,7 +7,8 @@ import pytest
 
 from configs import digits
 from experiments import together
-from sce_jax import errors, train, workdir
+from sce_jax import errors, train
+from sce_jax.runs import workdir as workdir_lib
 
 
 def config():
@@ -90,13 +91,13 @@ def test_each_trial_is_its_own_run_and_a_bad_one_stops_alone(
     result = json.loads((group / name / 'result.json').read_text())
     check_equal(result, alone)
     for record, expected in zip(
-      workdir.read_metrics(group / name),
-      workdir.read_metrics(tmp_path / name),
+      workdir_lib.read_metrics(group / name),
+      workdir_lib.read_metrics(tmp_path / name),
       strict=True,
     ):
       check_equal(record, expected)
     checkpoints = [
-      sorted(p.name for p in workdir.checkpoints(folder / name).iterdir())
+      sorted(p.name for p in workdir_lib.checkpoints(folder / name).iterdir())
       for folder in (group, tmp_path)
     ]
     assert checkpoints[0] == checkpoints[1]

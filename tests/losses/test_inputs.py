@@ -58,6 +58,6 @@ def test_wrong_inputs_are_named_without_jaxtyping(
   logits, label, error, message
 ):
   # The import hook of the tests would refuse these first; users have none.
-  prepare = inspect.unwrap(inputs.prepare)
+  prepare = inspect.unwrap(inputs.check_and_upcast)
   with pytest.raises(error, match=message):
     prepare(logits, label)

@@ -113,7 +113,7 @@ def test_random_matrices_give_only_possible_labels(mode):
     labels = rng.integers(0, rng.integers(1, num_classes + 1), 500)
     noisy = noise.corrupt(labels, matrix, seed=seed, mode=mode)
     assert (matrix[labels, noisy] > 0).all()
-    realised, _ = noise.realised_matrix(labels, noisy, num_classes)
+    realised, _ = noise.empirical_transition_matrix(labels, noisy, num_classes)
     present = np.unique(labels)
     error = np.abs(realised - matrix)[present].max()
     assert error < (0.05 if mode == 'exact' else 0.4)

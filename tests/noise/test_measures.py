@@ -8,7 +8,7 @@ from tests.noise.errors import refuses
 def test_counts_by_hand():
   clean = np.array([0, 0, 0, 0, 1, 1, 3, 3, 3, 3])
   noisy = np.array([0, 0, 1, 3, 1, 0, 3, 3, 3, 3])
-  matrix, rate = noise.realised_matrix(clean, noisy, 4)
+  matrix, rate = noise.empirical_transition_matrix(clean, noisy, 4)
   np.testing.assert_array_equal(
     matrix,
     [[0.5, 0.25, 0, 0.25], [0.5, 0.5, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]],
@@ -20,7 +20,9 @@ def test_counts_by_hand():
 @pytest.mark.parametrize('dtype', [np.uint8, np.int8, np.uint64])
 def test_small_and_unsigned_labels(dtype):
   clean = np.array([99, 98], dtype)
-  matrix, rate = noise.realised_matrix(clean, np.array([99, 99]), 100)
+  matrix, rate = noise.empirical_transition_matrix(
+    clean, np.array([99, 99]), 100
+  )
   assert matrix[99, 99] == matrix[98, 99] == 1
   assert matrix.sum() == 2
   assert rate == 0.5
@@ -30,14 +32,14 @@ def test_recovers_what_exact_mode_was_asked_for():
   clean = np.repeat(np.arange(10), 100)
   asked = noise.asymmetric_cifar10(0.3)
   noisy = noise.corrupt(clean, asked, seed=0, mode='exact')
-  matrix, rate = noise.realised_matrix(clean, noisy, 10)
+  matrix, rate = noise.empirical_transition_matrix(clean, noisy, 10)
   np.testing.assert_allclose(matrix, asked, atol=1e-15)
   assert rate == 0.15
 
 
 def test_refuses_bad_labels():
   good = np.array([0, 1])
-  measure = noise.realised_matrix
+  measure = noise.empirical_transition_matrix
   refuses('no labels to measure noise on', measure, good[:0], good[:0], 2)
   refuses('noisy labels must be a NumPy', measure, good, good[:1], 2)
   refuses('clean labels must be in [0, 0]', measure, good, good * 0, 1)

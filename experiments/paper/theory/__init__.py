@@ -8,19 +8,19 @@ at risks of random classifiers, then at classifiers trained to the minimum.
 
 from collections.abc import Sequence
 
+from experiments.paper.registry import Context, RunSpec
 from experiments.paper.theory import setting
-from experiments.plan import Context, Trial
-from experiments.records import Record
 from experiments.report.page import Block
+from sce_jax.runs.read import Run
 
 
-def sweep(dataset: str, scale: str) -> list[Trial]:
+def sweep(dataset: str, scale: str) -> list[RunSpec]:
   """No runs: the page's own random data."""
   del dataset, scale
   return []
 
 
-def report(context: Context, runs: Sequence[Record]) -> list[Block]:
+def report(context: Context, runs: Sequence[Run]) -> list[Block]:
   """The theorem against numbers."""
   from experiments.paper.theory import (  # noqa: PLC0415  They need jax.
     minimisers,

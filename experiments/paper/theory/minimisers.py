@@ -6,7 +6,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Drawing
 import numpy as np
 
-from experiments import plots
+from experiments.analysis import plots
 from experiments.paper.theory import setting
 from experiments.paper.theory.setting import K
 from experiments.paper.theory.training import DIMENSIONS, Job, blobs, minimise

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure as Drawing
 import numpy as np
 from scipy import stats
 
-from experiments import plots
+from experiments.analysis import plots
 from experiments.paper.theory import setting
 from experiments.paper.theory.setting import K
 from experiments.report import page

@@ -4,15 +4,16 @@ import numpy as np
 import pytest
 
 from configs import cifar10
-from experiments import protocols, published
 from experiments.paper import (
   ablation,
   easy_hard,
   embeddings,
   parameters,
+  published,
   recipe,
+  scales,
 )
-from sce_jax import fields
+from sce_jax.config import fields
 
 
 def test_what_a_class_loses_has_two_causes():
@@ -45,10 +46,10 @@ def test_separability_of_what_is_known():
 @pytest.mark.parametrize('base', ['paper', 'apl'])
 def test_all_parts_of_the_other_recipe_make_the_other_recipe(dataset, base):
   other = {'paper': 'apl', 'apl': 'paper'}[base]
-  config = protocols.config(dataset, 'full', recipe=base)
+  config = scales.config(dataset, 'full', recipe=base)
   for values in recipe.parts(dataset, 'full').values():
-    protocols.change(config, values[other])
-  expected = protocols.config(dataset, 'full', recipe=other)
+    scales.change(config, values[other])
+  expected = scales.config(dataset, 'full', recipe=other)
   assert fields.differences(config, expected) == []
 
 

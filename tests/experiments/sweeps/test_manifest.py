@@ -7,9 +7,11 @@ import sys
 
 import pytest
 
-from experiments import plan, protocols, records
+from experiments.paper import registry, scales
 from experiments.sweeps import expand, manifest
-from sce_jax import errors, fields
+from sce_jax import errors
+from sce_jax.config import fields
+from sce_jax.runs import read
 from tests import conftest
 
 
@@ -26,23 +28,23 @@ from tests import conftest
   ],
 )
 def test_a_command_means_its_run(name, dataset, scale):
-  trials = plan.load(name).sweep(dataset, scale)
+  trials = registry.load(name).sweep(dataset, scale)
   # Of each loss, and of each part of a recipe.
   some = {
-    (t.config.loss.name, fields.shape_key(t.config)): t.config for t in trials
+    (t.config.loss.name, fields.compile_key(t.config)): t.config for t in trials
   }
   for config in some.values():
     entry = manifest.entry(config, 'runs')
     assert fields.fingerprint(
       manifest.config_of(entry.command)
     ) == fields.fingerprint(config)
-    assert entry.id == records.run_name(config)
+    assert entry.id == read.run_name(config)
     assert entry.workdir == f'runs/{entry.id}'
 
 
 def test_launch_reads_a_command_as_it_is_meant(tmp_path):
   """All kinds of fields, through the real flags."""
-  config = protocols.config(
+  config = scales.config(
     'cifar10',
     'short',
     rate=0.3,
@@ -79,7 +81,7 @@ def test_launch_reads_a_command_as_it_is_meant(tmp_path):
 
 def entries():
   return [
-    manifest.entry(protocols.config('digits', 'tiny', seed=seed), 'runs')
+    manifest.entry(scales.config('digits', 'tiny', seed=seed), 'runs')
     for seed in (0, 1)
   ]
 

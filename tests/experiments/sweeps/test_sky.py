@@ -165,7 +165,7 @@ def test_the_shards_of_a_launch_are_the_sweep(written, tmp_path):
 
   runs = manifest.read(tmp_path / 'runs' / 'sweep-digits.jsonl')
   shares = [
-    task.share(
+    task.shard(
       runs,
       shard_of(run(SKYPILOT_NUM_JOBS='4', SKYPILOT_JOB_RANK=str(rank))),
     )

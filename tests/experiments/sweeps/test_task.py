@@ -6,30 +6,30 @@ import subprocess
 
 import pytest
 
-from experiments import protocols
+from experiments.paper import scales
 from experiments.sweeps import manifest, task
 from sce_jax import errors
 from tests import conftest
 
 
 def entry(seed, loss='sl', data_dir=None):
-  config = protocols.config('digits', 'tiny', loss=loss, seed=seed)
+  config = scales.config('digits', 'tiny', loss=loss, seed=seed)
   return manifest.entry(config, 'runs', data_dir)
 
 
 def test_shares_are_all_and_do_not_overlap():
   entries = [entry(seed) for seed in range(7)]
-  shares = [task.share(entries, f'{i}/3') for i in range(3)]
+  shares = [task.shard(entries, f'{i}/3') for i in range(3)]
   assert [len(s) for s in shares] == [3, 2, 2]
   ids = [e.id for s in shares for e in s]
   assert sorted(ids) == sorted(e.id for e in entries)
-  assert task.share(entries, '0/1') == entries
+  assert task.shard(entries, '0/1') == entries
 
 
 @pytest.mark.parametrize('shard', ['3/3', '1', '-1/3', '0/0', 'a/b'])
 def test_what_is_no_share_is_refused(shard):
   with pytest.raises(errors.UserError, match='is not understood: give I/N'):
-    task.share([], shard)
+    task.shard([], shard)
 
 
 def test_only_equal_shapes_are_packed(tmp_path):

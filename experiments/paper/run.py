@@ -1,0 +1,158 @@
+"""Trains what an experiment lacks, and writes its report.
+
+Runs are kept by their config in one folder, so that experiments share them and
+none is ever trained twice.
+"""
+
+from collections.abc import Iterator, Sequence
+import datetime
+import os
+import sys
+
+from experiments.paper import registry, scales
+from experiments.report import runs_page, text, writer
+from experiments.report.page import Heading, Page, Table, Text
+from sce_jax import train
+from sce_jax.config import check as config_lib
+from sce_jax.config import fields
+from sce_jax.parallel import processes
+from sce_jax.runs import metadata, progress, read
+from sce_jax.runs.read import Run
+from sce_jax.storage import paths
+
+# So many runs share a program: enough to fill a device, few enough that the
+# first of them are done soon.
+_TOGETHER = {'digits': 32, 'mnist': 8, 'cifar10': 4, 'cifar100': 4}
+# A wider table is no help on a terminal.
+_TERMINAL_WIDTH = 160
+
+
+def run(
+  name: str,
+  dataset: str,
+  scale: str,
+  root: str | os.PathLike,
+  data_dir: str | None = None,
+  *,
+  train_missing: bool = True,
+  named_class: int | None = None,
+) -> writer.Written | None:
+  """Trains an experiment's missing runs and writes its report.
+
+  Args:
+    name: one of NAMES.
+    dataset: a data set's name.
+    scale: full, short or tiny.
+    root: the folder of all runs; the report gets one of its own in it.
+    data_dir: as in train.train_and_evaluate.
+    train_missing: False: the report shows what is there.
+    named_class: a class to be shown, where an experiment shows some.
+
+  Returns:
+    Where the report is; None where several processes have trained its runs,
+    of which none makes it.
+
+  Raises:
+    UserError: an unknown name, data set or scale.
+    train.NonFiniteLoss: some runs have gone astray; all others ended and the
+      report is written.
+    preemption.Preempted: SIGTERM has come.
+  """
+  module = registry.load(name)
+  protocol = scales.protocol(dataset, scale)
+  root = paths.path(root)
+  planned = [
+    Run(root / read.run_name(trial.config), trial.labels, config)
+    for trial in module.sweep(dataset, scale)
+    for config in [config_lib.check_config(trial.config)]
+  ]
+  if train_missing:
+    _train(planned, dataset, data_dir)
+  if processes.num_processes() > 1:
+    # Reports read predictions, which are made by all devices of one process.
+    progress.log(
+      'All runs are trained. The report is made by one process: the same'
+      ' command with --num_processes=1 and no --coordinator'
+    )
+    return None
+  context = registry.Context(dataset, scale, data_dir, named_class)
+  runs = [Run(r.folder, r.labels, r.config) for r in planned]
+  blocks = list(module.report(context, runs))
+  if protocol.note and runs:
+    blocks.insert(0, Text(protocol.note, warning=scale != 'full'))
+  folder = root / f'{name}-{dataset}-{scale}'
+  if runs:
+    blocks += [
+      Heading('Runs'),
+      *runs_page.blocks_of_runs(_unique(runs), folder),
+    ]
+  title, _, rest = (module.__doc__ or name).partition('\n')
+  written = writer.write(
+    Page(
+      f'{name}: {title.rstrip(".")}',
+      ' '.join(rest.split()),
+      blocks,
+      _facts(name, dataset, scale, _unique(runs)),
+    ),
+    folder,
+  )
+  first = next((b for b in blocks if isinstance(b, Table)), None)
+  shown = text.table(first) if first is not None else ''
+  if shown and max(map(len, shown.splitlines())) <= _TERMINAL_WIDTH:
+    print(f'\n{shown}\n')
+  print(f'report:   {written.html}')
+  for path in [written.markdown, *written.tables, *written.figures]:
+    print(f'          {path}')
+  failed = [r.failure for r in _unique(runs) if r.status == 'failed']
+  if failed:
+    raise train.NonFiniteLoss('; '.join(failed))
+  return written
+
+
+def _train(planned: Sequence[Run], dataset: str, data_dir: str | None) -> None:
+  statuses = processes.on_primary(lambda: [r.status for r in _unique(planned)])
+  waiting = [
+    r
+    for r, status in zip(_unique(planned), statuses, strict=True)
+    if status in ('missing', 'unfinished')
+  ]
+  if not waiting:
+    return
+  have = len(_unique(planned)) - len(waiting)
+  progress.log(
+    f'{len(waiting)} runs to train'
+    + (f'; {have} are there already' if have else '')
+  )
+  chunks = list(_chunks(waiting, _TOGETHER[dataset]))
+  for number, chunk in enumerate(chunks, 1):
+    progress.log(f'group {number} of {len(chunks)}, {len(chunk)} runs')
+    train.train_many(
+      [r.config for r in chunk], [r.folder for r in chunk], data_dir
+    )
+
+
+def _chunks(waiting: Sequence[Run], size: int) -> Iterator[list[Run]]:
+  by_shape: dict[str, list[Run]] = {}
+  for record in waiting:
+    by_shape.setdefault(fields.compile_key(record.config), []).append(record)
+  for alike in by_shape.values():
+    for start in range(0, len(alike), size):
+      yield alike[start : start + size]
+
+
+def _unique(runs: Sequence[Run]) -> list[Run]:
+  """Each run once: an experiment may need one for several tables."""
+  return list({r.folder: r for r in runs}.values())
+
+
+def _facts(
+  name: str, dataset: str, scale: str, runs: Sequence[Run]
+) -> list[tuple[str, str]]:
+  facts = [
+    ('command', f'python {" ".join(sys.argv)}'),
+    ('data', dataset),
+    ('scale', scale),
+    ('written', datetime.datetime.now().astimezone().isoformat(' ', 'minutes')),
+    ('written on', metadata.processor()),
+  ]
+  return facts + runs_page.facts(runs)

@@ -1,0 +1,59 @@
+"""Data sets that lie in a cloud: gs://... or s3://... as the tfds folder.
+
+tfds finds what lies there, but array_record, which reads the records, knows
+local files only. So a data set is copied down once a machine.
+"""
+
+import os
+import pathlib
+import sys
+import zlib
+
+from sce_jax.data.sources import prepare
+from sce_jax.storage import paths
+
+# What tfds writes last: a folder without it is not prepared.
+_PREPARED = 'dataset_info.json'
+
+
+def fetch(name: str, data_dir: str) -> str:
+  """A local tfds folder with a data set of one in a cloud.
+
+  What is not there is prepared here, as in a local folder, and copied up for
+  the next machine, if that is allowed.
+
+  Args:
+    name: a key of DATASETS.
+    data_dir: the tfds folder in the cloud.
+
+  Returns:
+    The folder, below $XDG_CACHE_HOME/sce_jax/data (~/.cache/...). Another
+    version of the data in the cloud is not noticed while it is there.
+
+  Raises:
+    UserError: the data set is neither there nor can it be prepared.
+  """
+  there = paths.path(data_dir) / name
+  cache = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+  here = pathlib.Path(cache, 'sce_jax', 'data', _folder(data_dir), name)
+  if any(here.rglob(_PREPARED)):
+    return str(here.parent)
+  if paths.find(there, _PREPARED):
+    paths.download(there, here)
+    return str(here.parent)
+  prepare.download_and_prepare(name, str(here.parent), asked=data_dir)
+  try:
+    paths.upload(here, there, last=_PREPARED)
+  except OSError as error:
+    print(
+      f'data set {name!r} was prepared, but could not be copied to {data_dir}:'
+      f' {error}',
+      file=sys.stderr,
+    )
+  return str(here.parent)
+
+
+def _folder(data_dir: str) -> str:
+  """A folder name for an address: told by its end, unique by a checksum."""
+  text = data_dir.rstrip('/')
+  return f'{text.rpartition("/")[2]}-{zlib.crc32(text.encode()):08x}'

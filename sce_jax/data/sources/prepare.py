@@ -1,0 +1,97 @@
+"""Prepares a tfds data set on first use, in a process of its own.
+
+Only this process may import TensorFlow: the one that trains never does.
+
+  python -m sce_jax.data.sources.prepare mnist --data_dir ~/tensorflow_datasets
+"""
+
+import argparse
+import importlib.util
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+from sce_jax.data import datasets
+from sce_jax.errors import UserError
+
+
+def download_and_prepare(
+  name: str, data_dir: str, asked: str | None = None
+) -> None:
+  """Prepares a data set in a child process.
+
+  Args:
+    name: a key of DATASETS.
+    data_dir: the tfds folder to write to.
+    asked: the one that was named, if it is another.
+
+  Raises:
+    UserError: it could not be prepared; the message says what to do.
+  """
+  child = subprocess.run(
+    [sys.executable, '-m', __name__, name, '--data_dir', data_dir],
+    capture_output=True,
+    text=True,
+    check=False,
+    # The package is found however the parent found it.
+    env=os.environ | {'PYTHONPATH': os.pathsep.join(filter(None, sys.path))},
+  )
+  if child.returncode:
+    lines = child.stderr.strip().splitlines() or ['no message']
+    raise UserError(
+      f'data set {name!r} is not in {asked or data_dir} and could not be'
+      f' prepared: {lines[-1]}'
+    )
+
+
+def _why_unavailable(name: str) -> str | None:
+  """What stands in the way of preparing, with the ways out; None if nothing."""
+  host = datasets.DATASETS[name].download_host
+  if host is None:
+    return None
+  ways_out = (
+    '; or copy a folder prepared elsewhere (file format array_record) and name'
+    ' it with --data_dir or TFDS_DATA_DIR'
+  )
+  if importlib.util.find_spec('tensorflow') is None:
+    return (
+      'the first preparation needs TensorFlow: pip install tensorflow'
+      + ways_out
+    )
+  try:
+    # tfds itself would retry for minutes.
+    socket.getaddrinfo(host, 443)
+  except OSError:
+    return f'the network is missing ({host} is not found)' + ways_out
+  return None
+
+
+def main() -> None:
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('name', choices=list(datasets.DATASETS))
+  parser.add_argument('--data_dir', required=True)
+  args = parser.parse_args()
+  obstacle = _why_unavailable(args.name)
+  if obstacle:
+    sys.exit(obstacle)
+
+  import tensorflow_datasets as tfds  # noqa: PLC0415
+
+  if args.name == 'digits':
+    from sce_jax.data.sources import digits  # noqa: F401, PLC0415  Registers it.
+
+  data_dir = str(pathlib.Path(args.data_dir).expanduser())
+  tfds.disable_progress_bar()
+  try:
+    builder = tfds.builder(
+      args.name, data_dir=data_dir, file_format='array_record'
+    )
+    builder.download_and_prepare()
+  except Exception as error:  # noqa: BLE001  Any library's, told in one line.
+    sys.exit(f'{type(error).__name__}: {" ".join(str(error).split())[:500]}')
+
+
+if __name__ == '__main__':
+  main()

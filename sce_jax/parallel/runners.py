@@ -1,0 +1,254 @@
+"""Runs one program on all devices: the only file that knows pmap.
+
+All runners have the same interface. A function to run takes and returns
+arrays that are whole on every device (parameters, the data set, sums); only
+inside it, between `shard` and `psum`, does a device hold its share of a batch:
+
+  def f(state, images):
+    mine = runner.shard(images)      # this device's share of the batch
+    ...
+    return runner.psum(sums)         # the sum over the whole batch
+
+  f = runner.compile(f)
+  state = f(runner.place(state), runner.place(images))
+
+The devices may be those of several processes, each of which makes the same
+calls with the same whole values and hands them to its own devices: what is
+shared among hosts is the work on a batch, not the (small) data set.
+
+  pmap  jax.pmap: one program a device, collectives written out.
+  jit   jax.jit with NamedSharding: one program, XLA adds the collectives. The
+        sum over a sharded axis is already the sum over all devices, so `psum`
+        does nothing and there is no mapped axis.
+
+Of several processes pmap takes and gives the arrays on a process's own devices,
+jit those on all devices.
+
+A third spreads whole runs over the devices instead of a batch: each has its
+share of the leading axis of what is the runs' own, and nothing is exchanged.
+"""
+
+import abc
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Shaped
+import numpy as np
+
+AXIS = 'batch'
+PyTree = Any
+
+
+class Runner(abc.ABC):
+  """How a program runs on a number of devices.
+
+  Attributes:
+    num_devices: among how many devices a batch is shared.
+    axis_name: the mapped axis, for batch norm's statistics; None where sums
+      are over the whole batch as they stand.
+  """
+
+  num_devices: int
+  axis_name: str | None
+
+  @abc.abstractmethod
+  def place(self, tree: PyTree) -> PyTree:
+    """Copies a tree of arrays to every device."""
+
+  def place_per_run(self, tree: PyTree) -> PyTree:
+    """Puts what is the runs' own where `compile` wants it."""
+    return self.place(tree)
+
+  def collect(self, tree: PyTree) -> PyTree:
+    """Makes what is the runs' own whole on every process, to be read."""
+    return tree
+
+  @abc.abstractmethod
+  def shard(self, x: Shaped[Array, 'B ...']) -> Shaped[Array, 'b ...']:
+    """This device's share of a batch; B is a multiple of num_devices."""
+
+  @abc.abstractmethod
+  def psum(self, tree: PyTree) -> PyTree:
+    """Sums over devices what each has summed over its share."""
+
+  @abc.abstractmethod
+  def compile(self, fn: Callable, *, own: int, donate: bool = False) -> Any:
+    """Compiles a function.
+
+    Args:
+      fn: the function.
+      own: how many of its first arguments are the runs' own, as its results.
+      donate: whether its first argument's memory is given to the result.
+
+    Returns:
+      The compiled function; `lower` with its arguments gives what jax.stages
+      has to say of it.
+    """
+
+
+class PmapRunner(Runner):
+  """Runs with jax.pmap."""
+
+  axis_name = AXIS
+
+  def __init__(self, devices: Sequence[jax.Device]):
+    self._devices = list(devices)
+    self.num_devices = len(self._devices)
+    # Of several processes each deals with its own devices' part.
+    mesh = Mesh(np.array(self._devices), (AXIS,)).local_mesh
+    self._whole = NamedSharding(mesh, PartitionSpec())
+    # pmap asks for one argument with a mapped axis; all ours are whole.
+    self._mapped = jax.device_put(
+      np.arange(mesh.size, dtype=np.int32),
+      NamedSharding(mesh, PartitionSpec(AXIS)),
+    )
+
+  def place(self, tree: PyTree) -> PyTree:
+    return jax.device_put(tree, self._whole)
+
+  def shard(self, x: Shaped[Array, 'B ...']) -> Shaped[Array, 'b ...']:
+    if self.num_devices == 1:
+      return x
+    size = x.shape[0] // self.num_devices
+    return lax.dynamic_slice_in_dim(x, lax.axis_index(AXIS) * size, size)
+
+  def psum(self, tree: PyTree) -> PyTree:
+    return lax.psum(tree, AXIS)
+
+  def compile(self, fn: Callable, *, own: int, donate: bool = False) -> Any:
+    del own  # All arguments are whole on every device.
+    mapped = jax.pmap(
+      lambda _, first, rest: fn(first, *rest),
+      axis_name=AXIS,
+      in_axes=(0, None, None),
+      out_axes=None,
+      devices=self._devices,
+      donate_argnums=(1,) if donate else (),
+    )
+    return _WithAxis(mapped, self._mapped)
+
+
+class _WithAxis:
+  """A function of pmap, given the argument with the mapped axis."""
+
+  def __init__(self, fn: Any, mapped: jax.Array):
+    self._fn, self._mapped = fn, mapped
+
+  def __call__(self, first: PyTree, *rest: PyTree) -> PyTree:
+    return self._fn(self._mapped, first, rest)
+
+  def lower(self, first: PyTree, *rest: PyTree) -> Any:
+    return self._fn.lower(self._mapped, first, rest)
+
+
+class JitRunner(Runner):
+  """Runs with jax.jit, the batch sharded by NamedSharding."""
+
+  axis_name = None
+
+  def __init__(self, devices: Sequence[jax.Device]):
+    self.num_devices = len(devices)
+    mesh = Mesh(np.array(list(devices)), (AXIS,))
+    self._whole = NamedSharding(mesh, PartitionSpec())
+    self._shared = NamedSharding(mesh, PartitionSpec(AXIS))
+
+  def place(self, tree: PyTree) -> PyTree:
+    return _put(tree, self._whole)
+
+  def shard(self, x: Shaped[Array, 'B ...']) -> Shaped[Array, 'b ...']:
+    return lax.with_sharding_constraint(x, self._shared)
+
+  def psum(self, tree: PyTree) -> PyTree:
+    return tree
+
+  def compile(self, fn: Callable, *, own: int, donate: bool = False) -> Any:
+    del own
+    return jax.jit(
+      fn, out_shardings=self._whole, donate_argnums=(0,) if donate else ()
+    )
+
+
+class RunParallelRunner(Runner):
+  """Spreads runs over devices: a batch is whole on the device of its run.
+
+  The number of runs must be a multiple of the number of devices.
+  """
+
+  num_devices = 1  # That share a batch.
+  axis_name = None
+
+  def __init__(self, devices: Sequence[jax.Device]):
+    self._mesh = Mesh(np.array(list(devices)), (AXIS,))
+    self._whole = NamedSharding(self._mesh, PartitionSpec())
+    self._spread = NamedSharding(self._mesh, PartitionSpec(AXIS))
+
+  def place(self, tree: PyTree) -> PyTree:
+    return _put(tree, self._whole)
+
+  def place_per_run(self, tree: PyTree) -> PyTree:
+    return _put(tree, self._spread)
+
+  def collect(self, tree: PyTree) -> PyTree:
+    if self._spread.is_fully_addressable:
+      return tree
+    return jax.jit(lambda tree: tree, out_shardings=self._whole)(tree)
+
+  def shard(self, x: Shaped[Array, 'B ...']) -> Shaped[Array, 'b ...']:
+    return x
+
+  def psum(self, tree: PyTree) -> PyTree:
+    return tree
+
+  def compile(self, fn: Callable, *, own: int, donate: bool = False) -> Any:
+    spread, whole = PartitionSpec(AXIS), PartitionSpec()
+
+    def run(*args):
+      specs = (spread,) * own + (whole,) * (len(args) - own)
+      # Nothing is exchanged, so there is nothing to check.
+      return jax.shard_map(
+        fn, mesh=self._mesh, in_specs=specs, out_specs=spread, check_vma=False
+      )(*args)
+
+    return jax.jit(run, donate_argnums=(0,) if donate else ())
+
+
+def _put(tree: PyTree, sharding: NamedSharding) -> PyTree:
+  """device_put, also to devices of several processes.
+
+  Each process gives the whole values. jax.device_put would exchange all of
+  them to see that they are the same; data/load.py compares digests instead.
+  """
+  if sharding.is_fully_addressable:
+    return jax.device_put(tree, sharding)
+
+  def put(x):
+    if isinstance(x, jax.Array) and not x.is_fully_addressable:
+      return jax.device_put(x, sharding)
+    places = sharding.addressable_devices_indices_map(np.shape(x))
+    parts = [jax.device_put(x[part], d) for d, part in places.items()]
+    return jax.make_array_from_single_device_arrays(
+      np.shape(x), sharding, parts
+    )
+
+  return jax.tree.map(put, tree)
+
+
+RUNNERS: dict[str, Callable[[Sequence[jax.Device]], Runner]] = {
+  'pmap': PmapRunner,
+  'jit': JitRunner,
+}
+
+
+def make_runner(
+  name: str, devices: Sequence[jax.Device] | None = None
+) -> Runner:
+  """A runner by its config name, on all devices unless some are given."""
+  return RUNNERS[name](all_devices() if devices is None else devices)
+
+
+def all_devices() -> list[jax.Device]:
+  """The devices of all processes, those of one process side by side."""
+  return sorted(jax.devices(), key=lambda device: device.process_index)

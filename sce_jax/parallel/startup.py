@@ -1,0 +1,153 @@
+"""Several processes that train as one: how they find each other."""
+
+import os
+import socket
+import time
+from typing import Any
+
+from sce_jax.errors import UserError
+from sce_jax.parallel import processes
+
+# Seconds for all processes to find each other.
+TIMEOUT = 300.0
+# After an error that not all know of, so long until all are ended.
+_SHUTDOWN = 30
+
+
+def initialize(
+  coordinator: str | None = None,
+  num_processes: int | None = None,
+  process_id: int | None = None,
+  timeout: float = TIMEOUT,
+) -> None:
+  """Joins the other processes, if there are any; before jax sees a device.
+
+  Without arguments there are others in a Slurm step of several tasks and on a
+  TPU slice of several hosts, as jax finds them; num_processes=1 says that there
+  are none.
+
+  Args:
+    coordinator: 'host:port' of process 0, any free port.
+    num_processes: how many there are.
+    process_id: which one this is, from 0 on.
+    timeout: seconds to find each other.
+
+  Raises:
+    UserError: the arguments do not fit together, or the others are not found.
+  """
+  options = _options(coordinator, num_processes, process_id, timeout)
+  if options is None:
+    return
+  import jax  # noqa: PLC0415
+  from jax._src import distributed as jax_distributed  # noqa: PLC0415
+
+  # Its handler would swallow every SIGTERM; preemption.py has its own.
+  jax.config.update('jax_enable_preemption_service', False)
+  # Slurm's and TPUs' own words on failure are jax's.
+  jax.distributed.initialize(
+    **options,
+    initialization_timeout=int(timeout),
+    shutdown_timeout_seconds=_SHUTDOWN,
+  )
+  processes.set_state(jax_distributed.global_state)
+  counts = processes.all_gather(jax.local_device_count())
+  if len(set(counts)) > 1:
+    raise UserError(
+      f'the processes have {", ".join(map(str, counts))} devices: give each'
+      ' as many as the others (CUDA_VISIBLE_DEVICES, say)'
+    )
+  # On CPUs the first exchange waits 30 s only, which one process's compiling
+  # may outlast: it is made now that all are here. Later ones wait longer.
+  processes.any_process(False).block_until_ready()
+
+
+def _options(
+  coordinator: str | None,
+  num_processes: int | None,
+  process_id: int | None,
+  timeout: float,
+) -> dict[str, Any] | None:
+  """What jax is to be told; None: there is one process."""
+  if coordinator is None and process_id is None:
+    if num_processes is None:
+      cluster = _cluster()
+      return {'cluster_detection_method': cluster} if cluster else None
+    if num_processes == 1:
+      return None
+  given = {
+    '--coordinator': coordinator,
+    '--num_processes': num_processes,
+    '--process_id': process_id,
+  }
+  missing = [name for name, value in given.items() if value is None]
+  if coordinator is None or num_processes is None or process_id is None:
+    raise UserError(
+      f'{" and ".join(missing)} must be given, too: several processes need'
+      f' all of {", ".join(given)}'
+    )
+  if num_processes < 1 or not 0 <= process_id < num_processes:
+    raise UserError(
+      f'--process_id={process_id} is not one of {num_processes} processes:'
+      ' they are counted from 0 to --num_processes less 1'
+    )
+  host, _, port = coordinator.rpartition(':')
+  if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
+    raise UserError(
+      f'--coordinator={coordinator} is not understood: give process 0 as'
+      ' HOST:PORT, such as 10.0.0.1:1234'
+    )
+  if num_processes == 1:
+    return None
+  _check_reachable(host.strip('[]'), int(port), process_id, timeout)
+  return {
+    'coordinator_address': coordinator,
+    'num_processes': num_processes,
+    'process_id': process_id,
+    # Or jax would look at Slurm's variables and hide devices.
+    'cluster_detection_method': 'deactivate',
+  }
+
+
+def _cluster() -> str | None:
+  """What jax calls the cluster that started several processes, if one did."""
+  from jax._src import clusters  # noqa: PLC0415
+
+  kinds: list[Any] = [clusters.SlurmCluster]
+  if 'tpu' in (os.environ.get('JAX_PLATFORMS') or 'tpu').split(','):
+    kinds += [clusters.GkeTpuCluster, clusters.GceTpuCluster]
+  for kind in kinds:
+    # A batch script's own shell has no step, and a single host no others.
+    if kind.is_env_present() and kind.get_process_count() > 1:
+      return kind.name
+  return None
+
+
+def _check_reachable(
+  host: str, port: int, process_id: int, timeout: float
+) -> None:
+  """Fails with a line where jax would end the process with a stack trace."""
+  if process_id == 0:
+    try:
+      with socket.create_server(
+        ('', port), family=socket.AF_INET6, dualstack_ipv6=True
+      ):
+        return
+    except ValueError:  # No IPv6 here; jax will see.
+      return
+    except OSError as error:
+      raise UserError(
+        f'--coordinator={host}:{port}: process 0 cannot open the port'
+        f' ({error.strerror}): choose another'
+      ) from None
+  end = time.monotonic() + timeout
+  while True:
+    try:
+      with socket.create_connection((host, port), timeout=5):
+        return
+    except OSError as error:
+      if time.monotonic() > end:
+        raise UserError(
+          f'--coordinator={host}:{port} was not reached in {timeout:g} s'
+          f' ({error}): start process 0 there, and open the port'
+        ) from None
+    time.sleep(0.2)

@@ -1,0 +1,95 @@
+"""Tells how a run gets on: a bar where one can be redrawn, else lines.
+
+Of several processes only process 0 does.
+"""
+
+import sys
+from typing import Any
+
+import tqdm
+
+from sce_jax.parallel import processes
+
+
+class Progress:
+  """Shows the epochs of a run, or of several that train together.
+
+  Args:
+    label: what is trained.
+    epochs: number of epochs of the whole run.
+    start: epochs done before.
+  """
+
+  def __init__(self, label: str, epochs: int, start: int):
+    self._label = label
+    self._epochs = epochs
+    self._bar = None
+    if processes.is_primary() and (stream := _terminal()) is not None:
+      self._bar = tqdm.tqdm(
+        file=stream,
+        total=epochs,
+        initial=start,
+        desc=label,
+        bar_format='{desc} {bar:20} {n}/{total}{postfix}, {remaining} left',
+      )
+
+  def update(
+    self,
+    epoch: int,
+    loss: float,
+    accuracy: float,
+    images_per_second: float,
+    seconds_left: float | None,
+  ) -> None:
+    """Shows an epoch's figures; means over the runs that train together.
+
+    Args:
+      epoch: number of epochs done.
+      loss: on the training split.
+      accuracy: on the test split.
+      images_per_second: of training and evaluation.
+      seconds_left: to the end; None in an epoch that compiled.
+    """
+    figures = (
+      f'loss {loss:.4f}  test accuracy {accuracy:.4f} '
+      f' {images_per_second:,.0f} images/s'
+    )
+    if self._bar is not None:
+      self._bar.set_postfix_str(figures, refresh=False)
+      self._bar.update(epoch - self._bar.n)
+    elif processes.is_primary():
+      left = 'compilation included'
+      if seconds_left is not None:
+        left = f'{_duration(seconds_left)} left'
+      print(
+        f'{self._label}  epoch {epoch}/{self._epochs}  {figures}  {left}',
+        flush=True,
+      )
+
+  def close(self) -> None:
+    """Leaves the last state standing."""
+    if self._bar is not None:
+      self._bar.close()
+
+
+def _terminal() -> Any:
+  """Where a line can be drawn over: a terminal or a notebook, else None."""
+  if sys.stderr.isatty():
+    return sys.stderr
+  # A notebook shows what comes by its standard error as if it were one.
+  notebook = type(sys.stdout).__module__.startswith('ipykernel.')
+  return sys.stdout if notebook else None
+
+
+def _duration(seconds: float) -> str:
+  minutes, seconds = divmod(round(seconds), 60)
+  hours, minutes = divmod(minutes, 60)
+  if hours:
+    return f'{hours}h{minutes:02}m'
+  return f'{minutes}m{seconds:02}s' if minutes else f'{seconds}s'
+
+
+def log(message: Any) -> None:
+  """Prints a line, above the bar if there is one."""
+  if processes.is_primary():
+    tqdm.tqdm.write(str(message))

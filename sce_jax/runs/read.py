@@ -1,0 +1,178 @@
+"""Run folders, read back: what a report is made of."""
+
+from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+import functools
+import json
+import os
+from typing import Any
+
+import numpy as np
+
+from sce_jax.config import fields
+from sce_jax.errors import UserError
+from sce_jax.runs import workdir as workdir_lib
+from sce_jax.storage import paths
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """A run, whether or not it has been trained.
+
+  Attributes:
+    folder: its folder.
+    labels: what it is in an experiment: method, noise and so on.
+    config: its config, as plain dicts.
+  """
+
+  folder: paths.Path
+  labels: Mapping[str, str]
+  config: Mapping[str, Any]
+
+  @functools.cached_property
+  def result(self) -> Mapping[str, Any] | None:
+    """Its result, if it ended well."""
+    ended = workdir_lib.read_result(self.folder)
+    return ended if ended and 'failed' not in ended else None
+
+  @functools.cached_property
+  def status(self) -> str:
+    """'finished', 'failed', 'unfinished' or 'missing'."""
+    ended = workdir_lib.read_result(self.folder)
+    if ended:
+      return 'failed' if 'failed' in ended else 'finished'
+    begun = (self.folder / 'config.json').exists()
+    return 'unfinished' if begun else 'missing'
+
+  @property
+  def failure(self) -> str:
+    """Why it failed; '' if it did not."""
+    return (workdir_lib.read_result(self.folder) or {}).get('failed', '')
+
+  @functools.cached_property
+  def metrics(self) -> Sequence[Mapping[str, Any]]:
+    """Its epochs, see workdir.read_metrics."""
+    return workdir_lib.read_metrics(self.folder)
+
+  @functools.cached_property
+  def description(self) -> Mapping[str, Any]:
+    """When, where and with what it was begun; empty if it was not."""
+    if not (self.folder / 'config.json').exists():
+      return {}
+    return workdir_lib.read_description(self.folder)
+
+
+def run_name(config: fields.Config) -> str:
+  """A folder name that tells a config."""
+  return '-'.join(
+    [
+      config['data']['name'],
+      config['loss']['name'],
+      config['noise']['name'],
+      f'{config["noise"]["rate"]:g}',
+      f'seed{config["seed"]}',
+      fields.fingerprint(config),
+    ]
+  )
+
+
+def find(root: str | os.PathLike, dataset: str | None = None) -> list[Run]:
+  """All runs below a folder, labelled by the settings in which they differ.
+
+  Args:
+    root: the folder.
+    dataset: only runs on this data set; None: all, which must be of one.
+
+  Raises:
+    UserError: there are none, or they are on different data sets.
+  """
+  root = paths.path(root)
+  folders = [
+    path.parent
+    for path in paths.find(root, 'config.json')
+    # What a forward correction was estimated from is no run of its own.
+    if path.parent.name != 'anchors'
+  ]
+  configs = {}
+  for folder in folders:
+    try:
+      configs[folder] = workdir_lib.read_config(folder)
+    except (json.JSONDecodeError, KeyError):  # Somebody else's config.json.
+      continue
+  names = sorted({config['data']['name'] for config in configs.values()})
+  if dataset is None and len(names) > 1:
+    raise UserError(
+      f'{root} holds runs on different data, {", ".join(names)}, which no'
+      f' table should mix: choose with --dataset={names[0]}, say'
+    )
+  configs = {
+    folder: config
+    for folder, config in configs.items()
+    if dataset in (None, config['data']['name'])
+  }
+  if not configs:
+    what = 'runs' if dataset is None else f'runs on {dataset}'
+    raise UserError(
+      f'{root} holds no {what} (no config.json below it): name the folder of'
+      ' some with --workdir'
+    )
+  labels = distinguishing_settings(configs.values())
+  return [
+    Run(folder, label, config)
+    for (folder, config), label in zip(configs.items(), labels, strict=True)
+  ]
+
+
+def distinguishing_settings(
+  configs: Iterable[fields.Config],
+) -> list[dict[str, str]]:
+  """The settings in which configs differ, of each config, as text.
+
+  A loss's own parameters are among them where runs with that loss differ: that
+  another loss has other ones goes without saying.
+  """
+  flat = [fields.flatten(config) for config in configs]
+
+  def among(path, config):
+    """Whose values a run's is compared with: those of its loss, or all."""
+    own = path.startswith('loss.') and path != 'loss.name'
+    return path, config['loss.name'] if own else None
+
+  values: dict[Any, set[str]] = {}
+  for config in flat:
+    for path, value in config.items():
+      values.setdefault(among(path, config), set()).add(json.dumps(value))
+  return [
+    {
+      path: str(config[path])
+      for path in sorted(config)
+      if len(values[among(path, config)]) > 1
+    }
+    for config in flat
+  ]
+
+
+def group(
+  records: Iterable[Run], *keys: str
+) -> dict[tuple[str, ...], list[Run]]:
+  """Records by the values of some of their labels, in order of appearance."""
+  groups: dict[tuple[str, ...], list[Run]] = {}
+  for record in records:
+    groups.setdefault(tuple(record.labels[key] for key in keys), []).append(
+      record
+    )
+  return groups
+
+
+def class_accuracy(runs: Iterable[Run]) -> np.ma.MaskedArray:
+  """Test accuracy of the last epoch, [runs, classes], in per cent.
+
+  Masked where a class has no test example. Of finished runs only.
+  """
+  values = [r.result['test']['class_accuracy'] for r in runs if r.result]
+  return np.ma.masked_invalid(100 * np.array(values, np.float64))
+
+
+def finished(records: Iterable[Run]) -> list[Run]:
+  """Those that ended well."""
+  return [record for record in records if record.status == 'finished']

@@ -1,0 +1,231 @@
+"""How a process holds a folder against others, here and in a cloud.
+
+Here the system lets go of what a process held when it ends. An object store has
+no such lock: what holds there is a lease, renewed again and again.
+"""
+
+import abc
+from collections.abc import Callable
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import socket
+import threading
+import time
+from typing import Any
+import uuid
+
+from sce_jax.storage import paths
+
+# Seconds. Changed by no flag: all who share a folder must have the same.
+RENEW_SECONDS = 10.0
+LEASE_SECONDS = 40.0
+_LEASES = '.lease'
+_PROCESS = uuid.uuid4().hex
+# When processes that have been watched in vain last renewed a lease.
+_EXPIRED: dict[str, float] = {}
+
+
+class LockHeldError(Exception):
+  """Another process holds the folder; the text says which."""
+
+
+class LockLostError(Exception):
+  """This process has held the folder, but another has taken it over."""
+
+
+class Lock(abc.ABC):
+  """A folder held by this process."""
+
+  @abc.abstractmethod
+  def check(self) -> None:
+    """Raises Lost if the folder has been taken over."""
+
+  @abc.abstractmethod
+  def close(self) -> None:
+    """Lets go of it."""
+
+
+def acquire(folder: paths.Path, say: Callable[[str], None] = print) -> Lock:
+  """Holds a folder against other processes.
+
+  Args:
+    folder: there already.
+    say: told in a line why it takes longer.
+
+  Raises:
+    InUse: another process holds it.
+    OSError: it cannot be written.
+  """
+  if paths.is_cloud(folder):
+    return _Lease(folder / _LEASES, say)
+  return _FileLock(pathlib.Path(folder, '.lock'))
+
+
+def is_held(folder: paths.Path) -> bool:
+  """Whether a process seems to hold a folder; takes nothing."""
+  if paths.is_cloud(folder):
+    lease = _newest(folder / _LEASES)[1]
+    return (
+      lease is not None and abs(time.time() - lease['time']) < LEASE_SECONDS
+    )
+  path = folder / '.lock'
+  if not path.exists():
+    return False
+  with open(path) as lock:
+    try:
+      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+      return True
+  return False
+
+
+class _FileLock(Lock):
+  """A lock that the system lets go of when the process ends, however."""
+
+  def __init__(self, path: pathlib.Path):
+    self._file = open(path, 'w')  # noqa: SIM115  Kept open.
+    try:
+      fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+      self._file.close()
+      raise LockHeldError('another process') from None
+
+  def check(self) -> None:
+    pass
+
+  def close(self) -> None:
+    self._file.close()
+
+
+class _Lease(Lock):
+  """A lock in a cloud: an object that its holder writes anew again and again.
+
+  The leases of a folder are numbered, and the highest number holds it. A thread
+  renews it every RENEW seconds. Who finds one watches it: it is renewed, and
+  the folder is in use; or it is not for STALE seconds, its holder is taken for
+  dead, and the next number is made, which of several who try it at once only
+  one can make. No two machines' clocks are compared.
+
+  So a run that has ended, by SIGTERM too, holds up its successor not at all,
+  one that was killed for STALE seconds at most. And one that lives, but was
+  stopped or cut off from the cloud for longer, may lose the folder: it learns
+  of it by `check`, before it writes the next epoch's figures. What it was
+  writing just then, a checkpoint say, it may still finish: the object store
+  does not ask who writes.
+  """
+
+  def __init__(self, folder: paths.Path, say: Callable[[str], None]):
+    self._folder = folder
+    self._id = uuid.uuid4().hex
+    self._number = self._free_number(say) + 1
+    self._file = folder / _name(self._number)
+    try:
+      self._write(mode='create')
+    except FileExistsError:
+      raise LockHeldError('another process') from None
+    # Not all that speak a store's protocol know that mode.
+    if not self._is_mine():
+      raise LockHeldError('another process')
+    for name in paths.listing(folder):
+      if name < self._file.name:
+        paths.store(folder).rm(os.fspath(folder / name))
+    self._lost = False
+    self._seen = time.monotonic()
+    self._one_at_a_time = threading.Lock()
+    self._stop = threading.Event()
+    self._thread = threading.Thread(target=self._keep, daemon=True)
+    self._thread.start()
+
+  def check(self) -> None:
+    # The thread may have been stopped as long as this one.
+    if time.monotonic() - self._seen > 2 * RENEW_SECONDS:
+      self._renew()
+    if self._lost:
+      raise LockLostError
+
+  def close(self) -> None:
+    self._stop.set()
+    self._thread.join()
+    # One that stays there costs the next a wait.
+    with contextlib.suppress(Exception):
+      if self._is_mine():
+        paths.store(self._folder).rm(os.fspath(self._file))
+
+  def _free_number(self, say: Callable[[str], None]) -> int:
+    """The number of a lease whose holder is dead; 0: there is none."""
+    number, lease = _newest(self._folder)
+    if lease is None or _is_known_dead(lease):
+      return number
+    say(
+      f'{self._folder.parent}: held by a process on {lease["host"]}; waits'
+      f' {LEASE_SECONDS:g} s at most to see whether it lives'
+    )
+    end = time.monotonic() + LEASE_SECONDS
+    while time.monotonic() < end:
+      time.sleep(min(1.0, RENEW_SECONDS / 4))
+      now, seen = _newest(self._folder)
+      if seen is None:
+        return 0
+      if (now, seen) != (number, lease):
+        raise LockHeldError(f'another process, on {seen["host"]}')
+    _EXPIRED[lease['process']] = lease['time']
+    return number
+
+  def _is_mine(self) -> bool:
+    number, lease = _newest(self._folder)
+    return lease is not None and (
+      (number, lease['id']) == (self._number, self._id)
+    )
+
+  def _write(self, **how: Any) -> None:
+    lease = {
+      'id': self._id,
+      'process': _PROCESS,
+      'host': socket.gethostname(),
+      'time': time.time(),
+    }
+    paths.store(self._folder).pipe_file(
+      os.fspath(self._file), json.dumps(lease).encode(), **how
+    )
+
+  def _renew(self) -> None:
+    with self._one_at_a_time:
+      if self._is_mine():
+        self._write()
+        self._seen = time.monotonic()
+      else:
+        self._lost = True
+
+  def _keep(self) -> None:
+    while not self._stop.wait(RENEW_SECONDS) and not self._lost:
+      # The network may come back before anybody misses us.
+      with contextlib.suppress(Exception):
+        self._renew()
+
+
+def _name(number: int) -> str:
+  return f'{number:06d}'
+
+
+def _newest(folder: paths.Path) -> tuple[int, dict[str, Any] | None]:
+  """The number and content of the lease that counts; 0 and None: none does."""
+  numbers = [int(name) for name in paths.listing(folder) if name.isdecimal()]
+  if not numbers:
+    return 0, None
+  try:
+    return max(numbers), json.loads(paths.read(folder / _name(max(numbers))))
+  except FileNotFoundError:  # Given back just now.
+    return 0, None
+
+
+def _is_known_dead(lease: dict[str, Any]) -> bool:
+  """Whether a lease need not be watched, for its holder has been elsewhere.
+
+  By the holder's own clock this one was renewed no later than the one that was
+  watched in vain. So the runs of a process hold up their successor only once.
+  """
+  died = _EXPIRED.get(lease['process'])
+  return died is not None and lease['time'] < died + LEASE_SECONDS / 2

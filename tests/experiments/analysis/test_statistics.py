@@ -1,0 +1,69 @@
+"""Cells worked out by hand, and which of them count as the best."""
+
+import numpy as np
+import pytest
+
+from experiments.analysis import statistics
+
+
+def test_a_cell_is_mean_and_deviation_in_per_cent():
+  cell = statistics.format_mean_std([0.5, 0.6, 0.7])
+  assert cell.text == '60.0 ± 10.0'
+  assert cell.value == pytest.approx(60.0)
+  assert statistics.format_mean_std([0.25]).text == '25.0'
+  assert statistics.format_mean_std([]).text == '-'
+  assert (
+    statistics.format_mean_std([1.0, 2.0], percent=False).text
+    == '1.500 ± 0.707'
+  )
+
+
+def seeds(*values):
+  return dict(enumerate(values))
+
+
+def test_what_pairs_cannot_tell_apart_is_tied():
+  # Differences .01, .03, -.01, .01: mean .01, their deviation sqrt(8/3) / 100,
+  # so t = .01 / (.0163 / 2) = 1.22 with 3 degrees of freedom: p is 0.31.
+  cells = statistics.mark_best(
+    {
+      'first': seeds(0.80, 0.82, 0.79, 0.81),
+      'second': seeds(0.79, 0.79, 0.80, 0.80),
+      'worse': seeds(0.70, 0.71, 0.70, 0.69),
+    }
+  )
+  assert cells['first'].bold and not cells['first'].tied
+  assert cells['second'].tied and not cells['second'].bold
+  assert not cells['worse'].tied and not cells['worse'].bold
+
+
+def test_the_test_is_paired():
+  # Seeds differ by far more than methods, which every seed ranks alike.
+  base = np.array([0.2, 0.5, 0.8])
+  cells = statistics.mark_best(
+    {'better': seeds(*(base + 0.01)), 'worse': seeds(0.2, 0.5001, 0.8)}
+  )
+  assert cells['better'].bold
+  assert not cells['worse'].tied
+
+
+def test_equal_rows_are_tied_and_a_constant_gap_is_not():
+  cells = statistics.mark_best({'a': seeds(0.5, 0.6), 'b': seeds(0.5, 0.6)})
+  assert cells['a'].bold and cells['b'].tied
+  cells = statistics.mark_best({'a': seeds(0.5, 0.6), 'b': seeds(0.4, 0.5)})
+  assert cells['a'].bold and not cells['b'].tied
+
+
+def test_one_seed_or_none_tells_nothing():
+  cells = statistics.mark_best({'a': seeds(0.5), 'b': seeds(0.5), 'c': {}})
+  assert cells['a'].bold and not cells['b'].tied
+  assert cells['c'].text == '-'
+  assert statistics.mark_best({'c': {}})['c'].text == '-'
+
+
+def test_only_common_seeds_are_compared():
+  cells = statistics.mark_best(
+    {'a': {0: 0.9, 1: 0.9, 2: 0.3}, 'b': {0: 0.5, 1: 0.5}}
+  )
+  # Over all its seeds a is at 0.7, over the two that both have far ahead.
+  assert cells['a'].bold and not cells['b'].tied

@@ -1,0 +1,160 @@
+"""D2L: dimensionality of known points, turning points worked out by hand."""
+
+import json
+import math
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import digits
+from sce_jax import train
+from sce_jax.methods import d2l
+from sce_jax.parallel import preemption
+from sce_jax.runs import workdir as workdir_lib
+
+
+def test_three_points_on_a_line_by_hand():
+  # From 0 the others are 1 and 4 away: log(1/4) and log(1), mean -log(4)/2.
+  # From 1: 1 and 3. From 4: 3 and 4.
+  lids = d2l.local_intrinsic_dimensionality(jnp.array([[0.0], [1.0], [4.0]]), 2)
+  expected = [2 / math.log(4), 2 / math.log(3), 2 / math.log(4 / 3)]
+  # float32 distances from squares and a product: some 1e-6 of them.
+  np.testing.assert_allclose(lids, expected, rtol=1e-5)
+
+
+def reference(points, k):
+  """The estimate in float64, from the distances themselves."""
+  points = np.asarray(points, np.float64)
+  lids = []
+  for i, point in enumerate(points):
+    r = np.linalg.norm(np.delete(points, i, 0) - point, axis=1)
+    r = np.sort(r)[:k]
+    lids.append(-1 / np.mean(np.log(r / r[-1])))
+  return np.array(lids)
+
+
+def test_estimates_are_those_of_an_independent_reference():
+  points = np.random.default_rng(0).normal(size=(60, 12)).astype(np.float32)
+  lids = d2l.local_intrinsic_dimensionality(jnp.asarray(points), 20)
+  # Nearly equal r_i / r_k make the estimate as ill-conditioned as 1e-4.
+  np.testing.assert_allclose(lids, reference(points, 20), rtol=1e-4)
+
+
+@pytest.mark.parametrize('dimension', [1, 2, 4])
+def test_points_of_a_flat_have_about_its_dimension(dimension):
+  rng = np.random.default_rng(dimension)
+  inside = rng.uniform(size=(1000, dimension))
+  turned = inside @ rng.normal(size=(dimension, 30))
+  lids = d2l.local_intrinsic_dimensionality(
+    jnp.asarray(turned, jnp.float32), 20
+  )
+  # The estimator's spread is dimension / sqrt(20) a point, and edges lower it.
+  assert abs(float(lids.mean()) - dimension) < 0.25 * dimension
+
+
+def test_equal_points_say_nothing():
+  lids = d2l.local_intrinsic_dimensionality(jnp.ones((30, 4)), 20)
+  np.testing.assert_array_equal(lids, np.zeros(30))
+
+
+def test_the_mean_is_over_groups():
+  points = np.random.default_rng(1).normal(size=(256, 8)).astype(np.float32)
+  expected = np.mean([reference(half, 20) for half in np.split(points, 2)])
+  assert float(d2l.mean_lid(jnp.asarray(points), 20)) == pytest.approx(
+    expected, rel=1e-4
+  )
+
+
+# A window of 3 after a warm-up of 1: mean 5, standard deviation sqrt(2/3), so
+# that what follows must exceed 6.63.
+FLAT = [9.0, 4.0, 5.0, 6.0]
+
+
+def test_the_turning_point_is_where_the_dimensionality_rises():
+  options = {'window': 3, 'warm_up': 1}
+  assert d2l.turning_point([*FLAT, 6.6], **options) is None
+  assert d2l.turning_point([*FLAT, 6.7], **options) == 4
+  assert d2l.turning_point([*FLAT, 6.7, 1.0], **options) == 4  # It stays.
+  assert d2l.turning_point(FLAT, **options) is None  # Too early.
+
+
+def test_the_labels_weight_by_hand():
+  options = {'window': 3, 'warm_up': 1}
+  assert d2l.label_weight([*FLAT, 6.6], 10, **options) == 1.0
+  # 5 of 10 epochs are done, the lowest dimensionality is 4.
+  assert d2l.label_weight([*FLAT, 8.0], 10, **options) == pytest.approx(
+    math.exp(-0.5 * 8 / 4)
+  )
+  assert d2l.label_weight([], 10, **options) == 1.0
+
+
+@pytest.fixture(scope='module')
+def config():
+  c = digits.get_config('d2l,symmetric,0.4')
+  c.data.limit = 256
+  c.train.epochs = 8
+  c.train.batch_size = 64
+  c.checkpoint.every = 2
+  c.loss.window = 1  # Any rise is a turning point.
+  c.loss.warm_up = 0
+  return c
+
+
+@pytest.fixture(scope='module')
+def undisturbed(config, data_dir, tmp_path_factory):
+  folder = tmp_path_factory.mktemp('d2l') / 'run'
+  train.train_and_evaluate(config, folder, data_dir)
+  return folder
+
+
+def test_each_epochs_weight_follows_from_those_before(config, undisturbed):
+  records = workdir_lib.read_metrics(undisturbed)
+  lids = [record['lid'] for record in records]
+  assert len(lids) == 8 and min(lids) > 0
+  for epoch, record in enumerate(records):
+    assert record['label_weight'] == pytest.approx(
+      d2l.label_weight(lids[:epoch], 8, window=1, warm_up=0)
+    )
+  # Else nothing above is put to the test.
+  assert records[-1]['label_weight'] < 1
+
+
+def test_a_killed_run_ends_with_the_same_figures(
+  config, undisturbed, data_dir, tmp_path, monkeypatch
+):
+  calls = []
+
+  class Stops(preemption.PreemptionHandler):
+    def should_stop(self):
+      calls.append(1)
+      return len(calls) == 5  # Between two checkpoints.
+
+  folder = tmp_path / 'run'
+  with monkeypatch.context() as patch:
+    patch.setattr(preemption, 'PreemptionHandler', Stops)
+    with pytest.raises(preemption.Preempted):
+      train.train_and_evaluate(config, folder, data_dir)
+  train.train_and_evaluate(config, folder, data_dir)
+
+  def figures(path):
+    times = ('seconds', 'images_per_second')
+    return [
+      json.dumps({k: v for k, v in record.items() if k not in times})
+      for record in workdir_lib.read_metrics(path)
+    ]
+
+  assert figures(folder) == figures(undisturbed)
+
+
+def test_together_each_has_its_own_weight(config, data_dir, tmp_path):
+  other = digits.get_config('d2l,symmetric,0.4')
+  other.update(config.to_dict())
+  other.seed = 1
+  train.train_many([config, other], [tmp_path / 'a', tmp_path / 'b'], data_dir)
+  first, second = (
+    [record['lid'] for record in workdir_lib.read_metrics(tmp_path / name)]
+    for name in 'ab'
+  )
+  assert len(first) == len(second) == 8
+  assert first != second

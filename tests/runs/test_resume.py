@@ -1,0 +1,194 @@
+"""A run that was stopped ends as one that never was: the real program."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from sce_jax import models
+from sce_jax.engine import optim, train_state
+from sce_jax.runs import checkpointing
+from sce_jax.runs import workdir as workdir_lib
+from tests import conftest
+
+EPOCHS = 8
+ARGUMENTS = (
+  '--config=configs/digits.py:sl,symmetric,0.4',
+  f'--config.train.epochs={EPOCHS}',
+  '--config.train.steps_per_dispatch=5',
+  '--config.data.augment.flip=true',  # Randomness inside an epoch, too.
+  '--config.checkpoint.every=2',
+  # Batch norm, so that there are running statistics to restore.
+  '--config.model.name=mnist_cnn',
+)
+TIMES = ('seconds', 'images_per_second')
+
+
+def metrics(folder):
+  """All that is recorded but the times, which differ from run to run."""
+  return [
+    {key: value for key, value in record.items() if key not in TIMES}
+    for record in workdir_lib.read_metrics(folder)
+  ]
+
+
+def final_state(folder):
+  config = workdir_lib.read_config(folder)
+  model = models.build(config['model'], 10)
+  tx = optim.make_optimizer(config['optim'], config['train']['epochs'], 19)
+  like = train_state.create(model, tx, (8, 8, 1), 10, jax.random.key(0))
+  checkpoints = checkpointing.Checkpoints(workdir_lib.checkpoints(folder), None)
+  state, _ = checkpoints.restore(checkpoints.steps()[-1], like)
+  checkpoints.close()
+  return jax.device_get(state)
+
+
+@pytest.fixture(scope='module')
+def undisturbed(data_dir, tmp_path_factory):
+  folder = tmp_path_factory.mktemp('undisturbed') / 'run'
+  home = tmp_path_factory.mktemp('home')
+  done = subprocess.run(
+    conftest.command(*ARGUMENTS, f'--workdir={folder}'),
+    env=conftest.environment(data_dir, home),
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  return folder
+
+
+def stop(folder, data_dir, home, num_epochs, with_signal, delay):
+  """Starts the run and stops it some time after an epoch was recorded."""
+  process = subprocess.Popen(
+    conftest.command(*ARGUMENTS, f'--workdir={folder}'),
+    env=conftest.environment(data_dir, home),
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    text=True,
+  )
+  try:
+    while len(workdir_lib.read_metrics(folder)) < num_epochs:
+      assert process.poll() is None, process.communicate()
+      time.sleep(0.002)
+    time.sleep(delay)
+  finally:
+    process.send_signal(with_signal)
+  process.communicate(timeout=120)
+  return process.returncode
+
+
+def check_same(folder, undisturbed):
+  assert metrics(folder) == metrics(undisturbed)
+  jax.tree.map(
+    np.testing.assert_array_equal, final_state(folder), final_state(undisturbed)
+  )
+
+
+@pytest.mark.parametrize(
+  ('num_epochs', 'delay'),
+  # Right after an even epoch's figures, while its checkpoint is written; and
+  # inside a later epoch.
+  [(4, 0.0), pytest.param(5, 0.03, marks=pytest.mark.slow)],
+)
+def test_killed(num_epochs, delay, undisturbed, data_dir, tmp_path, launch):
+  folder = tmp_path / 'run'
+  code = stop(folder, data_dir, tmp_path, num_epochs, signal.SIGKILL, delay)
+  assert code == -signal.SIGKILL
+  assert len(metrics(folder)) < EPOCHS
+  assert launch(*ARGUMENTS, f'--workdir={folder}').returncode == 0
+  check_same(folder, undisturbed)
+
+
+@pytest.mark.slow  # Two processes that are asked to stop: test_distributed.py.
+def test_asked_to_stop_inside_an_epoch(undisturbed, data_dir, tmp_path, launch):
+  folder = tmp_path / 'run'
+  code = stop(folder, data_dir, tmp_path, 3, signal.SIGTERM, 0.02)
+  assert code == 75
+  saved = max(int(p.name) for p in workdir_lib.checkpoints(folder).iterdir())
+  done = launch(*ARGUMENTS, f'--workdir={folder}')
+  assert done.returncode == 0
+  assert f'goes on from step {saved}' in done.stdout
+  check_same(folder, undisturbed)
+
+
+def test_a_finished_run_gives_its_result_again(undisturbed, launch):
+  before = (undisturbed / 'metrics.jsonl').read_text()
+  done = launch(*ARGUMENTS, f'--workdir={undisturbed}')
+  assert done.returncode == 0
+  assert 'epoch 1/' not in done.stdout
+  accuracy = json.loads((undisturbed / 'result.json').read_text())
+  assert f'{100 * accuracy["test_accuracy"]:.1f} %' in done.stdout
+  assert (undisturbed / 'metrics.jsonl').read_text() == before
+
+
+def test_another_config_is_refused(undisturbed, launch):
+  before = listing(undisturbed)
+  done = launch(
+    *ARGUMENTS, '--config.loss.alpha=0.5', f'--workdir={undisturbed}'
+  )
+  assert done.returncode == 2
+  assert 'loss.alpha: 0.01 -> 0.5' in done.stderr
+  assert len(done.stderr.splitlines()) == 1
+  assert listing(undisturbed) == before
+
+
+def test_a_second_launcher_is_refused(undisturbed, launch):
+  held = workdir_lib.Workdir(undisturbed, workdir_lib.read_config(undisturbed))
+  try:
+    done = launch(*ARGUMENTS, f'--workdir={undisturbed}')
+  finally:
+    held.close()
+  assert done.returncode == 2
+  assert 'in use by another process' in done.stderr
+
+
+def test_evaluate_mode_gives_the_last_figures(undisturbed, launch):
+  before = listing(undisturbed)
+  done = launch('--mode=evaluate', f'--workdir={undisturbed}')
+  assert done.returncode == 0, done.stderr
+  last = workdir_lib.read_metrics(undisturbed)[-1]
+  assert f'epoch {EPOCHS}' in done.stdout
+  for split in ('test', 'train_eval'):
+    assert f'{last[split]["accuracy"]:.4f}' in done.stdout
+  assert listing(undisturbed) == before
+
+
+def test_the_folder_holds_the_record(undisturbed):
+  names = {path.name for path in undisturbed.iterdir()}
+  assert {
+    'config.json',
+    'metrics.jsonl',
+    'checkpoints',
+    'noise.npz',
+    'noise.json',
+    'result.json',
+    'results.csv',
+    'run.png',
+  } <= names
+  assert any(name.startswith('events.out.tfevents') for name in names)
+  record = json.loads((undisturbed / 'config.json').read_text())
+  assert {'config', 'versions', 'devices', 'git_commit'} <= set(record)
+  noise = json.loads((undisturbed / 'noise.json').read_text())
+  # 40 % of each class, rounded to whole examples.
+  assert noise['rate'] == pytest.approx(0.4, abs=0.005)
+  labels = np.load(undisturbed / 'noise.npz')
+  assert np.mean(labels['labels'] != labels['clean_labels']) == noise['rate']
+  header, line = (undisturbed / 'results.csv').read_text().splitlines()
+  assert header.startswith('run,dataset,loss,noise,noise_rate')
+  assert line.startswith('run,digits,sl,symmetric,0.4')
+
+
+def listing(folder: pathlib.Path) -> dict[str, float]:
+  """All files with the time they were last written."""
+  return {
+    str(path): os.path.getmtime(path)
+    for path in sorted(folder.rglob('*'))
+    if path.is_file() and path.name != '.lock'
+  }

@@ -1,0 +1,125 @@
+"""Trackers, offline: what is written is read back."""
+
+import importlib
+import json
+import struct
+import sys
+import time
+
+import pytest
+
+from configs import digits
+from sce_jax import errors, train
+from sce_jax.runs import trackers
+
+BLOCK = 2**15
+
+
+@pytest.fixture
+def tiny():
+  config = digits.get_config('sl,symmetric,0.4,tiny')
+  config.train.epochs = 2
+  return config
+
+
+@pytest.fixture
+def wandb_offline(tmp_path, monkeypatch):
+  """Weights & Biases that keeps all to itself; returns a reader of a run."""
+  pytest.importorskip('wandb', reason='no wandb here: pip install wandb')
+  for name in ('WANDB_DATA_DIR', 'WANDB_CACHE_DIR', 'WANDB_CONFIG_DIR'):
+    monkeypatch.setenv(name, str(tmp_path / name))
+  monkeypatch.setenv('WANDB_DIR', str(tmp_path))
+  monkeypatch.setenv('WANDB_MODE', 'offline')
+  monkeypatch.delenv('WANDB_API_KEY', raising=False)
+  monkeypatch.setenv('NETRC', str(tmp_path / 'netrc'))
+  yield tmp_path
+  trackers.enable([])
+
+
+def messages(path):
+  """The messages in an offline file, a log as LevelDB's: blocks of chunks."""
+  data, at, message = path.read_bytes(), 7, b''
+  while at + 7 <= len(data):
+    if BLOCK - at % BLOCK < 7:  # Too little for a chunk's head: padding.
+      at += BLOCK - at % BLOCK
+      continue
+    _, size, kind = struct.unpack_from('<IHB', data, at)
+    message += data[at + 7 : at + 7 + size]
+    at += 7 + size
+    if kind in (1, 4):  # Whole, or the last part of it.
+      yield message
+      message = b''
+
+
+def logged(folder, run):
+  """The figures that were written of a run, an epoch each, and its config."""
+  internal = importlib.import_module('wandb.proto.wandb_internal_pb2')
+  history, config = [], {}
+  (path,) = folder.glob(f'wandb/offline-run-*-{run}-*/*.wandb')
+  # Its own process writes them, and may be behind.
+  for _ in range(600):
+    records = [internal.Record.FromString(m) for m in messages(path)]
+    if any(record.HasField('exit') for record in records):
+      break
+    time.sleep(0.1)
+  for record in records:
+    for item in record.run.config.update:
+      config[item.key] = json.loads(item.value_json)
+    if record.HasField('history'):
+      history.append(
+        {
+          '/'.join(item.nested_key) or item.key: json.loads(item.value_json)
+          for item in record.history.item
+        }
+      )
+  return history, config
+
+
+def test_weights_and_biases_has_the_figures(
+  tiny, wandb_offline, data_dir, capfd
+):
+  trackers.enable(['wandb'])
+  train.train_and_evaluate(tiny, wandb_offline / 'run', data_dir)
+  history, config = logged(wandb_offline, 'run')
+  lines = (wandb_offline / 'run' / 'metrics.jsonl').read_text().splitlines()
+  for line, seen in zip(map(json.loads, lines), history, strict=True):
+    assert seen['_step'] == line['step']
+    assert seen['test/accuracy'] == line['test']['accuracy']
+    assert seen['train/loss'] == pytest.approx(line['train']['loss'])
+  assert config['loss']['name'] == 'sl'
+  assert 'wandb' not in capfd.readouterr().err
+
+
+def test_runs_that_train_together_are_told_apart(tiny, wandb_offline, data_dir):
+  other = tiny.copy_and_resolve_references()
+  other.seed = 1
+  trackers.enable(['wandb'])
+  train.train_many(
+    [tiny, other], [wandb_offline / 'a', wandb_offline / 'b'], data_dir
+  )
+  for name in ('a', 'b'):
+    history, _ = logged(wandb_offline, name)
+    lines = (wandb_offline / name / 'metrics.jsonl').read_text().splitlines()
+    assert [x['test/loss'] for x in history] == [
+      json.loads(x)['test']['loss'] for x in lines
+    ]
+
+
+def test_without_a_login_nothing_begins(wandb_offline, monkeypatch):
+  monkeypatch.setenv('WANDB_MODE', 'online')
+  with pytest.raises(errors.UserError, match='run `wandb login` first'):
+    trackers.enable(['wandb'])
+
+
+def test_what_is_not_there_is_told(monkeypatch):
+  monkeypatch.setitem(sys.modules, 'wandb', None)
+  with pytest.raises(errors.UserError, match='pip install "wandb'):
+    trackers.enable(['wandb'])
+  with pytest.raises(errors.UserError, match='mlflow is not known: use wandb'):
+    trackers.enable(['mlflow'])
+
+
+def test_it_is_not_imported_unless_asked_for(tmp_path):
+  started = trackers.start(tmp_path, {}, 0)
+  assert [type(t) for t in started] == [trackers.TensorBoard]
+  started[0].close()
