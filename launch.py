@@ -12,7 +12,7 @@
   python launch.py --experiment=help
       The paper's tables and figures, each by one command.
   python launch.py --config=configs/digits.py --sweep --executor=local
-      Each run of a sweep as a process of its own, here or on a cluster.
+      Each run of a sweep as a separate process, here or on a cluster.
   python launch.py --mode=report --workdir=runs/...
       A page of tables and figures on any folder of runs.
   python launch.py --mode=evaluate --workdir=runs/...
@@ -20,7 +20,7 @@
   python launch.py --config=... --coordinator=HOST:1234 --num_processes=2 ...
       One of two processes that train as one; see README, Several hosts.
 
-A run that was stopped goes on when the same command is given again.
+A run that was stopped is resumed when the same command is given again.
 """
 
 import sys
@@ -35,6 +35,10 @@ _CONFIG = config_flags.DEFINE_config_file(
   None,
   'configs/DATASET.py:LOSS,NOISE,RATE[,recipe=...][,seed=...][,tiny]; any field'
   ' follows as --config.optim.learning_rate=0.1. All fields: configs/common.py',
+  # What a config need not name, such as a loss's hyper-parameters, can be given
+  # all the same; names that do not exist are refused when it is checked.
+  lock_config=False,
+  accept_new_attributes=True,
 )
 _WORKDIR = flags.DEFINE_string(
   'workdir', None, 'Folder of the run. None: one below runs/, by config.'
@@ -63,7 +67,10 @@ _EXPERIMENT = flags.DEFINE_string(
   'experiment', None, 'A table or figure of the paper; help lists them.'
 )
 _DATASET = flags.DEFINE_string(
-  'dataset', None, 'experiment, report: which data set. None: digits, any.'
+  'dataset',
+  None,
+  'experiment: a config file, or the name of one in configs/; report: the only'
+  ' data set shown. None: digits, any.',
 )
 _SCALE = flags.DEFINE_string(
   'scale',
@@ -80,7 +87,7 @@ _COORDINATOR = flags.DEFINE_string(
 _NUM_PROCESSES = flags.DEFINE_integer(
   'num_processes',
   None,
-  'How many processes there are, as a rule one a host. 1: only this one, also'
+  'How many processes there are, usually one per host. 1: only this one, also'
   ' on Slurm and Cloud TPU.',
   lower_bound=1,
 )
@@ -97,7 +104,7 @@ _SWEEP = flags.DEFINE_string(
   'sweep',
   None,
   "Run each run of the config file's sweep(), or sweep_NAME() with"
-  ' --sweep=NAME, or of the experiment as a process of its own.',
+  ' --sweep=NAME, or of the experiment as a separate process.',
 )
 _EXECUTOR = flags.DEFINE_string(
   'executor',
@@ -108,7 +115,7 @@ _EXECUTOR = flags.DEFINE_string(
 _DRY_RUN = flags.DEFINE_bool(
   'dry_run',
   False,
-  'sweep, experiment: show what would run and what it would cost.',
+  'sweep, experiment: show what would run.',
 )
 _JOBS = flags.DEFINE_integer(
   'jobs',
@@ -169,7 +176,7 @@ _SHARDS = flags.DEFINE_integer(
 def main(argv: list[str]) -> None:
   if len(argv) > 1:
     sys.exit(f'error: {argv[1]!r} is not a flag: flags begin with --')
-  # Which backends jax has looked for in vain is no news to the user.
+  # Silence JAX's warnings about missing backends.
   logging.set_verbosity(logging.WARNING)
   if _EXPERIMENT.value == 'help':
     sys.exit(_experiment_help())
@@ -204,8 +211,16 @@ def main(argv: list[str]) -> None:
       manifest_path=_MANIFEST.value,
       members=_MEMBERS.value,
       tracked_by=_TRACKER.value,
+      config_file=_config_file(),
     )
   )
+
+
+def _config_file() -> str | None:
+  flag = flags.FLAGS['config']
+  if not flag.present:
+    return None
+  return config_flags.get_config_filename(flag).partition(':')[0]
 
 
 def _experiment_help() -> str | None:
@@ -213,7 +228,7 @@ def _experiment_help() -> str | None:
   from sce_jax.errors import UserError  # noqa: PLC0415
 
   try:
-    print(registry.describe(_DATASET.value or 'digits'))
+    print(registry.describe())
   except UserError as error:
     return f'error: {error}'
   return None

@@ -23,6 +23,26 @@ from ml_collections import config_dict
 from configs import common
 
 DEFAULT = common.ConfigArgs('sl', 'symmetric', 0.4, recipe='paper')
+PRESETS = {
+  'sl': {'alpha': 6.0, 'beta': 0.1, 'log_zero': common.PUBLIC_CODES_LOG_ZERO},
+}
+ASYMMETRIC = 'asymmetric_cifar100'
+SCALES = {
+  'full': common.Scale(3, {'eval.train_every': 10}),
+  'short': common.Scale(
+    1,
+    {
+      'data.limit': 5000,
+      'train.epochs': 20,
+      'optim.boundaries': (14, 18),
+      'eval.train_every': 2,
+    },
+    'Short: the first 5,000 training and test images and 20 epochs; the paper'
+    ' trains on 50,000 for 150.',
+    few=True,
+  ),
+  'tiny': common.SCALES['tiny'],
+}
 
 
 def get_config(argument: str | None = None) -> config_dict.ConfigDict:
@@ -32,7 +52,9 @@ def get_config(argument: str | None = None) -> config_dict.ConfigDict:
 
 def cifar100(choice: common.ConfigArgs, dataset: str) -> config_dict.ConfigDict:
   """The config for CIFAR-100's images, with whichever labels."""
-  c = common.base_config(choice, dataset)
+  c = common.base_config(choice, dataset, PRESETS)
+  c.data.mean = (0.5071, 0.4865, 0.4409)
+  c.data.std = (0.2673, 0.2564, 0.2762)
   c.data.augment.flip = True
   c.data.augment.rotate = 20.0
   c.train.steps_per_dispatch = 39

@@ -18,4 +18,6 @@ DEFAULT = common.ConfigArgs('sl', 'noisy', 0.0, recipe='apl')
 def get_config(argument: str | None = None) -> config_dict.ConfigDict:
   """The config of an argument string, see common.py."""
   choice = common.parse(argument, DEFAULT, ('paper', 'apl'))
-  return cifar100.cifar100(choice, 'cifar100_n')
+  c = cifar100.cifar100(choice, 'cifar100_n')
+  c.data.label_sets = config_dict.ConfigDict({'noisy': 'noise_label'})
+  return c

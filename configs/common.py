@@ -8,10 +8,11 @@ A leading part may be left out. Any field can be changed after it, on the
 command line: --config.optim.learning_rate=0.1
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import dataclasses
 import itertools
 import math
+from typing import Any
 
 from ml_collections import config_dict
 
@@ -95,39 +96,71 @@ def _read(key, value):
   return value
 
 
-# SL's weights of cross entropy and reverse cross entropy, which differ from
-# data set to data set (the authors'; digits: measured), and what log 0 is.
-_SL = {
-  'digits': (0.01, 1.0, -4.0),
-  'mnist': (0.01, 1.0, PUBLIC_CODES_LOG_ZERO),
-  'cifar10': (0.1, 1.0, PUBLIC_CODES_LOG_ZERO),
-  'cifar10_n': (0.1, 1.0, PUBLIC_CODES_LOG_ZERO),
-  'cifar100': (6.0, 0.1, PUBLIC_CODES_LOG_ZERO),
-  'cifar100_n': (6.0, 0.1, PUBLIC_CODES_LOG_ZERO),
+@dataclasses.dataclass(frozen=True)
+class Scale:
+  """What an experiment's --scale changes in a config.
+
+  Attributes:
+    seeds: how many.
+    changes: fields by path.
+    note: how this differs from the published protocol, in a sentence; '' if it
+      does not.
+    few: whether an experiment with many noises takes only a few of them.
+  """
+
+  seeds: int
+  changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  note: str = ''
+  few: bool = False
+
+
+TINY: Mapping[str, Any] = {
+  'data.limit': 40,
+  'train.epochs': 2,
+  'train.batch_size': 16,  # Leaves a partial batch of 8.
+  'optim.boundaries': (1,),
+  'eval.batch_size': 16,
+  'eval.train_every': 1,
+  'checkpoint.every': 1,
+}
+TINY_NOTE = (
+  'A tiny run, which only shows that everything works: read no figure.'
+)
+# full is the config's own protocol; short is what two CPU cores can finish.
+# A config file may have SCALES of its own; likewise ASYMMETRIC, the name of its
+# asymmetric noise, and RUNS_PER_PROGRAM, how many runs are trained together.
+SCALES: Mapping[str, Scale] = {
+  'full': Scale(3),
+  'short': Scale(3, few=True),
+  'tiny': Scale(1, TINY, TINY_NOTE, few=True),
+}
+ASYMMETRIC = 'pair_flip'
+RUNS_PER_PROGRAM = 4
+
+# Hyper-parameters that differ from the method's own defaults, on any data.
+_PRESETS: Mapping[str, Mapping[str, Any]] = {
+  'sl': {'alpha': 0.1, 'beta': 1.0, 'log_zero': PUBLIC_CODES_LOG_ZERO},
+  'rce': {'log_zero': PUBLIC_CODES_LOG_ZERO},
+  'focal': {'gamma': 0.5},  # As in Ma et al., 2020.
 }
 
 
-def loss_section(name: str, dataset: str) -> config_dict.ConfigDict:
-  """The `loss` section: a loss and its hyper-parameters for a data set."""
-  alpha, beta, log_zero = _SL[dataset]
-  values = {
-    'sl': {'alpha': alpha, 'beta': beta, 'log_zero': log_zero},
-    'rce': {'log_zero': log_zero},
-    'lsr': {'smoothing': 0.1},  # Szegedy et al., 2016.
-    'gce': {'q': 0.7},  # Zhang and Sabuncu, 2018.
-    'bootstrap_soft': {'weight': 0.95},  # Reed et al., 2015.
-    'bootstrap_hard': {'weight': 0.8},
-    'focal': {'gamma': 0.5},  # As in Ma et al., 2020.
-    # 'true': the matrix that the labels are drawn from. 'anchors': estimated,
-    # Patrini et al., 2017; a network is trained with CE first.
-    'forward': {'transition': 'true', 'percentile': 97.0},
-    'backward': {'transition': 'true', 'percentile': 97.0},
-    # The labels' weight until the turning point, the nearest neighbours, and
-    # epochs: Ma et al., 2018, and their code.
-    'd2l': {'weight': 1.0, 'neighbours': 20, 'window': 5, 'warm_up': 5},
-  }
+def loss_section(
+  name: str, presets: Mapping[str, Mapping[str, Any]], rate: float
+) -> config_dict.ConfigDict:
+  """The `loss` section: a method and its hyper-parameters.
+
+  Those that are not in it have the defaults of sce_jax/methods/table.py.
+
+  Args:
+    name: a key of sce_jax.methods.SPECS.
+    presets: a data set's own values by method, before those of _PRESETS.
+    rate: the noise rate, for a method that is told it.
+  """
   section = config_dict.ConfigDict({'name': name})
-  section.update(values.get(name, {}))
+  section.update({**_PRESETS, **presets}.get(name, {}))
+  if name == 'co_teaching':
+    section.forget_rate = rate
   return section
 
 
@@ -144,15 +177,34 @@ def grid(*noises: tuple[str, float]) -> Iterator[dict[str, str]]:
     yield {'argument': f'{loss},{noise},{rate},seed={seed}'}
 
 
-def base_config(choice: ConfigArgs, dataset: str) -> config_dict.ConfigDict:
-  """All fields, with the values that most configs keep."""
+def base_config(
+  choice: ConfigArgs,
+  dataset: str,
+  presets: Mapping[str, Mapping[str, Any]] | None = None,
+) -> config_dict.ConfigDict:
+  """All fields, with the values that most configs keep.
+
+  Args:
+    choice: what the argument string says.
+    dataset: the data set's name.
+    presets: as in `loss_section`.
+  """
   c = config_dict.ConfigDict()
   # Every random number of a run comes from it.
   c.seed = choice.seed
 
   c.data = d = config_dict.ConfigDict()
-  d.name = dataset  # Data set, a key of sce_jax.data.DATASETS.
-  # Pixels: unit: x / maximum, in [0, 1]; pixel_mean: that less the mean
+  d.source = 'tfds'  # How it is read, a key of sce_jax.data.dataset.SOURCES.
+  d.name = dataset  # What the source calls it: any tfds data set of images.
+  d.pixel_max = 255.0  # The stored pixel value that becomes 1.
+  # Of each channel of the training images scaled to [0, 1]; None: measured.
+  d.mean = config_dict.placeholder(tuple)
+  d.std = config_dict.placeholder(tuple)
+  # Whether the labels are the true ones; False: nobody knows the true ones.
+  d.clean_labels = True
+  # Further labels that can be named as the noise: its name, and the feature.
+  d.label_sets = config_dict.ConfigDict()
+  # Pixels: unit: x / pixel_max, in [0, 1]; pixel_mean: that less the mean
   # training image; mean_std: that, less each channel's mean, over its std.
   d.normalization = 'unit'
   # Use only the first examples of each split; None: all.
@@ -165,15 +217,16 @@ def base_config(choice: ConfigArgs, dataset: str) -> config_dict.ConfigDict:
   a.fill = 'black'  # What lies outside the image: black or nearest.
 
   c.noise = n = config_dict.ConfigDict()
-  # Label noise, a key of sce_jax.noise.NOISE or a human label of the data set.
+  # Label noise: a key of sce_jax.noise.NOISE or of data.label_sets, or file.
   n.name = choice.noise
-  n.rate = choice.rate  # Its rate, in [0, 1); not read for human labels.
+  n.rate = choice.rate  # Its rate, in [0, 1); not read for labels as given.
   n.mode = 'exact'  # exact: the rate's share of each class; iid: each drawn.
   n.seed = config_dict.placeholder(int)  # None: the config's seed.
+  # file: an .npz (ids, labels) or .csv (example_id,label) of all examples.
+  n.path = config_dict.placeholder(str)
 
-  c.loss = loss_section(
-    choice.loss, dataset
-  )  # A key of losses.LOSSES, its parameters.
+  # A key of sce_jax.methods.SPECS and its hyper-parameters.
+  c.loss = loss_section(choice.loss, presets or {}, choice.rate)
 
   c.model = m = config_dict.ConfigDict()
   m.name = ''  # Network, a key of sce_jax.models.MODELS.
@@ -208,7 +261,9 @@ def base_config(choice: ConfigArgs, dataset: str) -> config_dict.ConfigDict:
   c.train = t = config_dict.ConfigDict()
   t.epochs = 120
   t.batch_size = 128  # Over all devices.
-  t.last_batch = 'train'  # The epoch's last, partial batch: train or drop.
+  t.drop_remainder = (
+    False  # Whether an epoch's last, partial batch is left out.
+  )
   # Steps run in one dispatch; None: an epoch. SIGTERM waits for its end.
   t.steps_per_dispatch = config_dict.placeholder(int)
   t.runner = 'pmap'  # pmap or jit, see sce_jax/parallel/runners.py.
@@ -229,12 +284,7 @@ def apply_tiny(
 ) -> config_dict.ConfigDict:
   """Makes the tiny variant if asked for."""
   if choice.tiny:
-    c.data.limit = 40
-    c.train.batch_size = 16  # Leaves a partial batch of 8.
-    c.train.epochs = 2
-    c.optim.boundaries = (1,)
-    c.eval.batch_size = 16
-    c.checkpoint.every = 1
+    c.update_from_flattened_dict(TINY)
   return c
 
 

@@ -44,6 +44,7 @@ def run(
   manifest_path: str | None = None,
   members: Sequence[str] = (),
   tracked_by: Sequence[str] = (),
+  config_file: str | None = None,
 ) -> int:
   """Does what a command line asks for.
 
@@ -65,10 +66,11 @@ def run(
     manifest_path: the manifest of a sweep.
     members: those of its runs that are to be trained together.
     tracked_by: trackers beside TensorBoard.
+    config_file: the file that the config comes from.
 
   Returns:
-    The exit code: 0; 2: bad input; 3: a loss turned non-finite; 75: stopped by
-    SIGTERM; 130: by Ctrl-C. After the last two the same command goes on.
+    The exit code: 0; 2: bad input; 3: a run diverged; 75: stopped by SIGTERM;
+    130: by Ctrl-C. After the last two the same command resumes.
   """
   compilation_cache.enable()
   try:
@@ -111,8 +113,16 @@ def run(
       else:
         _train(config, workdir, data_dir)
     else:
-      config = digits.get_config() if config is None else config
-      compare.compare(config, losses, seeds, workdir, data_dir)
+      if config is None:
+        config, config_file = digits.get_config(), digits.__file__
+      compare.compare(
+        config,
+        losses,
+        seeds,
+        workdir,
+        data_dir,
+        config_file=os.path.relpath(config_file or digits.__file__),
+      )
     processes.barrier()
   except UserError as error:
     processes.report_error(f'error: {error}')
@@ -126,7 +136,7 @@ def run(
     processes.report_error(str(notice))
     return preemption.EXIT_CODE
   except KeyboardInterrupt:
-    print('interrupted; the same command goes on from here', file=sys.stderr)
+    print('interrupted; the same command resumes from here', file=sys.stderr)
     return INTERRUPTED
   return 0
 
@@ -147,7 +157,7 @@ def _experiment(
   if config is not None:
     raise UserError(
       '--experiment makes its own configs: leave --config out, and choose with'
-      ' --dataset and --scale'
+      ' --dataset=FILE and --scale'
     )
   if mode not in ('train', 'report'):
     raise UserError(
@@ -214,12 +224,15 @@ def _evaluate(
     return
   print(f'{workdir}, epoch {figures["epoch"]} (step {figures["step"]})')
   for split, name in (('test', 'test'), ('train_eval', 'training')):
-    values = figures[split]
+    values = figures.get(split)
+    if values is None:
+      continue
     print(f'{name} split, {values["examples"]} examples')
     for key in ('loss', 'accuracy', 'accuracy_noisy', 'memorised'):
-      if values[key] is not None:
+      if values.get(key) is not None:
         print(f'  {key:16}{values[key]:.4f}')
     classes = '  '.join(
-      f'{x:.3f}' for x in values['class_accuracy'] if x is not None
+      f'{x:.3f}' for x in values.get('class_accuracy', ()) if x is not None
     )
-    print(f'  {"class_accuracy":16}{classes}')
+    if classes:
+      print(f'  {"class_accuracy":16}{classes}')

@@ -8,26 +8,15 @@ import sys
 from ml_collections import config_dict
 import numpy as np
 
-from configs import common
 from experiments.analysis import plots
+from experiments.paper import scales
 from experiments.report import text
-from sce_jax import losses as losses_lib
-from sce_jax import train
-from sce_jax.config import check as config_lib
+from sce_jax import methods, train
 from sce_jax.config import fields
 from sce_jax.errors import UserError
 from sce_jax.parallel import processes
-from sce_jax.runs import workdir as workdir_lib
+from sce_jax.runs import files
 from sce_jax.storage import paths
-
-_NAMES = {
-  'ce': 'cross entropy (CE)',
-  'sl': 'symmetric learning (SL)',
-  'rce': 'reverse cross entropy (RCE)',
-  'gce': 'generalized cross entropy (GCE)',
-  'mae': 'mean absolute error (MAE)',
-  'lsr': 'label smoothing (LSR)',
-}
 
 
 def compare(
@@ -37,6 +26,7 @@ def compare(
   workdir: str | None,
   data_dir: str | None,
   *,
+  config_file: str,
   suggest: bool = True,
 ) -> dict[str, list[train.Result]]:
   """Trains each loss with each seed, prints a table, draws a picture.
@@ -47,29 +37,36 @@ def compare(
     seeds: how many, from the config's seed on.
     workdir: a folder for the runs' folders; None for one below runs/.
     data_dir: as in train.train_and_evaluate.
+    config_file: where the config comes from; other losses have the parameters
+      that it gives them.
     suggest: whether to print commands to try next.
 
   Returns:
     The results of each loss.
   """
-  configs = {name: _configs(config, name, seeds) for name in losses}
-  for runs in configs.values():
-    for run in runs:
-      config_lib.check_config(run)
+  configs = {
+    name: _configs(config, name, seeds, config_file) for name in losses
+  }
   folder = paths.path(workdir or _default_workdir(config, losses, seeds))
   folders = {
     name: [folder / f'{name}-seed{run.seed}' for run in runs]
     for name, runs in configs.items()
   }
+  trained = iter(
+    train.train_many(
+      [run for runs in configs.values() for run in runs],
+      [path for some in folders.values() for path in some],
+      data_dir,
+    )
+  )
   results = {
-    name: train.train_many(runs, folders[name], data_dir)
-    for name, runs in configs.items()
+    name: [next(trained) for _ in runs] for name, runs in configs.items()
   }
   if processes.is_primary():
     print(f'\n{heading(config, seeds)}')
     show(results, folders, folder)
   if suggest and processes.is_primary():
-    print(f'\n{_suggestions(config, folder, losses[-1])}')
+    print(f'\n{_suggestions(config, folder, losses[-1], config_file)}')
   check_finite(results)
   return results
 
@@ -87,7 +84,7 @@ def show(
     folder: for results.csv and comparison.png.
   """
   finished = [r for runs in results.values() for r in runs if 'failed' not in r]
-  path = workdir_lib.write_results(folder, finished)
+  path = files.write_results(folder, finished)
   labels = {plot_label(name): paths for name, paths in folders.items()}
   picture = plots.plot_runs(labels, folder / 'comparison.png')
   print(table(results))
@@ -96,11 +93,19 @@ def show(
 
 def plot_label(name: str) -> str:
   """A group's name in a picture: losses by their abbreviations."""
-  return name.upper() if name in losses_lib.LOSSES else name
+  return methods.SPECS[name].short if name in methods.SPECS else name
+
+
+def _title(name: str) -> str:
+  """A group's name in a table: methods by their titles."""
+  if name not in methods.SPECS:
+    return name
+  spec = methods.SPECS[name]
+  return f'{spec.title} ({spec.short})'
 
 
 def check_finite(results: Mapping[str, Sequence[train.Result]]) -> None:
-  """Says which runs have gone astray.
+  """Says which runs have diverged.
 
   Raises:
     train.NonFiniteLoss: some have.
@@ -126,15 +131,17 @@ def table(results: Mapping[str, Sequence[train.Result]]) -> str:
   for name, runs in results.items():
     runs = [run for run in runs if 'failed' not in run]
     if not runs:
-      rows.append((_NAMES.get(name, name), 'failed', '', '', ''))
+      rows.append((_title(name), 'failed', '', '', ''))
       continue
     worst = [
       min(x for x in run['test']['class_accuracy'] if x is not None)
+      if run['test']
+      else None
       for run in runs
     ]
     rows.append(
       (
-        _NAMES.get(name, name),
+        _title(name),
         _spread([run['test_accuracy'] for run in runs]),
         _spread(worst),
         _spread([run['memorised'] for run in runs]),
@@ -154,11 +161,11 @@ def _spread(values: Sequence[float | None]) -> str:
 
 
 def _configs(
-  config: config_dict.ConfigDict, loss: str, seeds: int
+  config: config_dict.ConfigDict, loss: str, seeds: int, file: str
 ) -> list[config_dict.ConfigDict]:
-  if loss not in losses_lib.LOSSES:
+  if loss not in methods.SPECS:
     raise UserError(
-      f'loss {loss!r} is not known: use some of {", ".join(losses_lib.LOSSES)}'
+      f'loss {loss!r} is not known: use some of {", ".join(methods.SPECS)}'
     )
   runs = []
   for seed in range(config.seed, config.seed + seeds):
@@ -166,7 +173,8 @@ def _configs(
     run.seed = seed
     if loss != config.loss.name:
       with run.unlocked():
-        run.loss = common.loss_section(loss, config.data.name)
+        argument = f'{loss},{config.noise.name},{config.noise.rate}'
+        run.loss = scales.load_module(file).get_config(argument).loss
     runs.append(run)
   return runs
 
@@ -191,13 +199,13 @@ def heading(config: config_dict.ConfigDict, seeds: int) -> str:
 
 
 def _suggestions(
-  config: config_dict.ConfigDict, folder: paths.Path, loss: str
+  config: config_dict.ConfigDict, folder: paths.Path, loss: str, file: str
 ) -> str:
   # With the interpreter in use, and on the data that are there.
   launch = f'{os.path.relpath(sys.executable)} launch.py'
   if launch.startswith('..'):
     launch = f'{sys.executable} launch.py'
-  file = f'--config=configs/{config.data.name}.py'
+  file = f'--config={file}'
   return '\n'.join(
     [
       'To try next:',

@@ -1,9 +1,9 @@
-"""A config at several values of some of its fields, trained together.
+"""A config at several values of some of its fields.
 
   --trials=seed=0..9 --trials=loss.alpha=0.01,0.1
 
-is twenty runs: all combinations of the values. They share one program, so they
-may differ in seed, noise and loss parameters only.
+is twenty runs: all combinations of the values. Those that differ in seed, noise
+and traced hyper-parameters only share a program.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from ml_collections import config_dict
 
 from experiments import compare
 from sce_jax import train
-from sce_jax.config import check as config_lib
+from sce_jax.config import fields
 from sce_jax.errors import UserError
 from sce_jax.parallel import processes
 from sce_jax.storage import paths as paths_lib
@@ -28,7 +28,7 @@ _RANGE = re.compile(r'(-?\d+)\.\.(-?\d+)')
 
 def train_values(
   config: config_dict.ConfigDict,
-  fields: Sequence[str],
+  trials: Sequence[str],
   workdir: str | None,
   data_dir: str | None,
 ) -> dict[str, list[train.Result]]:
@@ -36,7 +36,7 @@ def train_values(
 
   Args:
     config: what the runs have in common.
-    fields: 'FIELD=VALUES' each, see `read`.
+    trials: 'FIELD=VALUES' each, see `read`.
     workdir: a folder for the runs' folders; None for one below runs/.
     data_dir: as in train.train_and_evaluate.
 
@@ -44,13 +44,11 @@ def train_values(
     The results by what distinguishes them, seeds together.
 
   Raises:
-    UserError: the fields cannot be read, or the runs cannot train together.
-    train.NonFiniteLoss: some of the runs have gone astray; the others ended.
+    UserError: the fields cannot be read.
+    train.NonFiniteLoss: some of the runs have diverged; the others ended.
   """
-  configs = read(config, fields)
-  checked = [config_lib.check_config(c) for c in configs.values()]
-  config_lib.check_same_program(checked)
-  folder = paths_lib.path(workdir or _default_workdir(config, fields))
+  configs = read(config, trials)
+  folder = paths_lib.path(workdir or _default_workdir(config, trials))
   results = train.train_many(
     list(configs.values()), [folder / name for name in configs], data_dir
   )
@@ -69,20 +67,20 @@ def train_values(
 
 
 def read(
-  config: config_dict.ConfigDict, fields: Sequence[str]
+  config: config_dict.ConfigDict, trials: Sequence[str]
 ) -> dict[str, config_dict.ConfigDict]:
   """The configs of all combinations, by name, such as 'loss.alpha=0.1,seed=0'.
 
   Args:
     config: what they have in common.
-    fields: 'FIELD=VALUES' each; VALUES are separated by commas, and a..b is
+    trials: 'FIELD=VALUES' each; VALUES are separated by commas, and a..b is
       all whole numbers from a to b.
 
   Raises:
     UserError: one line that says what cannot be read.
   """
   values: dict[str, list[Any]] = {}
-  for text in fields:
+  for text in trials:
     path, equals, listed = text.partition('=')
     if not equals or not listed:
       raise UserError(f'--trials={text!r}: give FIELD=VALUES, as in {_EXAMPLE}')
@@ -167,9 +165,9 @@ def _without_seed(name: str) -> str:
 
 
 def _default_workdir(
-  config: config_dict.ConfigDict, fields: Sequence[str]
+  config: config_dict.ConfigDict, trials: Sequence[str]
 ) -> str:
-  digest = fields.fingerprint({'config': config, 'trials': list(fields)})
+  digest = fields.fingerprint({'config': config, 'trials': list(trials)})
   return os.path.join(
     'runs', f'trials-{config.data.name}-{config.loss.name}-{digest}'
   )

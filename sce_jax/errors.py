@@ -1,4 +1,4 @@
-"""What is the user's to mend, as against a bug."""
+"""Errors the user can fix (bad input), as opposed to bugs."""
 
 
 class UserError(ValueError):

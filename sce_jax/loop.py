@@ -1,4 +1,4 @@
-"""The one loop, over epochs: trains runs of equal shape together."""
+"""The one loop, over epochs: trains runs that share a program."""
 
 from collections.abc import Sequence
 import time
@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from sce_jax.data import dataset as dataset_lib
+from sce_jax.config.check import Config
+from sce_jax.data.dataset import Dataset
 from sce_jax.engine import metrics, optim
 from sce_jax.engine.train_state import TrainState
 from sce_jax.engine.trainer import Trainer
@@ -15,33 +16,34 @@ from sce_jax.parallel import multirun, preemption
 from sce_jax.runs import progress
 from sce_jax.runs.run import TrainingRun
 
-# Of runs trained together so many are named.
+# Maximum number of runs listed by name in the log.
 _NAMED_RUNS = 6
 
 
 class Loop:
-  """Trains runs together, from where they stand to the end."""
+  """Trains runs together, from their last common checkpoint to the end."""
 
-  def __init__(self, runs: Sequence[TrainingRun], data: dataset_lib.Dataset):
+  def __init__(self, runs: Sequence[TrainingRun], dataset: Dataset):
     self._runs = list(runs)
     config = runs[0].config
-    self._epochs = config['train']['epochs']
-    self._eval_every = config['eval']['train_every']
-    self._save_every = config['checkpoint']['every']
-    self._program = Trainer(config, data, len(runs))
-    self._plan = self._program.plan
-    self._images = self._plan.batch_size * self._plan.full_steps
-    self._images += self._plan.remainder_size
+    self._epochs = config.train.epochs
+    self._eval_every = config.eval.train_every
+    self._save_every = config.checkpoint.every
+    self._info = dataset.info
+    self._trainer = Trainer(
+      config, dataset.info, len(runs), num_examples=len(runs[0].labels)
+    )
+    self._trainer.load(dataset)
+    self._plan = self._trainer.plan
     self._schedule = optim.make_schedule(
-      config['optim'], self._epochs, self._plan.steps
+      config.optim, self._epochs, self._plan.steps
     )
-    self._own = self._program.own(
-      [run.config['seed'] for run in runs],
-      [run.train for run in runs],
-      [run.loss_parameters for run in runs],
+    self._inputs = self._trainer.make_inputs(
+      [run.config.seed for run in runs],
+      [run.labels for run in runs],
+      [run.hparams for run in runs],
+      [run.positions for run in runs],
     )
-    # D2L chooses the labels' weight anew after every epoch.
-    self._paced = config['loss']['name'] == 'd2l'
     self._seconds_before = 0.0
     self._start = self._epoch_start = time.monotonic()
     self._compiles = True
@@ -60,38 +62,28 @@ class Loop:
     try:
       with preemption.PreemptionHandler() as preempted:
         while step < last:
-          state, sums = self._program.train(state, self._own, step)
+          state, (sums, figures) = self._trainer.train(
+            state, self._inputs, step
+          )
           step = self._plan.next_boundary(step)
           report = {'train': sums, 'finite_steps': state.finite_steps + 0}
           epoch, within = divmod(step, self._plan.steps)
           if within == 0:
-            report['test'] = self._program.evaluate(state, self._own, 'test')
-            due = self._eval_every and epoch % self._eval_every == 0
-            if due or step == last:
-              report['train_eval'] = self._program.evaluate(
-                state, self._own, 'train'
-              )
-            if self._paced:
-              report['lid'] = self._program.lid(state, self._own)
+            report |= self._evaluate(state, epoch) | {'method': figures}
           # Fetched one dispatch late, so that the device never waits for us.
           if pending is not None:
             self._record(*pending)
           pending = (step, report)
           stop = preempted.should_stop()
           save = within == 0 and (epoch % self._save_every == 0 or step == last)
-          if save or stop or (self._paced and within == 0):
+          if save or stop:
             self._record(*pending)
             pending = None
-          if self._paced and within == 0:
-            self._own = self._program.with_parameters(
-              self._own, [run.loss_parameters for run in self._runs]
-            )
-          if save or stop:
             self._save(state)
           if stop and step < last:
             raise preemption.Preempted(
               f'SIGTERM: saved at step {step} (epoch {epoch}); the same'
-              ' command goes on from here'
+              ' command resumes from here'
             )
           if all(run.result for run in self._runs):  # All have failed.
             return
@@ -103,41 +95,50 @@ class Loop:
         seconds = self._seconds() if start < last else record['seconds']
         run.finish(record, seconds)
 
+  def _evaluate(self, state: TrainState, epoch: int) -> dict[str, Any]:
+    report = {}
+    if self._trainer.has_test:
+      report['test'] = self._trainer.evaluate(state, self._inputs, 'test')
+    due = self._eval_every and epoch % self._eval_every == 0
+    if due or epoch == self._epochs:
+      report['train_eval'] = self._trainer.evaluate(
+        state, self._inputs, 'train'
+      )
+    return report
+
   def _restore(self) -> tuple[TrainState, int]:
-    # Ended between two runs' saves, only some have the last step.
+    # If the job was stopped between two runs' saves, only some have the last.
     common = set.intersection(
       *(set(run.checkpoints.steps()) for run in self._runs)
     )
     step = max(common, default=0)
     for run in self._runs:
-      run.truncate_metrics_after(step)
-    # What depends on the epochs done, such as D2L's weight of the labels.
-    self._own = self._program.with_parameters(
-      self._own, [run.loss_parameters for run in self._runs]
-    )
-    state = self._program.init(self._own)
-    if step:
-      like = self._program.abstract_state()
-      restored = [run.checkpoints.restore(step, like) for run in self._runs]
-      state = self._program.place(multirun.stack([s for s, _ in restored]))
-      self._seconds_before = restored[0][1]['seconds']
-    return state, step
+      run.workdir.truncate_metrics_after(step)
+    if not step:
+      return self._trainer.init(self._inputs), step
+    like = self._trainer.abstract_state()
+    restored = [run.checkpoints.restore(step, like) for run in self._runs]
+    self._seconds_before = restored[0][1]['seconds']
+    state = multirun.stack([state for state, _ in restored])
+    return self._trainer.device_put(state), step
 
   def _announce(self, step: int) -> None:
-    more = f'; goes on from step {step}' if step else ''
+    resumed = f'; resumes at step {step}' if step else ''
     for run in self._runs[:_NAMED_RUNS]:
-      progress.log(
-        f'{run.workdir.path}: {run.config["noise"]["name"]} noise,'
-        f' {run.realised_rate:.2%} of {len(run.train)} labels are wrong{more}'
-      )
+      name, size = run.config.noise.name, len(run.labels)
+      if run.noise is None:
+        what = f'{size} labels, of which it is not known how many are wrong'
+      else:
+        what = f'{name} noise, {run.noise[1]:.2%} of {size} labels are wrong'
+      progress.log(f'{run.workdir.path}: {what}{resumed}')
     if len(self._runs) > _NAMED_RUNS:
-      progress.log(f'and {len(self._runs) - _NAMED_RUNS} more runs beside them')
+      progress.log(f'and {len(self._runs) - _NAMED_RUNS} more runs with them')
     # One run's matrix is worth a look; those of more, or larger ones, are in
     # their folders.
-    matrix = self._runs[0].empirical_matrix
-    if len(self._runs) == 1 and len(matrix) <= 10:
-      progress.log('realised T[i, j], clean i labelled j:')
-      for row in matrix:
+    noise = self._runs[0].noise
+    if len(self._runs) == 1 and noise and len(noise[0]) <= 10:
+      progress.log('actual T[i, j], clean i labelled j:')
+      for row in noise[0]:
         progress.log('  ' + ' '.join(f'{share:5.3f}' for share in row))
 
   def _seconds(self) -> float:
@@ -146,16 +147,16 @@ class Loop:
     return self._seconds_before + taken
 
   def _save(self, state: TrainState) -> None:
-    state = self._program.collect(state)
+    state = self._trainer.replicate(state)
     states = multirun.unstack(state, len(self._runs))
     for run, own in zip(self._runs, states, strict=True):
       if run.result is None:
         run.save(own, self._seconds())
 
   def _record(self, step: int, report: dict[str, Any]) -> None:
-    report = jax.device_get(self._program.collect(report))
+    report = jax.device_get(self._trainer.replicate(report))
     reports = multirun.unstack(report, len(self._runs))
-    if 'test' not in report:
+    if step % self._plan.steps:
       for run, own in zip(self._runs, reports, strict=True):
         run.check_finite(own, step, self._plan.steps)
       return
@@ -164,7 +165,7 @@ class Loop:
     self._epoch_start = now
     # The first epoch took a compilation, which tells nothing of the others.
     compiled, self._compiles = self._compiles, False
-    rate = self._images * len(self._runs) / epoch_seconds
+    rate = self._plan.images * len(self._runs) / epoch_seconds
     epoch = step // self._plan.steps
     records = []
     for run, own in zip(self._runs, reports, strict=True):
@@ -177,26 +178,30 @@ class Loop:
         'seconds': round(self._seconds(), 3),
         'images_per_second': round(rate, 1),
       }
-      if 'lid' in own:
-        record['lid'] = float(own['lid'])
-        record['label_weight'] = run.loss_parameters['weight']
-        run.lids.append(record['lid'])
       for name in ('train', 'test', 'train_eval'):
         if name in own:
           record[name] = metrics.summarise(own[name])
+      figures = metrics.method_figures(own['train'])
+      figures |= {name: float(value) for name, value in own['method'].items()}
+      if figures:
+        record['method'] = figures
       run.workdir.write_metrics(record)
       records.append(record)
     if records:
       self._progress.update(
         epoch,
-        float(np.mean([r['train']['loss'] for r in records])),
-        float(np.mean([r['test']['accuracy'] for r in records])),
+        _mean(records, 'train', 'loss'),
+        _mean(records, 'test', 'accuracy') if self._info.num_test else None,
         rate,
         None if compiled else epoch_seconds * (self._epochs - epoch),
       )
 
 
-def _label(configs: Sequence[dict[str, Any]]) -> str:
+def _mean(records: Sequence[dict[str, Any]], split: str, name: str) -> float:
+  return float(np.mean([record[split][name] for record in records]))
+
+
+def _label(configs: Sequence[Config]) -> str:
   config = configs[0]
-  label = f'{config["data"]["name"]} {config["loss"]["name"]}'
+  label = f'{config.data.name} {config.loss.name}'
   return label if len(configs) == 1 else f'{label}, {len(configs)} runs'

@@ -1,41 +1,43 @@
-"""Trains a run, or several of equal shape together."""
+"""Trains a run, or many; those that share a program are trained together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+import dataclasses
 import os
-from typing import Any
 
-import jax
+from jaxtyping import Float, Int
 import numpy as np
 
+from sce_jax import methods
 from sce_jax.config import check as config_lib
 from sce_jax.config import fields
+from sce_jax.config.check import Config, LossConfig
 from sce_jax.data import dataset as dataset_lib
+from sce_jax.data.dataset import Dataset
 from sce_jax.engine.trainer import Trainer
+from sce_jax.errors import UserError
 from sce_jax.loop import Loop
-from sce_jax.methods import transition_estimation
 from sce_jax.parallel import processes
-from sce_jax.runs import progress, restore
+from sce_jax.runs import files, progress, restore
 from sce_jax.runs.run import Result, TrainingRun
 
 
 class NonFiniteLoss(Exception):
-  """The loss of a run is infinite or not a number."""
+  """The loss of a run became infinite or NaN."""
 
 
 def train_and_evaluate(
-  config: fields.Config,
+  config: fields.RawConfig | Config,
   workdir: str | os.PathLike,
   data_dir: str | None = None,
 ) -> Result:
   """Trains a run to its end and evaluates it.
 
-  On the folder of a run that has not ended it goes on from the last
-  checkpoint, and ends as if it had never stopped; on that of one that has
-  ended it gives its result again.
+  A run that has not ended is resumed from its last checkpoint, and ends as if
+  it had never stopped; the result of one that has ended is returned again.
 
   Args:
     config: the config.
-    workdir: the run's folder, see workdir.py.
+    workdir: the run's folder, see runs/files.py.
     data_dir: the tfds folder; None for TFDS_DATA_DIR or tfds's default.
 
   Returns:
@@ -43,8 +45,8 @@ def train_and_evaluate(
 
   Raises:
     UserError: config, data or folder cannot be used; nothing has been done.
-    NonFiniteLoss: the run has gone astray; its checkpoints are kept.
-    preemption.Preempted: SIGTERM has come; the run has saved itself.
+    NonFiniteLoss: the run has diverged; its checkpoints are kept.
+    preemption.Preempted: SIGTERM was received; the run has saved itself.
   """
   (result,) = train_many([config], [workdir], data_dir)
   if 'failed' in result:
@@ -53,19 +55,23 @@ def train_and_evaluate(
 
 
 def train_many(
-  configs: Sequence[fields.Config],
+  configs: Sequence[fields.RawConfig | Config],
   workdirs: Sequence[str | os.PathLike],
   data_dir: str | None = None,
+  positions: Sequence[Int[np.ndarray, ' P']] | None = None,
 ) -> list[Result]:
-  """Trains runs that differ in seed, noise or loss parameters in one program.
+  """Trains runs; those that share a program are trained together.
 
-  Each leaves the folder that it would leave alone. A run whose loss turns
-  non-finite ends alone: its result has the entry 'failed', a message.
+  Runs share a program if they differ in seed, noise and traced hyper-parameters
+  only. Each leaves the folder that it would leave alone. If one run diverges,
+  the others continue: its result has the entry 'failed', a message.
 
   Args:
     configs: a config for each run.
     workdirs: a folder for each run.
     data_dir: as in train_and_evaluate.
+    positions: the examples that each run trains on, as rows of the training
+      split; None for all.
 
   Returns:
     The result of each run.
@@ -74,67 +80,152 @@ def train_many(
     UserError, preemption.Preempted: as in train_and_evaluate.
   """
   checked = [config_lib.check_config(config) for config in configs]
-  config_lib.check_same_program(checked)
   processes.check_same(
-    {'the configs': [fields.fingerprint(c) for c in checked]}
+    {'the configs': [fields.fingerprint(c.to_dict()) for c in checked]}
   )
-  data = dataset_lib.load_on_all_processes(checked[0], data_dir)
-  # Refuses what does not fit before a folder is made.
-  Trainer(checked[0], data)
-  return _train_many(checked, workdirs, data)
+  chosen = [None] * len(checked) if positions is None else list(positions)
+  groups = list(_groups(checked, chosen))
+  datasets: dict[str, Dataset] = {}
+  # All that can be refused is refused before the first run is begun.
+  for group in groups:
+    config = checked[group[0]]
+    key = _data_key(config)
+    if key not in datasets:
+      datasets[key] = dataset_lib.load_on_all_processes(config.data, data_dir)
+    info = datasets[key].info
+    for i in group:
+      config_lib.check_fits(checked[i], info)
+      _check_positions(chosen[i], info.num_train)
+    Trainer(config, info, num_examples=_size(chosen[group[0]], info.num_train))
+  results: list[Result] = [{} for _ in checked]
+  for group in groups:
+    trained = _train_group(
+      [checked[i] for i in group],
+      [workdirs[i] for i in group],
+      datasets[_data_key(checked[group[0]])],
+      [chosen[i] for i in group],
+      [None] * len(group),
+    )
+    for i, result in zip(group, trained, strict=True):
+      results[i] = result
+  return results
 
 
-def _train_many(
-  configs: Sequence[dict[str, Any]],
+def _groups(
+  configs: Sequence[Config], positions: Sequence[np.ndarray | None]
+) -> Iterator[list[int]]:
+  """Runs that share a program, in order of appearance."""
+  groups: dict[tuple, list[int]] = {}
+  for i, (config, rows) in enumerate(zip(configs, positions, strict=True)):
+    key = (config.compile_key, None if rows is None else len(rows))
+    groups.setdefault(key, []).append(i)
+  yield from groups.values()
+
+
+def _data_key(config: Config) -> str:
+  return fields.fingerprint(dataclasses.asdict(config.data))
+
+
+def _size(positions: np.ndarray | None, num_train: int) -> int:
+  return num_train if positions is None else len(positions)
+
+
+def _check_positions(positions: np.ndarray | None, num_train: int) -> None:
+  if positions is None:
+    return
+  rows = np.asarray(positions)
+  if (not rows.size or not 0 <= rows.min() <= rows.max() < num_train) or len(
+    np.unique(rows)
+  ) != len(rows):
+    raise UserError(
+      f'positions must be different rows of the training split, from 0 to'
+      f' {num_train - 1}'
+    )
+
+
+def _train_group(
+  configs: Sequence[Config],
   workdirs: Sequence[str | os.PathLike],
-  data: dataset_lib.Dataset,
+  dataset: Dataset,
+  positions: Sequence[np.ndarray | None],
+  labels: Sequence[np.ndarray | None],
 ) -> list[Result]:
   runs: list[TrainingRun] = []
   try:
-    for config, path in zip(configs, workdirs, strict=True):
-      runs.append(TrainingRun.open(config, path, data))
+    for config, path, rows, given in zip(
+      configs, workdirs, positions, labels, strict=True
+    ):
+      runs.append(TrainingRun.open(config, path, dataset, rows, given))
     # A pure function of seed and example, so the same in every process.
     processes.check_same(
-      {'the labels': [dataset_lib.digest(run.train.label) for run in runs]}
+      {'the labels': [dataset_lib.digest(run.labels) for run in runs]}
     )
-    _estimate_transitions([run for run in runs if run.lacks_transition], data)
+    _prepare(
+      [run for run in runs if run.result is None and run.prepared is None],
+      dataset,
+    )
     unfinished = [run for run in runs if run.result is None]
     ended = [run.workdir.path for run in runs if run.result is not None]
     if ended:
       progress.log(
-        f'{", ".join(path.name for path in ended)} in {ended[0].parent}: ended'
-        ' before, not trained again; name another --workdir to train anew'
+        f'{", ".join(path.name for path in ended)} in {ended[0].parent}: has'
+        ' already ended; name another --workdir to train anew'
       )
     if unfinished:
-      Loop(unfinished, data).run()
+      Loop(unfinished, dataset).run()
     return [run.result or {} for run in runs]
   finally:
     for run in runs:
       run.close()
 
 
-def _estimate_transitions(
-  runs: Sequence[TrainingRun], data: dataset_lib.Dataset
-) -> None:
-  """Trains with cross entropy first, and estimates the noise from that."""
+def _prepare(runs: Sequence[TrainingRun], dataset: Dataset) -> None:
+  """Lets the runs' method compute hyper-parameters, if it does."""
   if not runs:
     return
+  loss = runs[0].config.loss
+  method = methods.build(loss.name, loss.hparams)
+  if method.prepare is None:
+    return
+
+  def fit(name: str, which: Sequence[int]):
+    return _fit(name, [runs[i] for i in which], dataset)
+
+  prepared = method.prepare(fit, [run.prepare_context for run in runs])
+  for run, hparams in zip(runs, prepared, strict=True):
+    if hparams is not None:
+      methods.check(loss.name, hparams)
+      run.set_prepared(hparams)
+
+
+def _fit(
+  name: str, runs: Sequence[TrainingRun], dataset: Dataset
+) -> list[Float[np.ndarray, 'N K'] | None]:
+  """Trains another method on the same labels first, in RUN/prepare.
+
+  Returns:
+    For each run the probabilities on its training examples; None if it failed.
+  """
   progress.log(
-    'Trains with cross entropy first, to estimate the transition matrix from'
+    f'Trains with {methods.find(name).title} first: the method computes'
+    ' hyper-parameters from that'
   )
-  folders = [run.workdir.path / 'anchors' for run in runs]
-  configs = [{**run.config, 'loss': {'name': 'ce'}} for run in runs]
-  results = _train_many(configs, folders, data)
-  program = Trainer(configs[0], data)
+  loss = LossConfig(name, methods.complete(name, {}))
+  configs = [dataclasses.replace(run.config, loss=loss) for run in runs]
+  folders = [run.workdir.path / files.PREPARE for run in runs]
+  results = _train_group(
+    configs,
+    folders,
+    dataset,
+    [run.positions for run in runs],
+    [run.labels for run in runs],
+  )
+  fitted: list[Float[np.ndarray, 'N K'] | None] = []
   for run, folder, result in zip(runs, folders, results, strict=True):
     if 'failed' in result:
       run.fail(result['failed'])
+      fitted.append(None)
       continue
-    state, _ = restore.last_state(folder, program)
-    outputs = program.predict(state, 'train')
-    run.set_transition(
-      transition_estimation.estimate_transition(
-        np.asarray(jax.nn.softmax(outputs.logits)),
-        run.config['loss']['percentile'],
-      )
-    )
+    images = dataset.train.image[run.positions]
+    fitted.append(restore.load(folder).predict(images)[0])
+  return fitted

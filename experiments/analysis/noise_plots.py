@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 import math
+from typing import TYPE_CHECKING
 
 from matplotlib import colors
 from matplotlib import pyplot as plt
@@ -11,19 +12,14 @@ import numpy as np
 from experiments.analysis import plots
 from experiments.report.page import Cell, Figure, Table
 from sce_jax import noise
-from sce_jax.data import datasets
-from sce_jax.data.dataset import Split
+
+if TYPE_CHECKING:  # Sweeps are planned without jax.
+  from sce_jax.data.dataset import Split
 
 # More classes than this are neither named nor have room for their figures.
 _MANY_CLASSES = 20
 # Off the diagonal the shares are small: their roots are told apart better.
 _SHADES = colors.PowerNorm(0.5, 0, 1)
-
-
-def class_names(dataset: str) -> tuple[str, ...]:
-  """A data set's class names; their numbers where they have none."""
-  info = datasets.DATASETS[dataset]
-  return info.class_names or tuple(map(str, range(info.num_classes)))
 
 
 def heat_maps(
@@ -180,7 +176,7 @@ def class_rates(
 
 
 def wrong_images(
-  split: Split, names: Sequence[str], count: int = 24, seed: int = 0
+  split: 'Split', names: Sequence[str], count: int = 24, seed: int = 0
 ) -> Figure:
   """Some images whose label is wrong, drawn at random.
 

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 import numpy as np
 
-from sce_jax.runs import workdir as workdir_lib
+from sce_jax.runs import files
 from sce_jax.storage import paths
 
 # Okabe and Ito's colours, told apart by the colour-blind; line styles and
@@ -54,7 +54,7 @@ def plot_runs(
     1, 3, figsize=(13, 3.8), layout='constrained', width_ratios=(3, 3, 4)
   )
   for number, (name, folders) in enumerate(groups.items()):
-    runs = [workdir_lib.read_metrics(folder) for folder in folders]
+    runs = [files.read_metrics(folder) for folder in folders]
     # A run that failed has fewer epochs, or none.
     runs = [run for run in runs if run]
     if not runs:
@@ -145,7 +145,7 @@ def plot_mean_std(
 
   Args:
     ax: where.
-    runs: the metrics of each, see workdir.read_metrics.
+    runs: the metrics of each, see files.read_metrics.
     keys: where the share is in an epoch's record; its last may be a class.
     look: colour, line, marker and label.
     spread: whether there is a band.
@@ -202,7 +202,7 @@ def classes(
 
   Args:
     ax: where.
-    runs: the metrics of each, see workdir.read_metrics.
+    runs: the metrics of each, see files.read_metrics.
     offset: the group's place beside the others, in their number.
     look: colour, marker and label.
   """

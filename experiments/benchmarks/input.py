@@ -25,7 +25,7 @@ All take turns, the medians are shown. A path's share of the step's time is the
 fastest step's images a second over the path's.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 import contextlib
 import functools
 import tempfile
@@ -35,11 +35,13 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 
-from configs import cifar10
+from configs import cifar10, digits
 from experiments.benchmarks import harness, workload
 from sce_jax.config import check as config_lib
+from sce_jax.config.check import Config
 from sce_jax.data import augment, batches
 from sce_jax.data import dataset as dataset_lib
+from sce_jax.data.info import DatasetInfo
 from sce_jax.data.sources import prepare
 from sce_jax.errors import UserError
 
@@ -97,20 +99,20 @@ def measure(
       data_dir = stack.enter_context(tempfile.TemporaryDirectory())
       harness.say('prepares digits')
       prepare.download_and_prepare('digits', data_dir)
-    data = dataset_lib.read('digits', data_dir)
+    digits_config = config_lib.check_config(digits.get_config()).data
+    read = functools.partial(dataset_lib.read, digits_config, data_dir)
+    info = read().info
     harness.say('compiles')
-    calls: dict[str, Callable[[], object]] = {
-      FILE: functools.partial(dataset_lib.read, 'digits', data_dir)
-    }
-    examples = {FILE: len(data.train) + len(data.test)}
-    split = workload.random_split('cifar10', images)
-    on_device = batches.to_device_split(split, split, 'cifar10')
+    calls: dict[str, Callable[[], object]] = {FILE: read}
+    examples = {FILE: info.num_train + info.num_test}
     for name, (recipe, augmented) in ON_DEVICE.items():
-      config = config_lib.check_config(cifar10.get_config(f'recipe={recipe}'))[
-        'data'
-      ]
-      run = make_batches(config, steps, augmented)
-      calls[name] = functools.partial(_wait_for, run, on_device)
+      config = config_lib.check_config(cifar10.get_config(f'recipe={recipe}'))
+      dataset = workload.random_dataset('cifar_cnn', config, images, 1)
+      on_device = batches.to_device_split(dataset.train, dataset.pixel_mean)
+      run = make_batches(config, dataset.info, steps, augmented)
+      calls[name] = functools.partial(
+        _wait_for, run, on_device, jnp.asarray(dataset.train.label)
+      )
       examples[name] = steps * BATCH
     for dtype in dtypes:
       training = workload.Training(
@@ -131,41 +133,54 @@ def measure(
   ]
 
 
-def _wait_for(run, split):
-  jax.block_until_ready(run(split, jax.random.key(0)))
+def _wait_for(run, split, labels):
+  jax.block_until_ready(run(split, labels, jax.random.key(0)))
 
 
 def make_batches(
-  config: Mapping[str, Any], steps: int, augmented: bool
-) -> Callable[[batches.DeviceSplit, jax.Array], dict[str, jax.Array]]:
+  config: Config, info: DatasetInfo, steps: int, augmented: bool
+) -> Callable[[batches.DeviceSplit, jax.Array, jax.Array], batches.Batch]:
   """Compiles a dispatch that makes batches as epoch.train_steps does.
 
   Args:
-    config: the `data` section of a config.
+    config: the config.
+    info: the description of its data set.
     steps: how many batches.
     augmented: whether they are augmented.
 
   Returns:
-    A function of a split and a key that gives the batches, one after the other
-    along the leading axis.
+    A function of a split, its labels and a key that gives the batches, one
+    after the other along the leading axis.
   """
+  augment_config = config.data.augment
+  normalization = batches.Normalization.of(config.data, info)
 
-  def run(split, key):
-    size = split.label.shape[0]
+  def run(split, labels, key):
+    size = labels.shape[0]
     order = jax.random.permutation(key, size)
+    positions = jnp.arange(size, dtype=jnp.int32)
 
     def body(_, number):
       place = number * BATCH + jnp.arange(BATCH, dtype=jnp.int32)
-      draws = None
+      augmentation = None
       if augmented:
-        draws = augment.sample_params(
+        params = augment.sample_params(
           jax.random.fold_in(key, number),
           BATCH,
           split.image.shape[1:],
-          config['augment'],
+          augment_config,
         )
+        augmentation = (params, augment_config)
       # Many steps may need more than there is: from the start again.
-      return None, batches.take(split, order[place % size], None, config, draws)
+      return None, batches.take(
+        split,
+        labels,
+        positions,
+        order[place % size],
+        None,
+        normalization,
+        augmentation,
+      )
 
     # The batches are the result, so the compiler leaves no part of one out.
     return lax.scan(body, None, jnp.arange(steps, dtype=jnp.int32))[1]

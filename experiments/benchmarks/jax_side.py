@@ -25,7 +25,7 @@ def make_steps(
     variant: 'float32' or 'bfloat16'.
     steps: how many steps a call.
     batch: examples a step.
-    threads: how many threads a CPU computes with; XLA takes as many by itself.
+    threads: how many threads a CPU computes with; XLA chooses the same number.
   """
   del threads
   # As in a user's run, so that memory is a second run's, without a compiler's.

@@ -16,9 +16,8 @@ import jax
 from jax import monitoring
 
 from experiments.benchmarks import harness, workload
-from sce_jax.config import check as config_lib
-from sce_jax.data import dataset as dataset_lib
-from sce_jax.engine import trainer
+from sce_jax.config.check import Config
+from sce_jax.engine.trainer import Trainer
 
 EPOCHS, TRAIN, TEST = 120, 50_000, 10_000
 _COMPILING = '/jax/core/compile/backend_compile_duration'
@@ -45,7 +44,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def measure(
-  config: dict[str, Any], epochs: int | None, train: int, test: int
+  config: Config, epochs: int | None, train: int, test: int
 ) -> list[dict[str, Any]]:
   """Times the phases of a run.
 
@@ -63,23 +62,18 @@ def measure(
 
   monitoring.register_event_duration_secs_listener(listen)
   start = time.perf_counter()
-  name = config['data']['name']
-  data = dataset_lib.Dataset(
-    name,
-    workload.random_split(name, train),
-    workload.random_split(name, test),
-    {},
-  )
-  p = trainer.Trainer(config, data)
-  own = p.own([0], [data.train], [config_lib.loss_parameters(config)])
-  state = p.init(own)
-  state, sums = p.train(state, own, 0)
+  dataset = workload.random_dataset(config.model.name, config, train, test)
+  p = Trainer(config, dataset.info)
+  p.load(dataset)
+  inputs = p.make_inputs([0], [dataset.train.label], [config.traced_hparams])
+  state = p.init(inputs)
+  state, sums = p.train(state, inputs, 0)
   jax.block_until_ready(sums)
   first = time.perf_counter() - start
-  jax.block_until_ready(p.evaluate(state, own, 'test'))
-  if epochs:  # The partial batch has a program of its own.
+  jax.block_until_ready(p.evaluate(state, inputs, 'test'))
+  if epochs:  # The partial batch has a separate program.
     for step in (p.plan.steps - 1, 0):
-      state, sums = p.train(state, own, step)
+      state, sums = p.train(state, inputs, step)
     jax.block_until_ready(sums)
   ready = time.perf_counter() - start
 
@@ -89,7 +83,7 @@ def measure(
   end = (epochs or 0) * p.plan.steps or p.plan.next_boundary(0)
   while step < end:
     began = time.perf_counter()
-    state, sums = p.train(state, own, step)
+    state, sums = p.train(state, inputs, step)
     step = p.plan.next_boundary(step)
     evaluates = step % p.plan.steps == 0 or step == end
     if evaluates:
@@ -97,7 +91,7 @@ def measure(
     trained = time.perf_counter()
     train_seconds += trained - began
     if evaluates:
-      jax.block_until_ready(p.evaluate(state, own, 'test'))
+      jax.block_until_ready(p.evaluate(state, inputs, 'test'))
       evaluate_seconds += time.perf_counter() - trained
   images = epochs * train if epochs else step * p.plan.batch_size
   rate = images / train_seconds

@@ -1,4 +1,4 @@
-"""What a sweep's driver costs by itself, without any run.
+"""What a sweep's driver costs alone, without any run.
 
   python -m experiments.benchmarks.sweep [--runs=10000] [--json=FILE]
 
@@ -111,6 +111,8 @@ def _plan(runs: int, folder: pathlib.Path) -> list[Entry]:
         seed=i // len(_LOSSES),
       ),
       folder / 'runs',
+      None,
+      scales.config_file('digits'),
     )
     for i in range(runs)
   ]

@@ -4,7 +4,7 @@
 
 The digits, MNIST and CIFAR-10 networks with SL, SGD with momentum, random
 images in memory and no augmentation on either side. Each variant lives in a
-process of its own; they take turns, one round of steps each, so that a change
+separate process; they take turns, one round of steps each, so that a change
 of the machine's speed hits all of them alike. Time is that of whole rounds;
 ours are one dispatch each, in which it also shuffles, normalises and counts,
 while PyTorch is given ready batches. All run on one GPU if both sides have one,

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 import dataclasses
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import jax
 from jax import lax
@@ -12,19 +13,30 @@ import numpy as np
 from configs import cifar10, cifar100, digits, mnist
 from experiments.benchmarks import harness
 from sce_jax.config import check as config_lib
+from sce_jax.config.check import Config
 from sce_jax.data import dataset as dataset_lib
-from sce_jax.data import datasets
-from sce_jax.engine import trainer
+from sce_jax.data.dataset import Dataset
+from sce_jax.data.sources.columns import Columns, Part
+from sce_jax.engine.trainer import Trainer
 from sce_jax.parallel import runners
 
-# A network's config, with the recipe that suits it.
+
+class Shape(NamedTuple):
+  """A config module, the recipe that suits the network, and its images."""
+
+  module: ModuleType
+  recipe: str
+  image_shape: tuple[int, int, int]
+  num_classes: int
+
+
 NETWORKS = {
-  'digits_cnn': (digits, 'small'),
-  'mnist_cnn': (mnist, 'paper'),
-  'cifar_cnn': (cifar10, 'apl'),
-  'resnet44': (cifar100, 'paper'),
-  'resnet34': (cifar100, 'apl'),
-  'resnet50': (cifar100, 'apl'),
+  'digits_cnn': Shape(digits, 'small', (8, 8, 1), 10),
+  'mnist_cnn': Shape(mnist, 'paper', (28, 28, 1), 10),
+  'cifar_cnn': Shape(cifar10, 'apl', (32, 32, 3), 10),
+  'resnet44': Shape(cifar100, 'paper', (32, 32, 3), 100),
+  'resnet34': Shape(cifar100, 'apl', (32, 32, 3), 100),
+  'resnet50': Shape(cifar100, 'apl', (32, 32, 3), 100),
 }
 
 
@@ -56,9 +68,9 @@ class Workload:
   devices: int | None = None
   augment: bool = False
 
-  def config(self) -> dict[str, Any]:
+  def config(self) -> Config:
     """The config, checked."""
-    module, recipe = NETWORKS[self.network]
+    module, recipe, *_ = NETWORKS[self.network]
     config = module.get_config(f'{self.loss},symmetric,0.4,recipe={recipe}')
     config.model.name = self.network
     config.model.dtype = self.dtype
@@ -86,17 +98,22 @@ class Training:
       runner: runners.Runner = runners.RunParallelRunner(devices)
     else:
       runner = runners.make_runner(workload.runner, devices)
-    split = random_split(config['data']['name'], self.images_per_run)
-    data = dataset_lib.Dataset(config['data']['name'], split, split, {})
-    self.program = trainer.Trainer(
-      config, data, workload.runs, runner, workload.method
+    size = self.images_per_run
+    dataset = random_dataset(workload.network, config, size, size)
+    self.trainer = Trainer(
+      config,
+      dataset.info,
+      workload.runs,
+      runner=runner,
+      strategy=workload.method,
     )
-    self._own = self.program.own(
+    self.trainer.load(dataset)
+    self._inputs = self.trainer.make_inputs(
       range(workload.runs),
-      [split] * workload.runs,
-      [config_lib.loss_parameters(config)] * workload.runs,
+      [dataset.train.label] * workload.runs,
+      [config.traced_hparams] * workload.runs,
     )
-    self._state = self.program.init(self._own)
+    self._state = self.trainer.init(self._inputs)
 
   @property
   def images_per_run(self) -> int:
@@ -109,29 +126,35 @@ class Training:
     return self.images_per_run * self.workload.runs
 
   def __call__(self) -> None:
-    self._state, sums = self.program.train(self._state, self._own, 0)
+    self._state, sums = self.trainer.train(self._state, self._inputs, 0)
     jax.block_until_ready((self._state, sums))
 
   def evaluate(self) -> None:
     """Evaluates on as many images as a dispatch has."""
-    jax.block_until_ready(self.program.evaluate(self._state, self._own, 'test'))
+    jax.block_until_ready(
+      self.trainer.evaluate(self._state, self._inputs, 'test')
+    )
 
   def compiled(self) -> Any:
     """The compiled dispatch, for jax.stages' analyses."""
-    return self.program.lower(self._state, self._own, 0).compile()
+    return self.trainer.lower(self._state, self._inputs, 0).compile()
 
 
-def random_split(dataset: str, size: int) -> dataset_lib.Split:
-  """Random images and labels of a data set's shape."""
-  info = datasets.DATASETS[dataset]
+def random_dataset(
+  network: str, config: Config, num_train: int, num_test: int
+) -> Dataset:
+  """Random images and labels of the shape that a network is for."""
+  shape = NETWORKS[network]
   rng = np.random.default_rng(0)
-  labels = rng.integers(0, info.num_classes, size, np.int32)
-  top = int(info.pixel_max) + 1
-  return dataset_lib.Split(
-    rng.integers(0, top, (size, *info.image_shape), np.uint8),
-    labels,
-    labels,
-    np.arange(size, dtype=np.int32),
+
+  def split(size):
+    top = int(config.data.pixel_max) + 1
+    labels = rng.integers(0, shape.num_classes, size, np.int32)
+    images = rng.integers(0, top, (size, *shape.image_shape), np.uint8)
+    return Part(images, labels, np.arange(size, dtype=np.int32))
+
+  return dataset_lib.from_columns(
+    Columns(split(num_train), split(num_test), shape.num_classes), config.data
   )
 
 
@@ -148,7 +171,7 @@ class Roofline:
   flops: dict[str, float]
   bandwidth: float
 
-  def floor(self, dtype: str, flops: float, num_bytes: float) -> float:
+  def min_seconds(self, dtype: str, flops: float, num_bytes: float) -> float:
     """Seconds that so much work takes at least."""
     return max(flops / self.flops[dtype], num_bytes / self.bandwidth)
 

@@ -7,9 +7,8 @@ reverse cross entropy alone learns slowly, scaled up or not.
 
 from collections.abc import Sequence
 
-from configs import common
 from experiments.analysis import plots, statistics
-from experiments.paper import methods
+from experiments.paper import methods, scales
 from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import Block, Figure, Heading, Table
 from sce_jax.runs import read
@@ -19,8 +18,8 @@ NOISE = 'symmetric 0.6'
 
 
 def sweep(dataset: str, scale: str) -> list[RunSpec]:
-  """The parts of SL, by themselves and scaled."""
-  log_zero = common.loss_section('sl', dataset).log_zero
+  """The parts of SL, alone and scaled."""
+  log_zero = scales.config(dataset, scale).loss.log_zero
   parts = {
     'CE': ('CE', {}),
     # k CE is SL without its reverse part.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from matplotlib import pyplot as plt
 
-from experiments.analysis import noise_plots, plots
+from experiments.analysis import plots
 from experiments.paper import methods
 from experiments.paper.registry import Context, RunSpec
 from experiments.report import runs_page
@@ -47,11 +47,15 @@ def report(context: Context, runs: Sequence[Run]) -> list[Block]:
     slug = noise.replace(' ', '-')
     blocks += [
       Heading(noise.capitalize()),
-      *_verdict(shown, noise, noise_plots.class_names(context.dataset)),
+      *_verdict(shown, noise, _class_titles(shown)),
       runs_page.class_table(f'classes-{slug}', shown),
       _figure(f'curves-{slug}', shown, noise),
     ]
   return blocks or [Text('No run has finished yet.', warning=True)]
+
+
+def _class_titles(groups: dict[str, list[Run]]) -> Sequence[str]:
+  return next(iter(groups.values()))[0].info.class_titles
 
 
 def _verdict(

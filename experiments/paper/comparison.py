@@ -15,8 +15,7 @@ from experiments.paper import methods, published, scales
 from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import Block, Cell, Figure, Heading, Table, Text
 from sce_jax import noise
-from sce_jax.runs import read
-from sce_jax.runs import workdir as workdir_lib
+from sce_jax.runs import files, read
 from sce_jax.runs.read import Run
 
 METHODS = tuple(name for name in methods.METHODS if name != 'RCE')
@@ -36,9 +35,7 @@ SHORT = ('clean', 'symmetric 0.4', 'symmetric 0.6', 'asymmetric 0.4')
 
 def sweep(dataset: str, scale: str) -> list[RunSpec]:
   """All methods, under all noises, with all seeds."""
-  noises = NOISES
-  if scale == 'tiny' or (scale == 'short' and dataset != 'digits'):
-    noises = SHORT
+  noises = SHORT if scales.scale_of(dataset, scale).few else NOISES
   cells = [(method, given) for method in METHODS for given in noises]
   return methods.trials(dataset, scale, cells)
 
@@ -67,14 +64,9 @@ def report(context: Context, runs: Sequence[Run]) -> list[Block]:
         warning=True,
       ),
     )
-  if context.dataset == 'digits':
-    blocks.insert(
-      0,
-      Text(
-        'Asymmetric noise on digits is that of MNIST: 2 to 7, 3 to 8, 5 and 6,'
-        ' 7 to 1.'
-      ),
-    )
+  blocks.insert(
+    0, Text(f'Asymmetric noise here: {scales.asymmetric(context.dataset)}.')
+  )
   return blocks
 
 
@@ -170,7 +162,7 @@ def _published(context: Context, runs: Sequence[Run]) -> list[Block]:
   rows = []
   sources = {}
   for (method, given), group in read.group(runs, 'method', 'noise').items():
-    found = published.lookup(context.dataset, method, given)
+    found = published.lookup(scales.title(context.dataset), method, given)
     if found is None:
       continue
     ours = statistics.format_mean_std(
@@ -192,7 +184,7 @@ def _published(context: Context, runs: Sequence[Run]) -> list[Block]:
     return [
       Text(f'No published figure of the paper is known for {context.dataset}.')
     ]
-  differs = scales.protocol(context.dataset, context.scale).note
+  differs = scales.scale_of(context.dataset, context.scale).note
   return [
     Table(
       'published',
@@ -220,10 +212,11 @@ def _estimates(runs: Sequence[Run]) -> list[Block]:
       continue
     errors, diagonals = [], []
     for run in group:
-      matrix = workdir_lib.read_transition(run.folder)
+      prepared = files.read_prepared(run.folder)
       settings = run.config['noise']
-      if matrix is None:
+      if prepared is None:
         continue
+      matrix = prepared['transition_matrix']
       true = noise.transition_matrix(
         settings['name'], len(matrix), settings['rate']
       )
@@ -271,12 +264,12 @@ def _turning_points(runs: Sequence[Run]) -> list[Block]:
     for run in group:
       found.append(
         d2l.turning_point(
-          [m['lid'] for m in run.metrics],
+          [m['method']['lid'] for m in run.metrics],
           window=loss['window'],
           warm_up=loss['warm_up'],
         )
       )
-      weights.append(run.metrics[-1]['label_weight'])
+      weights.append(run.metrics[-1]['method']['label_weight'])
     turned = [x for x in found if x is not None]
     rows.append(
       [

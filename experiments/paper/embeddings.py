@@ -1,8 +1,8 @@
 """The last hidden layer in two dimensions, and how well it separates classes.
 
 The paper's t-SNE figure, for CE and SL on clean and on noisy labels, of test
-images. A picture alone persuades nobody: beside it stand the silhouette of the
-true classes and the accuracy of nearest neighbours, both in the layer itself.
+images. Beside it stand the silhouette of the true
+classes and the accuracy of nearest neighbours, both in the layer itself.
 """
 
 from collections.abc import Sequence

@@ -166,7 +166,7 @@ def measure(curves: Sequence[Curve], p: np.ndarray) -> list[Measured]:
   import jax  # noqa: PLC0415
   import jax.numpy as jnp  # noqa: PLC0415
 
-  from sce_jax import losses  # noqa: PLC0415
+  from sce_jax import methods  # noqa: PLC0415
 
   others = np.arange(1, _CLASSES) / np.arange(1, _CLASSES).sum()
   full = np.column_stack([p, np.outer(1 - p, others)])
@@ -176,7 +176,7 @@ def measure(curves: Sequence[Curve], p: np.ndarray) -> list[Measured]:
   def gradients(logits):
     return [
       jax.vmap(
-        jax.grad(lambda z, c=c: losses.LOSSES[c.loss](z, label, **c.hyper))
+        jax.grad(lambda z, c=c: methods.SPECS[c.loss].loss(z, label, **c.hyper))
       )(logits)
       for c in curves
     ]

@@ -81,4 +81,4 @@ def trials(
 
 def seeds(dataset: str, scale: str) -> range:
   """The seeds of a scale."""
-  return range(scales.protocol(dataset, scale).seeds)
+  return range(scales.scale_of(dataset, scale).seeds)

@@ -14,15 +14,11 @@ from experiments.report import runs_page, text, writer
 from experiments.report.page import Heading, Page, Table, Text
 from sce_jax import train
 from sce_jax.config import check as config_lib
-from sce_jax.config import fields
 from sce_jax.parallel import processes
 from sce_jax.runs import metadata, progress, read
 from sce_jax.runs.read import Run
 from sce_jax.storage import paths
 
-# So many runs share a program: enough to fill a device, few enough that the
-# first of them are done soon.
-_TOGETHER = {'digits': 32, 'mnist': 8, 'cifar10': 4, 'cifar100': 4}
 # A wider table is no help on a terminal.
 _TERMINAL_WIDTH = 160
 
@@ -54,17 +50,20 @@ def run(
 
   Raises:
     UserError: an unknown name, data set or scale.
-    train.NonFiniteLoss: some runs have gone astray; all others ended and the
+    train.NonFiniteLoss: some runs have diverged; all others ended and the
       report is written.
-    preemption.Preempted: SIGTERM has come.
+    preemption.Preempted: SIGTERM was received.
   """
   module = registry.load(name)
-  protocol = scales.protocol(dataset, scale)
+  scaled = scales.scale_of(dataset, scale)
   root = paths.path(root)
   planned = [
-    Run(root / read.run_name(trial.config), trial.labels, config)
-    for trial in module.sweep(dataset, scale)
-    for config in [config_lib.check_config(trial.config)]
+    Run(
+      root / read.run_name(spec.config),
+      spec.labels,
+      config_lib.check_config(spec.config).to_dict(),
+    )
+    for spec in module.sweep(dataset, scale)
   ]
   if train_missing:
     _train(planned, dataset, data_dir)
@@ -78,9 +77,9 @@ def run(
   context = registry.Context(dataset, scale, data_dir, named_class)
   runs = [Run(r.folder, r.labels, r.config) for r in planned]
   blocks = list(module.report(context, runs))
-  if protocol.note and runs:
-    blocks.insert(0, Text(protocol.note, warning=scale != 'full'))
-  folder = root / f'{name}-{dataset}-{scale}'
+  if scaled.note and runs:
+    blocks.insert(0, Text(scaled.note, warning=scale != 'full'))
+  folder = root / f'{name}-{scales.title(dataset)}-{scale}'
   if runs:
     blocks += [
       Heading('Runs'),
@@ -121,9 +120,9 @@ def _train(planned: Sequence[Run], dataset: str, data_dir: str | None) -> None:
   have = len(_unique(planned)) - len(waiting)
   progress.log(
     f'{len(waiting)} runs to train'
-    + (f'; {have} are there already' if have else '')
+    + (f'; {have} already exist' if have else '')
   )
-  chunks = list(_chunks(waiting, _TOGETHER[dataset]))
+  chunks = list(_chunks(waiting, scales.runs_per_program(dataset)))
   for number, chunk in enumerate(chunks, 1):
     progress.log(f'group {number} of {len(chunks)}, {len(chunk)} runs')
     train.train_many(
@@ -134,7 +133,8 @@ def _train(planned: Sequence[Run], dataset: str, data_dir: str | None) -> None:
 def _chunks(waiting: Sequence[Run], size: int) -> Iterator[list[Run]]:
   by_shape: dict[str, list[Run]] = {}
   for record in waiting:
-    by_shape.setdefault(fields.compile_key(record.config), []).append(record)
+    key = config_lib.check_config(record.config).compile_key
+    by_shape.setdefault(key, []).append(record)
   for alike in by_shape.values():
     for start in range(0, len(alike), size):
       yield alike[start : start + size]

@@ -6,7 +6,7 @@ from experiments.report import cells
 from experiments.report import page as page_lib
 
 # What Markdown would take for more than text. An underline between letters
-# and an ampersand by itself are none of it.
+# and a lone ampersand are none of it.
 _MARKUP = re.compile(r'[\\`*\[\]<|~$]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)')
 # What would begin a heading, a quotation or a list.
 _LINE_MARKUP = re.compile(r'(\d*)([.)]|[>+-]|#+)(?=\s)')

@@ -1,4 +1,4 @@
-"""What a report page is made of, whatever it is written as."""
+"""What a report page is made of, in any output format."""
 
 from collections.abc import Sequence
 import dataclasses

@@ -18,8 +18,7 @@ from experiments.report.page import (
   Table,
   Text,
 )
-from sce_jax.runs import read
-from sce_jax.runs import workdir as workdir_lib
+from sce_jax.runs import files, read
 from sce_jax.runs.read import Run
 from sce_jax.storage import paths
 
@@ -279,7 +278,7 @@ def _noise(runs: Sequence[Run]) -> list[Block]:
     first.setdefault((noise['name'], noise['rate']), run)
   matrices = {}
   for (name, rate), run in first.items():
-    realised = workdir_lib.read_noise(run.folder)
+    realised = files.read_noise(run.folder)
     if realised and len(realised['matrix']) <= _MAX_CLASSES:
       title = f'{name} {rate:g}, {realised["rate"]:.1%} wrong'
       matrices[title] = np.array(realised['matrix'])

@@ -6,7 +6,6 @@ import shlex
 import sys
 from typing import Any
 
-from experiments.paper import registry
 from experiments.sweeps import (
   driver,
   executors,
@@ -91,7 +90,7 @@ def launch(
         entries = expand.of_experiment(
           experiment, dataset, scale, root, data_dir
         )
-        name = f'{experiment}-{dataset}-{scale}'
+        name = f'{experiment}-{pathlib.Path(dataset).stem}-{scale}'
       else:
         name = name or ''
         entries = expand.of_config(
@@ -113,7 +112,7 @@ def launch(
     print(f'error: {error}', file=sys.stderr)
     return BAD_INPUT
   except KeyboardInterrupt:
-    print('interrupted; the same command goes on from here', file=sys.stderr)
+    print('interrupted; the same command resumes from here', file=sys.stderr)
     return INTERRUPTED
 
 
@@ -241,12 +240,10 @@ def _summary(entries: Sequence[Entry], tasks: Sequence[Job]) -> str:
   ends = [entry.ended for entry in entries]
   waiting = [e for e, end in zip(entries, ends, strict=True) if end is None]
   commands = [t.command for t in tasks if t.waiting]
-  seconds = sum(entry.seconds for entry in waiting)
   lines = [
     f'{len(entries)} runs: {ends.count("done")} done,'
     f' {ends.count("failed")} failed, {len(waiting)} to run;'
-    f' {sum(e.epochs for e in waiting)} epochs, some'
-    f' {registry.duration(seconds)} on two CPU cores',
+    f' {sum(e.epochs for e in waiting)} epochs',
   ]
   lines += [shlex.join(['python', *c]) for c in commands[:_SHOWN]]
   if len(commands) > _SHOWN:

@@ -1,10 +1,10 @@
 """Sees every run of a sweep to its end.
 
 What has ended well is found by its folder and skipped. A run that was preempted
-is started again however often, as long as it comes further: after five times in
-a row without a new checkpoint the next count as breaks, lest one that ends its
-machine goes on for ever. One that broke is started again up to a budget; one
-whose loss was not finite never is. A failed run stops no other.
+is started again without limit as long as it makes progress: after five times in
+a row without a new checkpoint the next count as failures, so that a run that
+kills its machine is not retried for ever. One that broke is started again up to
+a budget; one that diverged never is. A failed run stops no other.
 """
 
 from collections import Counter, deque
@@ -23,7 +23,7 @@ from experiments.sweeps.manifest import Entry
 from experiments.sweeps.task import Job
 from sce_jax.errors import UserError
 from sce_jax.parallel import preemption
-from sce_jax.runs import workdir as workdir_lib
+from sce_jax.runs import files
 from sce_jax.storage import lock as lock_lib
 from sce_jax.storage import paths
 
@@ -106,7 +106,7 @@ class Driver:
       self._seconds.append(taken / len(task.entries))
       return
     if code == preemption.EXIT_CODE and self._comes_further(task):
-      self._say(f'{name}: preempted, goes on')
+      self._say(f'{name}: preempted, resumes')
       self._waiting.append(name)
       return
     self._tries[name] += 1
@@ -124,7 +124,7 @@ class Driver:
       )
 
   def _comes_further(self, task: Job) -> bool:
-    """Whether a preempted task has saved something new of late."""
+    """Whether a preempted task has saved something new recently."""
     saved = sum(_last_checkpoint(entry.workdir) for entry in task.entries)
     self._in_vain[task.id] += 1
     if saved > self._saved[task.id]:
@@ -139,7 +139,7 @@ class Driver:
         continue
       if entry.ended == 'done':
         self._done.add(entry.id)
-        result = workdir_lib.read_result(entry.workdir) or {}
+        result = files.read_result(entry.workdir) or {}
         reached = result.get('test_accuracy', 0.0)
         self._best = max(self._best or 0.0, reached)
       elif entry.ended == 'failed':
@@ -204,13 +204,13 @@ def only_one(path: pathlib.Path) -> Iterator[None]:
 
 def _last_checkpoint(folder: str) -> int:
   """The step of a run's last checkpoint, 0 if it has none."""
-  path = workdir_lib.checkpoints(folder)
+  path = files.checkpoints(folder)
   steps = path.iterdir() if path.exists() else ()
   return max((int(p.name) for p in steps if p.name.isdecimal()), default=0)
 
 
 def _reason(entry: Entry) -> str:
-  return (workdir_lib.read_result(entry.workdir) or {}).get('failed', 'failed')
+  return (files.read_result(entry.workdir) or {}).get('failed', 'failed')
 
 
 def _last_line(path: pathlib.Path) -> str:

@@ -22,7 +22,10 @@ def of_experiment(
     raise UserError(
       f'--experiment={name} trains nothing: leave --sweep out to see its page'
     )
-  return _unique([manifest.entry(t.config, root, data_dir) for t in trials])
+  file = scales.config_file(dataset)
+  return _unique(
+    [manifest.entry(t.config, root, data_dir, file) for t in trials]
+  )
 
 
 def of_config(
@@ -47,7 +50,7 @@ def of_config(
     UserError: there is no such sweep, or no such field.
   """
   file, _, argument = config.partition(':')
-  module = manifest.load_module(file)
+  module = scales.load_module(file)
   wanted = f'sweep_{name}' if name else 'sweep'
   if not hasattr(module, wanted):
     have = [

@@ -94,7 +94,7 @@ class Local:
 
 
 def _end_with_parent() -> None:
-  # A driver that is killed takes its runs with it: they save and can go on.
+  # A killed driver takes its runs with it: they save and can be resumed.
   ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -1,29 +1,27 @@
 """The list of a sweep's runs: a JSON object a line, each a command.
 
   {"id": ..., "command": [...], "fingerprint": ..., "workdir": ...,
-   "epochs": ..., "seconds": ...}
+   "epochs": ...}
 
-`command` follows the interpreter; it is idempotent: given again it goes on, and
-does nothing once its run has ended. `seconds` is what it is expected to take on
-two CPU cores.
+`command` follows the interpreter; it is idempotent: given again it resumes, and
+does nothing once its run has ended.
 """
 
+import ast
 from collections.abc import Callable, Iterable, Sequence
 import dataclasses
-import functools
-import importlib.util
 import json
 import os
 import re
-from types import ModuleType
+from typing import Any
 
 from ml_collections import config_dict
 
-from experiments.paper import registry
+from experiments.paper import scales
 from sce_jax.config import fields
 from sce_jax.errors import UserError
+from sce_jax.runs import files
 from sce_jax.runs import read as read_lib
-from sce_jax.runs import workdir as workdir_lib
 from sce_jax.storage import paths
 
 
@@ -37,7 +35,6 @@ class Entry:
     fingerprint: of its config.
     workdir: its folder.
     epochs: how many it trains.
-    seconds: the expected time on two CPU cores.
   """
 
   id: str
@@ -45,12 +42,11 @@ class Entry:
   fingerprint: str
   workdir: str
   epochs: int
-  seconds: float
 
   @property
   def ended(self) -> str | None:
     """'done' or 'failed', or None if it is still to be run."""
-    result = workdir_lib.read_result(self.workdir)
+    result = files.read_result(self.workdir)
     if result is None:
       return None
     return 'failed' if 'failed' in result else 'done'
@@ -59,8 +55,8 @@ class Entry:
 def entry(
   config: config_dict.ConfigDict,
   root: str | os.PathLike,
-  data_dir: str | None = None,
-  file: str | None = None,
+  data_dir: str | None,
+  file: str,
 ) -> Entry:
   """The entry of a config.
 
@@ -68,11 +64,10 @@ def entry(
     config: the config.
     root: the folder of all runs.
     data_dir: handed on to the command.
-    file: the config file; None: that of the data set.
+    file: the config file.
   """
   name = read_lib.run_name(config)
   folder = os.path.join(root, name)
-  file = file or f'configs/{config.data.name}.py'
   argument = (
     f'{config.loss.name},{config.noise.name},{float(config.noise.rate)!r},'
     f'seed={config.seed}'
@@ -88,24 +83,12 @@ def entry(
     fields.fingerprint(config),
     folder,
     config.train.epochs,
-    round(registry.run_seconds(config) + registry.SECONDS_A_PROGRAM, 1),
   )
 
 
 def load_config(file: str, argument: str | None) -> config_dict.ConfigDict:
   """The config that `--config=FILE:ARGUMENT` means."""
-  return load_module(file).get_config(argument)
-
-
-@functools.cache
-def load_module(file: str) -> ModuleType:
-  """The module in a config file."""
-  spec = importlib.util.spec_from_file_location('_sweep_config', file)
-  if spec is None or spec.loader is None or not os.path.exists(file):
-    raise UserError(f'config file {file!r} is not there')
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module
+  return scales.load_module(file).get_config(argument)
 
 
 def _fingerprint(command: Sequence[str]) -> str | None:
@@ -201,11 +184,24 @@ def data_dir_of(command: Sequence[str]) -> str | None:
   return found[0] if found else None
 
 
+def _literal(text: str) -> Any:
+  """A value of a type that the text shows: a number, or the text."""
+  try:
+    return ast.literal_eval(text)
+  except (ValueError, SyntaxError):
+    return text
+
+
 def _set(config: config_dict.ConfigDict, path: str, text: str) -> None:
   *sections, name = path.split('.')
   section = config
   for part in sections:
     section = section[part]
+  if sections == ['loss'] and name not in section:
+    # A hyper-parameter that the config leaves to its default.
+    with config.unlocked():
+      section[name] = _literal(text)
+    return
   kind = section.get_type(name)
   if kind is tuple:
     section[name] = tuple(

@@ -1,4 +1,4 @@
-"""Runs commands on a Ray cluster (Ray Core), each as a process of its own.
+"""Runs commands on a Ray cluster (Ray Core), each as a separate process.
 
 Without an address a cluster of this machine is started; it listens on loopback
 only, asks for a token that nobody else has, and ends with the sweep. With one
@@ -7,9 +7,9 @@ token that the environment has ($RAY_AUTH_MODE, and $RAY_AUTH_TOKEN or
 $RAY_AUTH_TOKEN_PATH). All nodes see the same checkout, data and folder of runs
 under the same paths.
 
-Who tries again is the driver, never Ray:
+The driver retries, never Ray:
 
-* A worker or node that is lost preempts its command, which goes on elsewhere
+* A worker or node that is lost preempts its command, which resumes elsewhere
   however often. The command itself gets SIGTERM from the kernel when its worker
   dies; the driver waits for it to let go of its folder.
 * A command that ends by a signal, Ray's ending it for want of memory, or a node
@@ -17,7 +17,7 @@ Who tries again is the driver, never Ray:
 * A command that loses its worker each time cannot do so for ever: the driver
   counts losses that bring no checkpoint (see driver.py).
 
-If the cluster's head is lost, so is the driver; the same sweep command goes on.
+If the cluster's head is lost, so is the driver; the same sweep command resumes.
 """
 
 from collections.abc import Mapping, Sequence

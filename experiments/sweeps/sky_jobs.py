@@ -3,7 +3,7 @@
 A YAML file is a task; `sky jobs launch --num-jobs=N` starts N of it, each on a
 machine of its own, and tells each which it is. A task runs a share of the
 manifest with the local executor. Its disk is lost with it, so the runs live in
-a bucket; a task that was preempted is started anew on another machine and goes
+a bucket; a preempted task is restarted on another machine and goes
 on from there.
 
 The manifest and the YAML file are written to this machine and the manifest is
@@ -22,7 +22,6 @@ from typing import Any
 
 import yaml
 
-from experiments.paper import registry
 from experiments.sweeps import accelerators, manifest
 from experiments.sweeps.accelerators import Accelerator
 from experiments.sweeps.manifest import Entry
@@ -76,7 +75,7 @@ def check(request: Request, shard: str | None) -> Accelerator:
     )
   if shard is not None:
     raise UserError(
-      '--shard is what each task of --executor=sky gets by itself: say how'
+      '--shard is what each task of --executor=sky gets automatically: say how'
       ' many with --shards'
     )
   found = accelerators.parse(request.accelerator)
@@ -146,15 +145,11 @@ def summary(
 ) -> str:
   """What the tasks would run, and what that would cost."""
   shards = request.shards or 1
-  seconds = sum(entry.seconds for entry in entries)
   lines = [
     f'{len(entries)} runs in {shards} shards of {_per_shard(entries, shards)},'
     f' {sum(entry.epochs for entry in entries)} epochs; each shard on'
     f' {accelerator.spelling}, {accelerator.chips} x'
     f' {accelerator.gigabytes} GB, spot',
-    f'some {registry.duration(seconds)} on two CPU cores,'
-    f' {registry.duration(seconds / shards)} a shard; accelerators are not'
-    ' measured',
     f'price: {shards} shards x hours x the price of an hour, which sky shows'
     ' before it launches',
     'what has ended in the bucket is not looked up here; the tasks skip it',

@@ -41,7 +41,7 @@ def pack(
 
   Args:
     entries: the runs.
-    size: how many share a program at most; 1: each is a task of its own.
+    size: how many share a program at most; 1: each is a separate job.
     path: the manifest that has them all.
     flags: more flags for every command.
   """
@@ -66,8 +66,8 @@ def _task(
 def _groups(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
   alike: dict[tuple[str, str | None], list[Entry]] = {}
   for entry in entries:
-    shape = fields.compile_key(manifest.config_of(entry.command))
-    alike.setdefault((shape, manifest.data_dir_of(entry.command)), []).append(
+    program = _program(manifest.config_of(entry.command))
+    alike.setdefault((program, manifest.data_dir_of(entry.command)), []).append(
       entry
     )
   for group in alike.values():
@@ -75,8 +75,23 @@ def _groups(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
       yield group[start : start + size]
 
 
+def _program(config: fields.RawConfig) -> str:
+  """Equal for runs that probably share a program.
+
+  Only the methods, which need jax, know which of their hyper-parameters are
+  compiled in; train.train_many tells the runs apart again.
+  """
+  return fields.fingerprint(
+    {
+      path: value
+      for path, value in fields.flatten(config).items()
+      if path == 'loss.name' or not path.startswith(('seed', 'noise.', 'loss.'))
+    }
+  )
+
+
 def shard(entries: Sequence[Entry], shard: str) -> list[Entry]:
-  """A share of a sweep's runs: every N-th, so that shares take alike long.
+  """A share of a sweep's runs: every N-th, so that shares take about as long.
 
   Args:
     entries: all of them.

@@ -1,28 +1,89 @@
-"""Checks a config before anything is compiled, and compares configs."""
+"""Checks a config once, and makes frozen sections with types of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+import dataclasses
+import difflib
 import math
 import re
+import types
+import typing
 from typing import Any
 
-from jaxtyping import Float64
-import numpy as np
-
-from sce_jax import losses, models
+from sce_jax import methods, models
 from sce_jax.config import fields
-from sce_jax.data import augment, batches, datasets
-from sce_jax.data import dataset as dataset_lib
+from sce_jax.data import augment, batches, labels
+from sce_jax.data.dataset import SOURCES, DataConfig
+from sce_jax.data.info import DatasetInfo
+from sce_jax.data.labels import NoiseConfig
 from sce_jax.engine import optim
+from sce_jax.engine.evaluate import EvalConfig
+from sce_jax.engine.optim import OptimConfig
+from sce_jax.engine.plan import TrainConfig
 from sce_jax.errors import UserError
+from sce_jax.models import ModelConfig
 from sce_jax.parallel import runners
 
 
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+  """The `loss` section of a config: a method and its hyper-parameters.
+
+  Attributes:
+    name: a key of methods.SPECS.
+    hparams: all its hyper-parameters but those that it computes.
+  """
+
+  name: str
+  hparams: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointConfig:
+  """The `checkpoint` section of a config; see configs/common.py."""
+
+  every: int
+  keep: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """A checked config. configs/common.py explains each field."""
+
+  seed: int
+  data: DataConfig
+  noise: NoiseConfig
+  loss: LossConfig
+  model: ModelConfig
+  optim: OptimConfig
+  train: TrainConfig
+  eval: EvalConfig
+  checkpoint: CheckpointConfig
+
+  def to_dict(self) -> dict[str, Any]:
+    """The config as plain nested dicts, as it was before it was checked."""
+    values = dataclasses.asdict(self)
+    values['loss'] = {'name': self.loss.name, **self.loss.hparams}
+    return values
+
+  @property
+  def traced_hparams(self) -> dict[str, Any]:
+    """The method's hyper-parameters that are arguments of the program."""
+    return methods.of_kind(self.loss.name, self.loss.hparams, 'traced')
+
+  @property
+  def compile_key(self) -> str:
+    """Equal for configs whose runs can share a program."""
+    values = self.to_dict()
+    for section in ('seed', 'noise', 'loss'):
+      del values[section]
+    static = methods.of_kind(self.loss.name, self.loss.hparams, 'static')
+    return fields.fingerprint(
+      values | {'loss': {'name': self.loss.name, **static}}
+    )
+
+
 def _at_least(low: int) -> tuple[Callable[[Any], bool], str]:
-  return lambda x: x >= low, f'a number of at least {low}'
-
-
-def _share(x: float) -> bool:
-  return 0 <= x < 1
+  return lambda x: x >= low, f'at least {low}'
 
 
 def _one_of(names) -> tuple[Callable[[Any], bool], str]:
@@ -37,20 +98,22 @@ def _is_regex(text: str) -> bool:
   return True
 
 
-_SHARE = (_share, 'a number in [0, 1)')
-_POSITIVE = (lambda x: x > 0, 'a number above 0')
+def _is_increasing(values: tuple) -> bool:
+  return all(a < b for a, b in zip((0, *values), values, strict=False))
+
+
+_SHARE = (lambda x: 0 <= x < 1, 'in [0, 1)')
+_POSITIVE = (lambda x: x > 0, 'above 0')
 _COUNT = _at_least(1)
 _NOT_NEGATIVE = _at_least(0)
 _REGEX = (_is_regex, 'a regular expression')
-_INCREASING = (
-  lambda x: all(a < b for a, b in zip((0, *x), x, strict=False)),
-  'epochs in increasing order, above 0',
-)
 
-# What each field must be; None passes where a field may be None.
-_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-  'seed': (lambda x: 0 <= x < 2**32, 'a whole number in [0, 2^32)'),
-  'data.name': _one_of(datasets.DATASETS),
+# What each field must be, beyond its type; None passes where it may be None.
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+  'seed': (lambda x: 0 <= x < 2**32, 'in [0, 2^32)'),
+  'data.source': _one_of(SOURCES),
+  'data.pixel_max': _POSITIVE,
+  'data.std': (lambda x: all(v > 0 for v in x), 'numbers above 0'),
   'data.normalization': _one_of(batches.NORMALIZATIONS),
   'data.limit': _COUNT,
   'data.augment.pad_crop': _NOT_NEGATIVE,
@@ -60,12 +123,6 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
   'noise.rate': _SHARE,
   'noise.mode': _one_of(('exact', 'iid')),
   'noise.seed': _NOT_NEGATIVE,
-  'loss.name': _one_of(losses.LOSSES),
-  'loss.transition': _one_of(('true', 'anchors')),
-  'loss.percentile': (lambda x: 0 <= x <= 100, 'a number in [0, 100]'),
-  'loss.neighbours': _COUNT,
-  'loss.window': _COUNT,
-  'loss.warm_up': _NOT_NEGATIVE,
   'model.name': _one_of(models.MODELS),
   'model.initializer': _one_of(models.INITIALIZERS),
   'model.batch_norm_momentum': _SHARE,
@@ -74,10 +131,10 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
   'model.layout': _one_of(models.LAYOUTS),
   'optim.learning_rate': _POSITIVE,
   'optim.schedule': _one_of(optim.SCHEDULES),
-  'optim.boundaries': _INCREASING,
+  'optim.boundaries': (_is_increasing, 'epochs in increasing order, above 0'),
   'optim.factor': _POSITIVE,
   'optim.final_learning_rate': _NOT_NEGATIVE,
-  'optim.update': _one_of(('epoch', 'step')),
+  'optim.update': _one_of(optim.UPDATES),
   'optim.time_decay': _NOT_NEGATIVE,
   'optim.momentum': _SHARE,
   'optim.weight_decay': _NOT_NEGATIVE,
@@ -87,7 +144,6 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
   'optim.clip_norm': _POSITIVE,
   'train.epochs': _COUNT,
   'train.batch_size': _COUNT,
-  'train.last_batch': _one_of(('train', 'drop')),
   'train.steps_per_dispatch': _COUNT,
   'train.runner': _one_of(runners.RUNNERS),
   'eval.batch_size': _COUNT,
@@ -95,77 +151,107 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
   'checkpoint.every': _COUNT,
   'checkpoint.keep': _COUNT,
 }
+_KINDS = {
+  int: 'a whole number',
+  float: 'a number',
+  str: 'a text',
+  bool: 'true or false',
+  tuple: 'a list',
+}
 
 
-def check_config(config: fields.Config) -> dict[str, Any]:
-  """Checks the values of a config's fields, and that they fit together.
+def check_config(config: fields.RawConfig | Config) -> Config:
+  """Checks a config alone, before any data are read.
 
   Args:
     config: the config.
 
   Returns:
-    The config as plain nested dicts.
+    The config with types, and with the defaults of hyper-parameters that it
+    leaves out.
 
   Raises:
     UserError: one line that names what is wrong and what it should be.
   """
-  config = fields.plain(config)
-  values = fields.flatten(config)
-  for path, (is_right, wanted) in _FIELDS.items():
-    value = values.get(path)  # Some losses' fields are theirs alone.
-    if value is not None and not _passes(is_right, value):
-      raise UserError(f'config.{path} is {value!r}: it must be {wanted}')
-  dataset = config['data']['name']
-  try:
-    matrix = dataset_lib.transition_matrix(dataset, config['noise'])
-    if matrix is None:  # People's labels: not known before they are read.
-      matrix = np.eye(datasets.DATASETS[dataset].num_classes)
-    losses.check_hyper_parameters(
-      config['loss']['name'], loss_parameters(config, matrix)
-    )
-  except ValueError as error:
-    raise UserError(str(error)) from None
-  return config
+  if isinstance(config, Config):
+    return config
+  checked = _section(Config, fields.plain(config), '')
+  labels.check_name(checked.noise, checked.data.label_sets)
+  return checked
 
 
-def check_same_program(configs: Sequence[fields.Config]) -> None:
-  """Checks that runs can share one program.
+def check_fits(config: Config, info: DatasetInfo) -> None:
+  """Checks that a config can be used on a data set, before anything is written.
 
   Raises:
-    UserError: they differ in more than seed, noise and loss parameters.
+    UserError: its noise or its method does not fit the data.
   """
-  first, *others = [fields.static_fields(config) for config in configs]
-  for other in others:
-    changes = fields.differences(first, other)
-    if changes:
+  labels.check_fits(config.noise, info)
+
+
+def _section(kind: Any, values: Any, prefix: str) -> Any:
+  """A section of a config, made of its fields."""
+  where = f'config.{prefix}'.rstrip('.')
+  if not isinstance(values, Mapping):
+    raise UserError(f'{where} is {values!r}: it must be a section of fields')
+  if kind is LossConfig:
+    given = dict(values)
+    name = given.pop('name', None)
+    return LossConfig(name, methods.complete(name, given))
+  hints = typing.get_type_hints(kind)
+  for name in values:
+    if name not in hints:
+      close = difflib.get_close_matches(name, hints, 1)
+      hint = f'; is {prefix}{close[0]} meant?' if close else ''
       raise UserError(
-        f'runs that differ in {"; ".join(changes)} cannot train together:'
-        ' they may differ in seed, noise and loss parameters'
+        f'there is no field config.{prefix}{name}{hint} All fields:'
+        ' configs/common.py'
       )
+  made = {}
+  for name, hint in hints.items():
+    if name not in values:
+      raise UserError(
+        f'config.{prefix}{name} is missing: this config was made for another'
+        ' version of sce_jax; all fields: configs/common.py'
+      )
+    path, value = prefix + name, values[name]
+    if dataclasses.is_dataclass(hint):
+      made[name] = _section(hint, value, f'{path}.')
+    else:
+      made[name] = _value(path, value, hint)
+  return kind(**made)
 
 
-def loss_parameters(
-  config: Mapping[str, Any],
-  transition_matrix: Float64[np.ndarray, 'K K'] | None = None,
-) -> dict[str, Any]:
-  """The hyper-parameters of a config's loss.
-
-  Args:
-    config: the config.
-    transition_matrix: for a loss that corrects with the true noise.
-  """
-  values = {
-    k: v for k, v in config['loss'].items() if f'loss.{k}' not in _FIELDS
-  }
-  if 'transition_matrix' in losses.hyper_parameters(config['loss']['name']):
-    values['transition_matrix'] = transition_matrix
-  return values
+def _value(path: str, value: Any, hint: Any) -> Any:
+  """A field's value, as its type wants it."""
+  options = (
+    typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+  )
+  if value is None and types.NoneType in options:
+    return None
+  kind = next(option for option in options if option is not types.NoneType)
+  kind = typing.get_origin(kind) or kind
+  if isinstance(value, list):
+    value = tuple(value)
+  if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    fits = True  # Left as it is: 1 and 1.0 are the same setting.
+  elif kind is int:
+    fits = isinstance(value, int) and not isinstance(value, bool)
+  else:
+    fits = isinstance(value, kind)
+  is_right, wanted = _RULES.get(path, (lambda _: True, ''))
+  if isinstance(value, float) and not math.isfinite(value):
+    fits = False
+  if not fits or not _passes(is_right, value):
+    what = ' '.join(filter(None, [_KINDS.get(kind, 'a section'), wanted]))
+    if wanted.startswith(('one of', 'a regular', 'epochs', 'numbers')):
+      what = wanted
+    raise UserError(f'config.{path} is {value!r}: it must be {what}')
+  return value
 
 
 def _passes(is_right: Callable[[Any], bool], value: Any) -> bool:
-  if isinstance(value, float) and not math.isfinite(value):
-    return False
   try:
     return is_right(value)
-  except TypeError:  # Of a wrong type altogether.
+  except TypeError:  # Elements of a wrong type.
     return False

@@ -1,4 +1,4 @@
-"""A config's fields: flat, compared, told apart; needs no jax."""
+"""A config's fields: flattened, compared and fingerprinted, without jax."""
 
 from collections.abc import Mapping
 import hashlib
@@ -7,14 +7,12 @@ from typing import Any, TypeAlias
 
 from ml_collections import config_dict
 
-# A ConfigDict is no Mapping. Inside, all is plain dicts: see `check`.
-Config: TypeAlias = Mapping[str, Any] | config_dict.ConfigDict
-
-# Of a loss's section, what is compiled in.
-_STATIC = ('loss.name', 'loss.neighbours')
+# As configs/ makes them, and as config.json keeps them. What runs is checked
+# first, see check.py. (A ConfigDict is no Mapping.)
+RawConfig: TypeAlias = Mapping[str, Any] | config_dict.ConfigDict
 
 
-def plain(config: Config) -> dict[str, Any]:
+def plain(config: RawConfig) -> dict[str, Any]:
   """A config as plain nested dicts."""
   if isinstance(config, config_dict.ConfigDict):
     return config.to_dict()
@@ -24,7 +22,7 @@ def plain(config: Config) -> dict[str, Any]:
   }
 
 
-def flatten(config: Config, prefix: str = '') -> dict[str, Any]:
+def flatten(config: RawConfig, prefix: str = '') -> dict[str, Any]:
   """The fields of a config by their paths, such as 'optim.momentum'."""
   fields = {}
   for name, value in config.items():
@@ -35,7 +33,7 @@ def flatten(config: Config, prefix: str = '') -> dict[str, Any]:
   return fields
 
 
-def differences(old: Config, new: Config) -> list[str]:
+def differences(old: RawConfig, new: RawConfig) -> list[str]:
   """Where two configs differ, as 'optim.momentum: 0.9 -> 0.5'."""
   a, b = flatten(old), flatten(new)
   missing = 'absent'
@@ -46,26 +44,10 @@ def differences(old: Config, new: Config) -> list[str]:
   ]
 
 
-def fingerprint(config: Config) -> str:
-  """Eight hexadecimal digits that tell configs apart."""
+def fingerprint(config: RawConfig) -> str:
+  """Eight hexadecimal digits that identify a config."""
   text = json.dumps(flatten(config), sort_keys=True)
   return hashlib.sha256(text.encode()).hexdigest()[:8]
-
-
-def compile_key(config: Config) -> str:
-  """Equal for configs whose runs can share a program."""
-  return fingerprint(static_fields(config))
-
-
-def static_fields(config: Config) -> dict[str, Any]:
-  """The fields in which runs that share a program must agree."""
-  return {
-    path: value
-    for path, value in flatten(config).items()
-    if path != 'seed'
-    and not path.startswith('noise.')
-    and (not path.startswith('loss.') or path in _STATIC)
-  }
 
 
 def _is_section(value: Any) -> bool:

@@ -1,12 +1,11 @@
 """Random shifts, crops, flips and rotations, inside the compiled step.
 
-What is random is drawn for the whole batch, then each device applies its
-share: a batch looks the same on any number of devices.
+Parameters are sampled for the whole batch, then each device applies its share:
+a batch looks the same on any number of devices.
 """
 
-from collections.abc import Mapping
+import dataclasses
 import typing
-from typing import Any
 
 from flax import struct
 import jax
@@ -19,10 +18,21 @@ FILLS = ('black', 'nearest')
 Images = Float[Array, 'N H W C']
 
 
+@dataclasses.dataclass(frozen=True)
+class AugmentConfig:
+  """The `data.augment` section of a config, see configs/common.py."""
+
+  pad_crop: int
+  shift: float
+  rotate: float
+  flip: bool
+  fill: str
+
+
 @struct.dataclass
 @typing.no_type_check  # A pytree holds whatever jax maps it to.
 class AugmentParams:
-  """What was drawn for each example of a batch.
+  """The sampled augmentation of each example of a batch.
 
   Attributes:
     crop: corner of the crop in the padded image, pixels.
@@ -41,23 +51,23 @@ def sample_params(
   key: jax.Array,
   num: int,
   image_shape: tuple[int, int, int],
-  config: Mapping[str, Any],
+  config: AugmentConfig,
 ) -> AugmentParams:
-  """Draws the augmentation of a batch.
+  """Samples the augmentation of a batch.
 
   Args:
     key: PRNG key of the batch.
     num: number of examples.
     image_shape: (H, W, C).
-    config: the `augment` section of a config.
+    config: the `data.augment` section of a config.
   """
   crop, shift, angle, flip = jax.random.split(key, 4)
   size = jnp.array(image_shape[:2], jnp.float32)
-  reach = jnp.deg2rad(jnp.float32(config['rotate']))
+  reach = jnp.deg2rad(jnp.float32(config.rotate))
   return AugmentParams(
-    crop=jax.random.randint(crop, (num, 2), 0, 2 * config['pad_crop'] + 1),
+    crop=jax.random.randint(crop, (num, 2), 0, 2 * config.pad_crop + 1),
     shift=size
-    * config['shift']
+    * config.shift
     * jax.random.uniform(shift, (num, 2), minval=-1.0, maxval=1.0),
     angle=reach * jax.random.uniform(angle, (num,), minval=-1.0, maxval=1.0),
     flip=jax.random.bernoulli(flip, shape=(num,)),
@@ -65,23 +75,23 @@ def sample_params(
 
 
 def apply(
-  images: Images, draws: AugmentParams, config: Mapping[str, Any]
+  images: Images, params: AugmentParams, config: AugmentConfig
 ) -> Images:
   """Augments images: crop, rotate and shift, flip; what is off costs nothing.
 
   Args:
     images: a batch.
-    draws: what was drawn for it.
-    config: the `augment` section of a config.
+    params: what was sampled for it.
+    config: the `data.augment` section of a config.
   """
-  if config['pad_crop']:
-    images = _pad_crop(images, draws.crop, config['pad_crop'], config['fill'])
-  if config['rotate'] or config['shift']:
+  if config.pad_crop:
+    images = _pad_crop(images, params.crop, config.pad_crop, config.fill)
+  if config.rotate or config.shift:
     move = jax.vmap(_rotate_and_shift, in_axes=(0, 0, 0, None))
-    images = move(images, draws.angle, draws.shift, config['fill'])
-  if config['flip']:
+    images = move(images, params.angle, params.shift, config.fill)
+  if config.flip:
     images = jnp.where(
-      draws.flip[:, None, None, None], images[:, :, ::-1], images
+      params.flip[:, None, None, None], images[:, :, ::-1], images
     )
   return images
 

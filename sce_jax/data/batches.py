@@ -1,94 +1,161 @@
 """A split on the device, and the batches that a compiled step takes from it."""
 
-from collections.abc import Mapping
+import dataclasses
 import typing
 from typing import Any
 
 from flax import struct
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt8
 import numpy as np
 
-from sce_jax.data import augment, datasets
-from sce_jax.data.dataset import Split
+from sce_jax.data import augment
+from sce_jax.data.dataset import DataConfig, Split
+from sce_jax.data.info import DatasetInfo
 
 NORMALIZATIONS = ('unit', 'mean_std', 'pixel_mean')
+
+
+@dataclasses.dataclass(frozen=True)
+class Normalization:
+  """How stored pixels become the network's input; constants of a program.
+
+  Attributes:
+    kind: one of NORMALIZATIONS.
+    pixel_max: the stored pixel value that becomes 1.
+    mean: of each channel, subtracted by 'mean_std'.
+    std: of each channel, divided by with 'mean_std'.
+  """
+
+  kind: str
+  pixel_max: float
+  mean: tuple[float, ...]
+  std: tuple[float, ...]
+
+  @classmethod
+  def of(cls, data_config: DataConfig, info: DatasetInfo) -> 'Normalization':
+    """The normalisation of a config on a data set."""
+    return cls(data_config.normalization, info.pixel_max, info.mean, info.std)
 
 
 @struct.dataclass
 @typing.no_type_check  # A pytree holds whatever jax maps it to.
 class DeviceSplit:
-  """A whole split, as it lies on the device.
+  """The pixels of a whole split, as they lie on the device.
 
   Attributes:
     image: pixels as stored.
-    label: the given labels.
-    clean_label: the true labels.
-    index: the examples' ids.
+    clean_label: the true labels, -1 where one is not known; None if none is.
+    example_id: the data set's ids.
     pixel_mean: mean training image of pixels scaled to [0, 1].
   """
 
   image: UInt8[Array, 'M H W C']
-  label: Int[Array, ' M']
-  clean_label: Int[Array, ' M']
-  index: Int[Array, ' M']
+  clean_label: Int[Array, ' M'] | None
+  example_id: Int[Array, ' M']
   pixel_mean: Float[Array, 'H W C']
 
 
-def to_device_split(split: Split, train: Split, dataset: str) -> DeviceSplit:
-  """Gathers what the device needs of a split.
+@struct.dataclass
+@typing.no_type_check
+class Batch:
+  """A batch, whole or a device's share of it.
 
-  Args:
-    split: the split.
-    train: the training split, whose mean image is subtracted.
-    dataset: a key of DATASETS.
+  Attributes:
+    image: float32, normalised.
+    label: the label that the network is trained on.
+    clean_label: the true label, which is only ever counted against; -1 where
+      it is not known, None where none is.
+    position: the row of the example in its split.
+    example_id: the data set's own id of the example.
+    mask: False for examples that only fill up the batch; None if it is full.
   """
-  mean = train.image.mean(axis=0, dtype=np.float64)
+
+  image: Float[Array, 'N H W C']
+  label: Int[Array, ' N']
+  clean_label: Int[Array, ' N'] | None
+  position: Int[Array, ' N']
+  example_id: Int[Array, ' N']
+  mask: Bool[Array, ' N'] | None = None
+
+  @property
+  def counted(self) -> Bool[Array, ' N']:
+    """The mask, also of a full batch."""
+    if self.mask is None:
+      return jnp.ones(self.label.shape, bool)
+    return self.mask
+
+
+def to_device_split(
+  split: Split, pixel_mean: Float[np.ndarray, 'H W C']
+) -> DeviceSplit:
+  """Gathers what the device needs of a split, apart from its labels."""
+  clean = split.clean_label
   return DeviceSplit(
-    image=jnp.asarray(split.image),
-    label=jnp.asarray(split.label),
-    clean_label=jnp.asarray(split.clean_label),
-    index=jnp.asarray(split.index),
-    pixel_mean=jnp.asarray(
-      mean / datasets.DATASETS[dataset].pixel_max, jnp.float32
-    ),
+    jnp.asarray(split.image),
+    None if clean is None else jnp.asarray(clean),
+    jnp.asarray(split.example_id),
+    jnp.asarray(pixel_mean),
   )
 
 
 def take(
   split: DeviceSplit,
-  positions: Int[Array, ' N'],
+  labels: Int[Array, ' P'],
+  positions: Int[Array, ' P'],
+  places: Int[Array, ' N'],
   mask: Bool[Array, ' N'] | None,
-  config: Mapping[str, Any],
-  draws: augment.AugmentParams | None = None,
-) -> dict[str, jax.Array]:
+  normalization: Normalization,
+  augmentation: tuple[augment.AugmentParams, augment.AugmentConfig]
+  | None = None,
+) -> Batch:
   """Makes a batch.
 
   Args:
     split: where to take it from.
-    positions: places in the split.
+    labels: the labels of the run's examples.
+    positions: the run's examples, as rows of the split.
+    places: which of the run's examples.
     mask: False for what only fills up the batch; None if it is full.
-    config: the `data` section of a config.
-    draws: what was drawn to augment the batch with; None for no augmentation.
-
-  Returns:
-    The batch, see steps.py.
+    normalization: how pixels become input.
+    augmentation: what was sampled to augment the batch with; None for none.
   """
-  info = datasets.DATASETS[config['name']]
-  image = split.image[positions].astype(jnp.float32) / info.pixel_max
-  # Keras's way is to subtract the mean image, then to augment; torch's is to
-  # augment, then to normalise each channel. What a shift fills in differs.
-  if config['normalization'] == 'pixel_mean':
-    image = image - split.pixel_mean
-  if draws is not None:
-    image = augment.apply(image, draws, config['augment'])
-  if config['normalization'] == 'mean_std':
-    image = (image - jnp.array(info.mean)) / jnp.array(info.std)
-  batch = {
-    'image': image,
-    'label': split.label[positions],
-    'clean_label': split.clean_label[positions],
-    'index': split.index[positions],
-  }
-  return batch if mask is None else batch | {'mask': mask}
+  rows = positions[places]
+  clean = split.clean_label
+  return Batch(
+    image=normalize(
+      split.image[rows], split.pixel_mean, normalization, augmentation
+    ),
+    label=labels[places],
+    clean_label=None if clean is None else clean[rows],
+    position=rows,
+    example_id=split.example_id[rows],
+    mask=mask,
+  )
+
+
+def normalize(
+  pixels: UInt8[Array, 'N H W C'],
+  pixel_mean: Float[Array, 'H W C'],
+  normalization: Normalization,
+  augmentation: Any = None,
+) -> Float[Array, 'N H W C']:
+  """Scales, centres and augments stored pixels.
+
+  Args:
+    pixels: as stored.
+    pixel_mean: mean training image of pixels scaled to [0, 1].
+    normalization: how pixels become input.
+    augmentation: as in `take`.
+  """
+  image = pixels.astype(jnp.float32) / normalization.pixel_max
+  # Keras subtracts the mean image, then augments; torch augments, then
+  # normalises each channel. What a shift fills in differs.
+  if normalization.kind == 'pixel_mean':
+    image = image - pixel_mean
+  if augmentation is not None:
+    image = augment.apply(image, *augmentation)
+  if normalization.kind == 'mean_std':
+    mean, std = jnp.array(normalization.mean), jnp.array(normalization.std)
+    image = (image - mean) / std
+  return image

@@ -1,21 +1,38 @@
-"""Reads a tfds data set without TensorFlow and applies label noise."""
+"""Data sets in memory, which carry their own description.
 
-from collections.abc import Mapping
+Nobody looks a data set up by its name: what is known of one travels as its
+`DatasetInfo`, and a run's folder keeps it as dataset.json.
+"""
+
+from collections.abc import Callable, Mapping
 import dataclasses
-import os
-from typing import Any
 import zlib
 
-from jaxtyping import Float64, Int32, Shaped, UInt8
+from jaxtyping import Float32, Int32, Shaped, UInt8
 import numpy as np
-import tensorflow_datasets as tfds
 
-from sce_jax import noise
-from sce_jax.data import datasets
-from sce_jax.data.sources import cloud, prepare
+from sce_jax.data.augment import AugmentConfig
+from sce_jax.data.info import DatasetInfo
+from sce_jax.data.sources import tfds
+from sce_jax.data.sources.columns import Columns
 from sce_jax.errors import UserError
 from sce_jax.parallel import processes
-from sce_jax.storage import paths
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+  """The `data` section of a config; configs/common.py explains each field."""
+
+  source: str
+  name: str
+  pixel_max: float
+  mean: tuple[float, ...] | None
+  std: tuple[float, ...] | None
+  clean_labels: bool
+  label_sets: Mapping[str, str]
+  normalization: str
+  limit: int | None
+  augment: AugmentConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,16 +41,16 @@ class Split:
 
   Attributes:
     image: pixels as stored.
-    label: the given labels, which the network sees.
-    clean_label: the true labels.
-    index: the examples' ids: their place in the original training order where
-      the data set records it, else in tfds's order.
+    label: the labels, which the network sees once noise has been applied.
+    clean_label: the true labels, -1 where one is not known; None if none is.
+    example_id: the data set's own ids: the place in the original training
+      order where the data set records it, else in the order of reading.
   """
 
   image: UInt8[np.ndarray, 'N H W C']
   label: Int32[np.ndarray, ' N']
-  clean_label: Int32[np.ndarray, ' N']
-  index: Int32[np.ndarray, ' N']
+  clean_label: Int32[np.ndarray, ' N'] | None
+  example_id: Int32[np.ndarray, ' N']
 
   def __len__(self) -> int:
     return len(self.label)
@@ -44,179 +61,159 @@ class Dataset:
   """A data set in memory, before label noise.
 
   Attributes:
-    name: its key in DATASETS.
-    train: the training split; its given labels are the true ones.
-    test: the test split, which noise never touches.
-    human_labels: the training labels that people gave, by noise name.
+    info: its description.
+    train: the training split, with the labels that the data set has.
+    test: the test split, which noise never touches; None if there is none.
+    label_sets: other labels of the training examples, by name.
+    pixel_mean: the mean training image of pixels scaled to [0, 1].
   """
 
-  name: str
+  info: DatasetInfo
   train: Split
-  test: Split
-  human_labels: Mapping[str, Int32[np.ndarray, ' N']]
+  test: Split | None
+  label_sets: Mapping[str, Int32[np.ndarray, ' N']] = dataclasses.field(
+    default_factory=dict
+  )
+
+  @property
+  def pixel_mean(self) -> Float32[np.ndarray, 'H W C']:
+    """The mean training image, of pixels scaled to [0, 1]."""
+    mean = self.train.image.mean(axis=0, dtype=np.float64)
+    return (mean / self.info.pixel_max).astype(np.float32)
 
 
-def read(
-  name: str, data_dir: str | None = None, limit: int | None = None
-) -> Dataset:
-  """Reads a data set, preparing it first if need be.
+# (data_config, data_dir) -> Columns. What a source finds by looking.
+SOURCES: dict[
+  str, Callable[[str, str | None, Mapping, int | None], Columns]
+] = {
+  'tfds': tfds.read,
+}
+
+
+def read(data_config: DataConfig, data_dir: str | None = None) -> Dataset:
+  """Reads a data set; tfds prepares it first where it must.
 
   Args:
-    name: a key of DATASETS.
+    data_config: the `data` section of a config.
     data_dir: the tfds folder; None for TFDS_DATA_DIR or tfds's default. One
-      in a cloud is copied down, see cloud.py.
-    limit: read only so many examples of each split.
+      in a cloud is copied down, see sources/cloud.py.
 
   Raises:
-    UserError: it cannot be had; the message says what to do.
+    UserError: it cannot be read, or is no data set of images and labels; the
+      message says what to do.
   """
-  builder = _prepared_builder(name, data_dir)
-  human = datasets.DATASETS[name].human_labels
-  train, human_labels = _read_split(builder, 'train', human, limit)
-  test, _ = _read_split(builder, 'test', {}, limit)
-  return Dataset(name, train, test, human_labels)
+  columns = SOURCES[data_config.source](
+    data_config.name, data_dir, data_config.label_sets, data_config.limit
+  )
+  return from_columns(columns, data_config)
+
+
+def from_columns(columns: Columns, data_config: DataConfig) -> Dataset:
+  """Makes a data set of what a source has read.
+
+  Raises:
+    UserError: the images or labels cannot be used.
+  """
+  where = f'data set {data_config.name!r}'
+  known = data_config.clean_labels
+  train, test = (
+    None
+    if part is None
+    else Split(
+      part.image, part.label, part.label if known or is_test else None, part.ids
+    )
+    for part, is_test in ((columns.train, False), (columns.test, True))
+  )
+  if train is None or not len(train):
+    raise UserError(f'{where} has no training examples')
+  num_classes = columns.num_classes
+  for name, split in (('training', train), ('test', test)):
+    if split is not None:
+      _check_labels(f'{where}, {name} split', split.label, num_classes)
+  for name, labels in columns.label_sets.items():
+    _check_labels(f'{where}, label set {name!r}', labels, num_classes)
+  if num_classes < 2:
+    raise UserError(f'{where} has {num_classes} class; at least 2 are needed')
+  mean, std = _channel_statistics(train.image, data_config)
+  info = DatasetInfo(
+    data_config.name,
+    num_classes,
+    train.image.shape[1:],
+    columns.class_names,
+    data_config.pixel_max,
+    mean,
+    std,
+    len(train),
+    0 if test is None else len(test),
+    known,
+    tuple(columns.label_sets),
+  )
+  return Dataset(info, train, test, columns.label_sets)
+
+
+def _check_labels(where: str, labels: np.ndarray, num_classes: int) -> None:
+  if labels.size and not 0 <= labels.min() <= labels.max() < num_classes:
+    raise UserError(
+      f'{where}: labels go from {labels.min()} to {labels.max()}, but there are'
+      f' {num_classes} classes, 0 to {num_classes - 1}'
+    )
+
+
+def _channel_statistics(
+  image: np.ndarray, data_config: DataConfig
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+  """Mean and standard deviation of each channel: the config's, or measured."""
+  given = data_config.mean, data_config.std
+  channels = image.shape[-1]
+  for name, values in zip(('mean', 'std'), given, strict=True):
+    if values is not None and len(values) != channels:
+      raise UserError(
+        f'config.data.{name} has {len(values)} values, but the images of'
+        f' {data_config.name!r} have {channels} channel(s)'
+      )
+  if given[0] is not None and given[1] is not None:
+    return tuple(map(float, given[0])), tuple(map(float, given[1]))
+  # From counts of the 256 pixel values: exact, and the images are not copied.
+  scaled = np.arange(256) / data_config.pixel_max
+  means, stds = [], []
+  for channel in range(channels):
+    counts = np.bincount(image[..., channel].ravel(), minlength=256)
+    mean = float(np.average(scaled, weights=counts))
+    variance = np.average((scaled - mean) ** 2, weights=counts)
+    means.append(mean)
+    # Of equal pixels nothing is left to divide; the normalised ones are 0.
+    stds.append(float(max(np.sqrt(variance), 1e-6)))
+  return tuple(means), tuple(stds)
 
 
 def load_on_all_processes(
-  config: Mapping[str, Any], data_dir: str | None
+  data_config: DataConfig, data_dir: str | None
 ) -> Dataset:
-  """A run's data, checked to be the same in all processes.
+  """Reads a data set, checked to be the same in all processes.
 
   Args:
-    config: the whole config.
+    data_config: the `data` section of a config.
     data_dir: as in `read`.
 
   Raises:
-    UserError: as in `read`, or the processes do not have the same.
+    UserError: as in `read`, or the processes do not have the same data.
   """
-  data = processes.on_primary_then_others(
-    lambda: read(
-      config['data']['name'], data_dir, limit=config['data']['limit']
-    )
+  dataset = processes.on_primary_then_others(
+    lambda: read(data_config, data_dir)
   )
   if processes.num_processes() > 1:
-    splits = {'training': data.train, 'test': data.test}
     processes.check_same(
       {
         f'the {name} data': [
-          digest(x) for x in (split.image, split.clean_label, split.index)
+          digest(x) for x in (split.image, split.label, split.example_id)
         ]
-        for name, split in splits.items()
+        for name, split in (('training', dataset.train), ('test', dataset.test))
+        if split is not None
       }
     )
-  return data
+  return dataset
 
 
 def digest(array: Shaped[np.ndarray, '...']) -> int:
-  """A checksum, by which processes see whether they have the same."""
+  """A checksum, to compare arrays between processes."""
   return zlib.crc32(array.tobytes())
-
-
-def apply_label_noise(
-  data: Dataset, config: Mapping[str, Any], seed: int
-) -> Split:
-  """The training split with the label noise of a config.
-
-  Args:
-    data: the data set.
-    config: the `noise` section of a config.
-    seed: the config's seed, used where the noise has none of its own.
-
-  Raises:
-    ValueError: the noise does not fit the data set.
-  """
-  matrix = transition_matrix(data.name, config)
-  if matrix is None:
-    given = data.human_labels[config['name']]
-  else:
-    given = noise.corrupt(
-      data.train.clean_label,
-      matrix,
-      seed=seed if config['seed'] is None else config['seed'],
-      mode=config['mode'],
-      ids=data.train.index,
-    )
-  return dataclasses.replace(data.train, label=given)
-
-
-def transition_matrix(
-  name: str, config: Mapping[str, Any]
-) -> Float64[np.ndarray, 'K K'] | None:
-  """The transition matrix that a config's noise is drawn from.
-
-  Args:
-    name: a key of DATASETS.
-    config: the `noise` section of a config.
-
-  Returns:
-    T[i, j] = P(noisy = j | clean = i); None for labels that people gave.
-
-  Raises:
-    ValueError: the noise is unknown or does not fit the data set.
-  """
-  info = datasets.DATASETS[name]
-  if config['name'] in info.human_labels:
-    return None
-  for other, row in datasets.DATASETS.items():
-    if config['name'] in row.human_labels:
-      raise ValueError(
-        f'noise {config["name"]!r} is a human label of data set {other!r}, not'
-        f' of {name!r}: use configs/{other}.py'
-      )
-  return noise.transition_matrix(
-    config['name'], info.num_classes, config['rate']
-  )
-
-
-def _prepared_builder(
-  name: str, data_dir: str | None
-) -> tfds.core.DatasetBuilder:
-  data_dir = os.path.expanduser(
-    data_dir
-    or os.environ.get('TFDS_DATA_DIR')
-    or os.path.join('~', 'tensorflow_datasets')
-  )
-  if paths.is_cloud(data_dir):
-    data_dir = cloud.fetch(name, data_dir)
-  # Reading looks for what is there; only preparing is told a format.
-  builder = tfds.builder(name, data_dir=data_dir)
-  if not builder.is_prepared():
-    prepare.download_and_prepare(name, data_dir)
-    builder = tfds.builder(name, data_dir=data_dir)
-  file_format = builder.info.file_format
-  if file_format is None or file_format.value != 'array_record':
-    stored = file_format.value if file_format else 'unknown format'
-    raise UserError(
-      f'data set {name!r} in {builder.data_path} is stored as {stored}, which'
-      ' only TensorFlow reads: convert it with `tfds convert_format'
-      f' --dataset_dir={builder.data_path} --out_file_format=array_record'
-      ' --out_path=NEW_DIR/...`, or name another folder with --data_dir'
-    )
-  return builder
-
-
-def _read_split(
-  builder: tfds.core.DatasetBuilder,
-  split: str,
-  human: Mapping[str, str],
-  limit: int | None,
-) -> tuple[Split, dict[str, np.ndarray]]:
-  source = builder.as_data_source(split=split)
-  records = source.__getitems__(range(len(source))[:limit])
-
-  def column(feature):
-    return np.array([r[feature] for r in records], np.int32)
-
-  label = column('label')
-  index = np.arange(len(records), dtype=np.int32)
-  if 'id' in builder.info.features:
-    index = np.array([_number(r['id']) for r in records], np.int32)
-  data = Split(np.stack([r['image'] for r in records]), label, label, index)
-  return data, {name: column(feature) for name, feature in human.items()}
-
-
-def _number(identifier: Any) -> int:
-  # CIFAR's is text, b'train_16399'.
-  if isinstance(identifier, bytes):
-    return int(identifier.rpartition(b'_')[2])
-  return int(identifier)

@@ -1,40 +1,35 @@
-"""Noisy labels on disk, for programs that know nothing of this one."""
+"""Labels in files, for programs that know nothing of this one."""
 
+import csv
 import io
 import os
-from typing import NamedTuple
+from typing import Any
+import zipfile
 
 from jaxtyping import Int32, Int64, Integer
 import numpy as np
 
+from sce_jax.errors import UserError
 from sce_jax.noise import checks
 from sce_jax.storage import paths
-
-
-class NoisyLabels(NamedTuple):
-  """The labels of N examples, as they lie in the file."""
-
-  ids: Int64[np.ndarray, ' N']
-  labels: Int32[np.ndarray, ' N']
-  clean_labels: Int32[np.ndarray, ' N']
 
 
 def save_npz(
   path: str | os.PathLike,
   ids: Integer[np.ndarray, ' N'],
   labels: Integer[np.ndarray, ' N'],
-  clean_labels: Integer[np.ndarray, ' N'],
+  clean_labels: Integer[np.ndarray, ' N'] | None = None,
 ) -> None:
-  """Writes noisy labels to an .npz that plain `numpy.load` reads.
+  """Writes labels to an .npz that plain `numpy.load` reads.
 
-  The arrays are `ids` (int64[N]), `labels` and `clean_labels` (int32[N]). The
-  file appears whole or not at all, replacing one that is there.
+  The arrays are `ids` (int64[N]), `labels` and, where they are known,
+  `clean_labels` (int32[N]). The file is written atomically.
 
   Args:
     path: ends in .npz; its folder exists.
     ids: unique integers naming the examples.
     labels: noisy labels.
-    clean_labels: clean labels of the same examples.
+    clean_labels: clean labels of the same examples, if they are known.
 
   Raises:
     ValueError: the path or an array is malformed.
@@ -43,51 +38,92 @@ def save_npz(
   path = paths.path(path)
   if path.suffix != '.npz':
     raise ValueError(f'labels are saved as .npz, not as {path.name!r}')
-  _check(ids, labels, clean_labels)
+  checks.check_ids(ids)
+  checks.check_integers('labels', labels, size=len(ids))
+  arrays: dict[str, Any] = {
+    'ids': ids.astype(np.int64),
+    'labels': labels.astype(np.int32),
+  }
+  if clean_labels is not None:
+    checks.check_integers('clean labels', clean_labels, size=len(ids))
+    arrays['clean_labels'] = clean_labels.astype(np.int32)
   content = io.BytesIO()
-  np.savez_compressed(
-    content,
-    ids=ids.astype(np.int64),
-    labels=labels.astype(np.int32),
-    clean_labels=clean_labels.astype(np.int32),
-  )
+  np.savez_compressed(content, **arrays)
   paths.write(path, content.getvalue())
 
 
-def load_npz(path: str | os.PathLike) -> NoisyLabels:
-  """Reads what `save_npz` wrote.
+def read(
+  path: str | os.PathLike,
+) -> tuple[Int64[np.ndarray, ' N'], Int32[np.ndarray, ' N']]:
+  """Reads the ids of examples and their labels.
 
   Args:
-    path: the .npz file.
+    path: an .npz with the arrays `ids` and `labels`, as `save_npz` writes it,
+      or a .csv with the columns `example_id` and `label`.
 
   Returns:
-    The labels: ids int64[N], labels and clean_labels int32[N].
+    The ids and the labels.
 
   Raises:
-    ValueError: the file holds other arrays than these, or malformed ones.
-    OSError: the file cannot be read.
+    UserError: the file cannot be read, or holds something else; one line.
   """
-  content = io.BytesIO(paths.read(paths.path(path)))
-  with np.load(content, allow_pickle=False) as file:
-    missing = [name for name in NoisyLabels._fields if name not in file]
-    if missing:
-      raise ValueError(
-        f'{os.fspath(path)!r} lacks {", ".join(missing)}: a file of noisy'
-        ' labels holds ids, labels and clean_labels'
-      )
-    ids, labels, clean_labels = (file[name] for name in NoisyLabels._fields)
+  readers = {'.npz': _read_npz, '.csv': _read_csv}
+  where = paths.path(path)
+  if where.suffix not in readers:
+    raise UserError(f'{os.fspath(path)}: a file of labels ends in .npz or .csv')
   try:
-    _check(ids, labels, clean_labels)
+    content = paths.read(where)
+  except OSError as error:
+    raise UserError(
+      f'{os.fspath(path)}: the file of labels cannot be read'
+      f' ({error.strerror or error})'
+    ) from None
+  try:
+    ids, labels = readers[where.suffix](content)
+    checks.check_ids(ids)
+    checks.check_integers('labels', labels, size=len(ids))
   except ValueError as error:
-    raise ValueError(f'{os.fspath(path)!r}: {error}') from None
-  return NoisyLabels(
-    ids.astype(np.int64),
-    labels.astype(np.int32),
-    clean_labels.astype(np.int32),
-  )
+    raise UserError(f'{os.fspath(path)}: {error}') from None
+  return ids.astype(np.int64), labels.astype(np.int32)
 
 
-def _check(ids, labels, clean_labels):
-  checks.check_ids(ids)
-  checks.check_integers('labels', labels, size=len(ids))
-  checks.check_integers('clean labels', clean_labels, size=len(ids))
+def _read_npz(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+  try:
+    file = np.load(io.BytesIO(content), allow_pickle=False)
+    if not isinstance(file, np.lib.npyio.NpzFile):
+      raise ValueError('is a single array, not an .npz file')
+    with file:
+      missing = [name for name in ('ids', 'labels') if name not in file]
+      if missing:
+        raise ValueError(
+          f'lacks {", ".join(missing)}: a file of labels holds ids and labels'
+        )
+      return file['ids'], file['labels']
+  except (OSError, EOFError, zipfile.BadZipFile) as error:
+    raise ValueError(f'is no .npz file ({error})') from None
+
+
+def _read_csv(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+  rows = csv.DictReader(io.StringIO(content.decode('utf-8-sig')))
+  missing = {'example_id', 'label'} - set(rows.fieldnames or ())
+  if missing:
+    raise ValueError(
+      f'lacks the column(s) {", ".join(sorted(missing))}: a file of labels has'
+      ' a header and the columns example_id and label'
+    )
+  ids, labels = [], []
+  for row in rows:
+    try:
+      ids.append(int(row['example_id']))
+      labels.append(int(row['label']))
+    except (TypeError, ValueError):
+      raise ValueError(
+        f'line {rows.line_num}: example_id and label must be whole numbers, not'
+        f' {row["example_id"]!r} and {row["label"]!r}'
+      ) from None
+  try:
+    return np.array(ids, np.int64), np.array(labels, np.int32)
+  except OverflowError:
+    raise ValueError(
+      'ids must be whole numbers below 2^63, and labels below 2^31'
+    ) from None

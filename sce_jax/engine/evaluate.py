@@ -1,64 +1,75 @@
 """Exact evaluation of a split: every example once, whatever the batch size."""
 
-from collections.abc import Mapping
-from typing import Any
+import dataclasses
 
-from flax import linen as nn
 from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Array
 
 from sce_jax.data import batches
-from sce_jax.engine import metrics
-from sce_jax.engine import step as step_lib
-from sce_jax.engine.train_state import TrainState
-from sce_jax.parallel.runners import Runner
+from sce_jax.engine import metrics, step
+from sce_jax.engine.recipe import Recipe
+from sce_jax.engine.train_state import RunInputs, TrainState
+
+
+@dataclasses.dataclass(frozen=True)
+class EvalConfig:
+  """The `eval` section of a config; configs/common.py explains each field."""
+
+  batch_size: int
+  train_every: int | None
 
 
 def evaluate_split(
   state: TrainState,
+  inputs: RunInputs,
   split: batches.DeviceSplit,
-  loss_parameters: Mapping[str, Array],
   *,
-  config: Mapping[str, Any],
-  model: nn.Module,
-  loss: step_lib.Loss,
-  runner: Runner,
+  num_classes: int,
+  recipe: Recipe,
 ) -> metrics.Sums:
-  """Sums over a whole split, on the device, in one dispatch.
+  """Sums over examples of a split, on the device, in one dispatch.
 
   The last batch is filled up with examples that are masked out.
 
   Args:
     state: the run.
-    split: what to evaluate on.
-    loss_parameters: the loss's hyper-parameters.
-    config: the whole config.
-    model: the network.
-    loss: loss of one example.
-    runner: the devices.
+    inputs: which examples with which labels, and the hyper-parameters.
+    split: where they lie.
+    num_classes: number of classes.
+    recipe: what the program is compiled from.
   """
-  num_examples = split.label.shape[0]
-  num_classes = state.sums.class_count.shape[0]
+  runner = recipe.runner
+  num_examples = inputs.labels.shape[0]
   devices = runner.num_devices
-  batch_size = -(-min(config['eval']['batch_size'], num_examples) // devices)
+  batch_size = -(-min(recipe.eval_batch_size, num_examples) // devices)
   batch_size *= devices
   num_batches = -(-num_examples // batch_size)
+  context = recipe.context(inputs.key, state.step, split.image.shape[0])
 
   def body(sums, start):
     place = start + jnp.arange(batch_size, dtype=jnp.int32)
     place = runner.shard(place)
     batch = batches.take(
       split,
+      inputs.labels,
+      inputs.positions,
       jnp.minimum(place, num_examples - 1),
       place < num_examples,
-      config['data'],
+      recipe.normalization,
     )
-    seen = step_lib.eval_step(
-      state, batch, loss_parameters, model=model, loss=loss
+    seen = step.eval_step(
+      state,
+      batch,
+      inputs.hparams,
+      context,
+      network=recipe.network,
+      method=recipe.method,
     )
     return sums + seen, None
 
   starts = jnp.arange(num_batches, dtype=jnp.int32) * batch_size
-  sums, _ = lax.scan(body, metrics.zeros(num_classes, confidence=True), starts)
+  none = metrics.zeros(
+    num_classes, clean=split.clean_label is not None, confidence=True
+  )
+  sums, _ = lax.scan(body, none, starts)
   return runner.psum(sums)

@@ -1,18 +1,38 @@
 """Learning-rate schedules and the optax chain of a config."""
 
-from collections.abc import Mapping
+import dataclasses
 import re
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 
 SCHEDULES = ('constant', 'step', 'cosine')
+UPDATES = ('epoch', 'step')
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimConfig:
+  """The `optim` section of a config; configs/common.py explains each field."""
+
+  learning_rate: float
+  schedule: str
+  boundaries: tuple[int, ...]
+  factor: float
+  final_learning_rate: float
+  update: str
+  time_decay: float
+  momentum: float
+  nesterov: bool
+  weight_decay: float
+  weight_decay_names: str
+  l2: float
+  l2_names: str
+  clip_norm: float | None
 
 
 def make_schedule(
-  config: Mapping[str, Any], epochs: int, steps_per_epoch: int
+  config: OptimConfig, epochs: int, steps_per_epoch: int
 ) -> optax.Schedule:
   """The learning rate at each step.
 
@@ -28,35 +48,35 @@ def make_schedule(
   Returns:
     A function of the step.
   """
-  start = config['learning_rate']
-  if config['schedule'] == 'constant':
+  start = config.learning_rate
+  if config.schedule == 'constant':
     by_epoch = optax.constant_schedule(start)
-  elif config['schedule'] == 'step':
+  elif config.schedule == 'step':
     # optax starts a new piece after its boundary, we start it at the boundary.
     by_epoch = optax.join_schedules(
       [
-        optax.constant_schedule(start * config['factor'] ** i)
-        for i in range(len(config['boundaries']) + 1)
+        optax.constant_schedule(start * config.factor**i)
+        for i in range(len(config.boundaries) + 1)
       ],
-      list(config['boundaries']),
+      list(config.boundaries),
     )
   else:
     by_epoch = optax.cosine_decay_schedule(
-      start, epochs, config['final_learning_rate'] / start
+      start, epochs, config.final_learning_rate / start
     )
 
   def schedule(step):
     step = jnp.asarray(step, jnp.float32)
     epoch = step / steps_per_epoch
-    if config['update'] == 'epoch':
+    if config.update == 'epoch':
       epoch = jnp.floor(epoch)
-    return by_epoch(epoch) / (1.0 + config['time_decay'] * step)
+    return by_epoch(epoch) / (1.0 + config.time_decay * step)
 
   return schedule
 
 
 def make_optimizer(
-  config: Mapping[str, Any], epochs: int, steps_per_epoch: int
+  config: OptimConfig, epochs: int, steps_per_epoch: int
 ) -> optax.GradientTransformation:
   """SGD as a config describes it.
 
@@ -71,26 +91,22 @@ def make_optimizer(
     steps_per_epoch: number of steps of an epoch.
   """
   chain = []
-  if config['l2']:
+  if config.l2:
     # The penalty is l2 * |w|^2, so its gradient is 2 * l2 * w.
     chain.append(
-      optax.add_decayed_weights(
-        2.0 * config['l2'], mask=_named(config['l2_names'])
-      )
+      optax.add_decayed_weights(2.0 * config.l2, mask=_named(config.l2_names))
     )
-  if config['clip_norm'] is not None:
-    chain.append(optax.clip_by_global_norm(config['clip_norm']))
-  if config['weight_decay']:
+  if config.clip_norm is not None:
+    chain.append(optax.clip_by_global_norm(config.clip_norm))
+  if config.weight_decay:
     chain.append(
       optax.add_decayed_weights(
-        config['weight_decay'], mask=_named(config['weight_decay_names'])
+        config.weight_decay, mask=_named(config.weight_decay_names)
       )
     )
   schedule = make_schedule(config, epochs, steps_per_epoch)
   chain.append(
-    optax.sgd(
-      schedule, momentum=config['momentum'], nesterov=config['nesterov']
-    )
+    optax.sgd(schedule, momentum=config.momentum, nesterov=config.nesterov)
   )
   return optax.chain(*chain)
 

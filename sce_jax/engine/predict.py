@@ -1,17 +1,18 @@
-"""What a network says of examples: logits and the last hidden layer."""
+"""The network's outputs on examples: logits and the last hidden layer."""
 
-from collections.abc import Mapping
 import typing
-from typing import Any
 
-from flax import linen as nn
 from flax import struct
+import jax
 from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt8
 
 from sce_jax.data import batches
-from sce_jax.engine.train_state import TrainState
+from sce_jax.engine import randomness
+from sce_jax.engine.network import Network
+from sce_jax.engine.recipe import Recipe
+from sce_jax.engine.train_state import RunInputs, TrainState
 
 
 @struct.dataclass
@@ -30,36 +31,73 @@ class Outputs:
 
 def predict(
   state: TrainState,
-  split: batches.DeviceSplit,
-  positions: Int[Array, ' N'],
+  images: UInt8[Array, 'M H W C'],
+  pixel_mean: Float[Array, 'H W C'],
+  rows: Int[Array, ' N'],
   *,
-  config: Mapping[str, Any],
-  model: nn.Module,
+  network: Network,
+  normalization: batches.Normalization,
+  batch_size: int,
 ) -> Outputs:
-  """The outputs on some examples of a split, in one dispatch.
+  """The outputs on some images, in one dispatch.
 
   Every device computes all of them: this serves analyses, not training.
 
   Args:
     state: the run.
-    split: where the examples are.
-    positions: which of its examples.
-    config: the whole config.
-    model: the network.
+    images: pixels as stored.
+    pixel_mean: mean training image of pixels scaled to [0, 1].
+    rows: which of the images.
+    network: the network; the first of several.
+    normalization: how pixels become input.
+    batch_size: images at a time.
   """
-  size = min(config['eval']['batch_size'], len(positions))
-  filled = jnp.resize(positions, -(-len(positions) // size) * size)
-  variables = {'params': state.params, 'batch_stats': state.batch_stats}
+  size = min(batch_size, len(rows))
+  filled = jnp.resize(rows, (-(-len(rows) // size) * size,))
 
   def body(_, which):
-    batch = batches.take(split, which, None, config['data'])
-    logits, hidden = model.apply(variables, batch['image'], return_hidden=True)
-    return None, Outputs(logits, hidden)
+    image = batches.normalize(images[which], pixel_mean, normalization)
+    outputs = network.apply_first(state.params, state.batch_stats, image)
+    return None, Outputs(*outputs)
 
   _, outputs = lax.scan(body, None, filled.reshape(-1, size))
   return Outputs(
     *(
-      x.reshape(-1, x.shape[-1])[: len(positions)]
+      x.reshape(-1, x.shape[-1])[: len(rows)]
       for x in (outputs.logits, outputs.hidden)
     )
   )
+
+
+def activations(
+  state: TrainState,
+  inputs: RunInputs,
+  split: batches.DeviceSplit,
+  num: int,
+  *,
+  recipe: Recipe,
+) -> Float[Array, 'M D']:
+  """The last hidden layer on random training examples, the same every time.
+
+  Args:
+    state: the run.
+    inputs: its key and examples.
+    split: the training split.
+    num: how many examples.
+    recipe: what the program is compiled from.
+  """
+  order = jax.random.permutation(
+    randomness.subset_key(inputs.key),
+    inputs.labels.shape[0],
+    independent=False,
+  )
+  rows = inputs.positions[order[:num].astype(jnp.int32)]
+  return predict(
+    state,
+    split.image,
+    split.pixel_mean,
+    rows,
+    network=recipe.network,
+    normalization=recipe.normalization,
+    batch_size=recipe.eval_batch_size,
+  ).hidden

@@ -1,85 +1,72 @@
-"""One training step and one evaluation step, pure functions of a single run.
+"""One training step and one evaluation step, pure functions of a single run."""
 
-A batch is a dict, whole or a device's share of it:
-  image: float32 [N, H, W, C], normalised.
-  label: int32 [N], the given label: what the network sees.
-  clean_label: int32 [N], the true label, only ever counted against.
-  index: int32 [N], the example's id.
-  mask: bool [N], absent when the batch is full; False for what fills it up.
-"""
-
-from collections.abc import Callable, Mapping
+import dataclasses
 import functools
-from typing import Any
 
-from flax import linen as nn
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
-import optax
 
+from sce_jax.data.batches import Batch
 from sce_jax.engine import metrics
+from sce_jax.engine.network import Network
 from sce_jax.engine.train_state import TrainState
+from sce_jax.methods import Context, Method
+from sce_jax.methods.base import Hparams
 from sce_jax.parallel.runners import Runner
-
-Batch = Mapping[str, jax.Array]
-Loss = Callable[..., Float[Array, '']]
 
 
 def train_step(
   state: TrainState,
   batch: Batch,
-  loss_parameters: Mapping[str, Array],
+  hparams: Hparams,
+  context: Context,
   *,
-  model: nn.Module,
-  loss: Loss,
-  tx: optax.GradientTransformation,
+  network: Network,
+  method: Method,
   runner: Runner,
 ) -> TrainState:
   """Updates a run with one batch.
 
   Args:
     state: the run.
-    batch: this device's share of the batch, see the module's docstring.
-    loss_parameters: the loss's hyper-parameters.
-    model: the network.
-    loss: loss of one example, (logits[K], label[], **loss_parameters) -> [].
-    tx: optax chain.
+    batch: this device's share of the batch.
+    hparams: the method's hyper-parameters.
+    context: what the method is told beside the batch.
+    network: the network, or several.
+    method: how it learns.
     runner: on which devices the batch lies.
 
   Returns:
     The run after the step, equal on every device.
   """
-  mask = _counted(batch)
+  mask = batch.counted
   count = runner.psum(mask.sum(dtype=jnp.float32))
+  weight = None if batch.mask is None else mask.astype(jnp.float32)
+
+  def apply(params, images):
+    return network.apply_train(params, state.batch_stats, images, weight)
 
   def mean_loss(params):
-    logits, updated = model.apply(
-      {'params': params, 'batch_stats': state.batch_stats},
-      batch['image'],
-      train=True,
-      mask=mask.astype(jnp.float32) if 'mask' in batch else None,
-      mutable=['batch_stats'],
+    losses, aux = method.loss(
+      apply, params, batch, state.method, hparams, context
     )
-    losses = _losses(loss, loss_parameters, logits, batch)
     total = jnp.where(mask, losses, 0.0).sum()
-    return total / count, (logits, losses, updated.get('batch_stats', {}))
+    return total / count, (losses, aux)
 
   # A device's loss is its share of the sum over the whole batch, so the sum
   # of the devices' gradients is the gradient of the batch's mean loss.
-  grads, (logits, losses, batch_stats) = jax.grad(mean_loss, has_aux=True)(
-    state.params
-  )
+  grads, (losses, aux) = jax.grad(mean_loss, has_aux=True)(state.params)
   grads = runner.psum(grads)
-  updates, opt_state = tx.update(grads, state.opt_state, state.params)
+  params, opt_state = network.update(grads, state.opt_state, state.params)
   seen = runner.psum(
-    metrics.sums(logits, losses, batch['label'], batch['clean_label'], mask)
+    metrics.sums(aux.logits, losses, batch, figures=aux.figures)
   )
   return TrainState(
     step=state.step + 1,
-    params=optax.apply_updates(state.params, updates),
-    batch_stats=batch_stats,
+    params=params,
+    batch_stats=aux.batch_stats,
     opt_state=opt_state,
+    method=aux.state,
     finite_steps=state.finite_steps + jnp.isfinite(seen.loss).astype(jnp.int32),
     sums=state.sums + seen,
   )
@@ -88,35 +75,49 @@ def train_step(
 def eval_step(
   state: TrainState,
   batch: Batch,
-  loss_parameters: Mapping[str, Array],
+  hparams: Hparams,
+  context: Context,
   *,
-  model: nn.Module,
-  loss: Loss,
+  network: Network,
+  method: Method,
 ) -> metrics.Sums:
   """Sums over this device's share of a batch, with the running statistics."""
-  variables = {'params': state.params, 'batch_stats': state.batch_stats}
-  logits: Any = model.apply(variables, batch['image'])
-  losses = _losses(loss, loss_parameters, logits, batch)
-  return metrics.sums(
-    logits,
-    losses,
-    batch['label'],
-    batch['clean_label'],
-    _counted(batch),
-    confidence=True,
+
+  def apply(params, images):
+    logits = network.apply_eval(params, state.batch_stats, images)
+    return logits, state.batch_stats
+
+  losses, aux = method.loss(
+    apply,
+    state.params,
+    batch,
+    state.method,
+    hparams,
+    context._replace(training=False),
   )
+  return metrics.sums(aux.logits, losses, batch, confidence=True)
 
 
-def _losses(
-  loss: Loss,
-  loss_parameters: Mapping[str, Array],
-  logits: Float[Array, 'N K'],
-  batch: Batch,
-) -> Float[Array, ' N']:
-  return jax.vmap(functools.partial(loss, **loss_parameters))(
-    logits, batch['label']
+def end_epoch(
+  state: TrainState,
+  features,
+  hparams: Hparams,
+  context: Context,
+  *,
+  method: Method,
+) -> tuple[TrainState, dict[str, jax.Array]]:
+  """What the method does after an epoch; its figures by name.
+
+  Args:
+    state: the run, after the last step of an epoch.
+    features: (state, num_examples) -> the last hidden layer's activations.
+    hparams: the method's hyper-parameters.
+    context: what the method is told.
+    method: how the network learns.
+  """
+  if method.end_epoch is None:
+    return state, {}
+  new, figures = method.end_epoch(
+    state.method, functools.partial(features, state), hparams, context
   )
-
-
-def _counted(batch: Batch) -> Bool[Array, ' N']:
-  return batch.get('mask', jnp.ones(batch['label'].shape, bool))
+  return dataclasses.replace(state, method=new), dict(figures)

@@ -3,94 +3,140 @@
 from collections.abc import Mapping, Sequence
 import dataclasses
 import functools
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Float32, Int, Shaped
 import numpy as np
 
-from sce_jax import losses, models
-from sce_jax.data import batches, datasets
-from sce_jax.data import dataset as dataset_lib
-from sce_jax.engine import epoch, evaluate, metrics, optim, predict, train_state
-from sce_jax.engine.train_state import TrainState
+from sce_jax import methods, models
+from sce_jax.data import batches
+from sce_jax.data.dataset import DataConfig, Dataset
+from sce_jax.data.info import DatasetInfo
+from sce_jax.engine import (
+  epoch,
+  evaluate,
+  metrics,
+  optim,
+  plan,
+  predict,
+  randomness,
+)
+from sce_jax.engine.network import Network
+from sce_jax.engine.recipe import Recipe
+from sce_jax.engine.train_state import RunInputs, TrainState
 from sce_jax.errors import UserError
-from sce_jax.methods import d2l
 from sce_jax.parallel import multirun, runners
 
-# All that is a run's own, with a leading axis if there are several runs:
-# its key, the given labels of its training split, its loss's parameters.
-Own = tuple[jax.Array, Int[Array, '...'], Mapping[str, Array]]
+
+@runtime_checkable
+class MethodConfig(Protocol):
+  """The `loss` section of a config."""
+
+  @property
+  def name(self) -> str: ...
+  @property
+  def hparams(self) -> Mapping[str, Any]: ...
+
+
+@runtime_checkable
+class TrainerConfig(Protocol):
+  """Those sections of a config that a program is compiled from."""
+
+  @property
+  def data(self) -> DataConfig: ...
+  @property
+  def loss(self) -> MethodConfig: ...
+  @property
+  def model(self) -> models.ModelConfig: ...
+  @property
+  def optim(self) -> optim.OptimConfig: ...
+  @property
+  def train(self) -> plan.TrainConfig: ...
+  @property
+  def eval(self) -> evaluate.EvalConfig: ...
 
 
 class Trainer:
-  """Initialises, trains and evaluates S runs that differ in values only.
+  """Initialises, trains and evaluates S runs that differ in RunInputs only.
 
   Args:
     config: a config, any of the S.
-    data: its data set.
+    info: the description of its data set.
     num_runs: S.
+    num_examples: how many examples each run trains on; None for all of the
+      training split.
     runner: the devices; None for all of them, and the runner that the config
-      names or, if there are enough runs, one that spreads them.
-    method: how runs are carried, see trials.py; None for the best.
+      names or, if there are enough runs, one that spreads runs over devices.
+    strategy: how several runs are mapped over, see multirun.py; None for the
+      best.
 
   Attributes:
     plan: how an epoch is cut into dispatches.
     num_runs: S.
+
+  Raises:
+    UserError: the batch size does not fit.
   """
 
   def __init__(
     self,
-    config: Mapping[str, Any],
-    data: dataset_lib.Dataset,
+    config: TrainerConfig,
+    info: DatasetInfo,
     num_runs: int = 1,
+    *,
+    num_examples: int | None = None,
     runner: runners.Runner | None = None,
-    method: str | None = None,
+    strategy: str | None = None,
   ):
     if runner is None and multirun.use_run_parallel(
       num_runs, jax.device_count()
     ):
       runner = runners.RunParallelRunner(runners.all_devices())
-    self._runner = runner or runners.make_runner(config['train']['runner'])
-    self._config = config
-    self._data = data
-    self._info = datasets.DATASETS[data.name]
+    self._runner = runner or runners.make_runner(config.train.runner)
+    self._info = info
     self.num_runs = num_runs
-    self._check_sizes()
-    self.plan = epoch.make_plan(config['train'], len(data.train))
-    self._model = models.build(
-      config['model'],
-      self._info.num_classes,
-      axis_name=self._runner.axis_name,
+    num_examples = info.num_train if num_examples is None else num_examples
+    self._check_sizes(config.train.batch_size, num_examples)
+    self.plan = plan.make_plan(config.train, num_examples)
+    method = methods.build(config.loss.name, config.loss.hparams)
+    self._recipe = Recipe(
+      network=Network(
+        models.build(
+          config.model, info.num_classes, axis_name=self._runner.axis_name
+        ),
+        optim.make_optimizer(
+          config.optim, config.train.epochs, self.plan.steps
+        ),
+        method.num_networks,
+      ),
+      method=method,
+      runner=self._runner,
+      plan=self.plan,
+      num_epochs=config.train.epochs,
+      normalization=batches.Normalization.of(config.data, info),
+      augment_config=config.data.augment,
+      eval_batch_size=config.eval.batch_size,
     )
-    self._tx = optim.make_optimizer(
-      config['optim'], config['train']['epochs'], self.plan.steps
-    )
-    self._method = method or multirun.choose_strategy(self._info.image_shape)
-    self._loss = losses.LOSSES[config['loss']['name']]
+    self._strategy = strategy or multirun.choose_strategy(info.image_shape)
+    self._splits: dict[str, batches.DeviceSplit] = {}
+    self._test_labels: np.ndarray | None = None
     self._evaluate = self._compile(
       functools.partial(
-        _evaluate,
-        config=config,
-        model=self._model,
-        loss=self._loss,
-        runner=self._runner,
-      ),
-      own=3,
+        evaluate.evaluate_split,
+        num_classes=info.num_classes,
+        recipe=self._recipe,
+      )
     )
     self._train = functools.cache(self._compile_train)
 
-  def _check_sizes(self) -> None:
-    batch_size, size = (
-      self._config['train']['batch_size'],
-      len(self._data.train),
-    )
+  def _check_sizes(self, batch_size: int, size: int) -> None:
     devices = self._runner.num_devices
     if batch_size > size:
       raise UserError(
-        f'config.train.batch_size is {batch_size}, but the training split of'
-        f' {self._data.name} has {size} examples: make it smaller'
+        f'config.train.batch_size is {batch_size}, but {self._info.name} has'
+        f' {size} examples to train on: make it smaller'
       )
     if batch_size % devices:
       raise UserError(
@@ -98,210 +144,194 @@ class Trainer:
         ' cannot share equally: make it a multiple'
       )
 
-  def _compile(self, fn, *, own: int, donate: bool = False):
+  def _compile(self, fn, *, donate: bool = False):
     if self.num_runs > 1:
-      fn = multirun.map_over_runs(fn, own=own, method=self._method)
-    return self._runner.compile(fn, own=own, donate=donate)
+      fn = multirun.map_over_runs(fn, strategy=self._strategy)
+    return self._runner.compile(fn, donate=donate)
 
-  def _compile_train(self, num_steps: int, partial: bool):
+  def _compile_train(self, dispatch: plan.Dispatch):
     fn = functools.partial(
-      epoch.train_steps,
-      num_steps=num_steps,
-      partial=partial,
-      plan=self.plan,
-      config=self._config,
-      model=self._model,
-      loss=self._loss,
-      tx=self._tx,
-      runner=self._runner,
+      epoch.train_steps, dispatch=dispatch, recipe=self._recipe
     )
-    return self._compile(fn, own=4, donate=True)
+    return self._compile(fn, donate=True)
 
-  @functools.cached_property
-  def _splits(self) -> dict[str, batches.DeviceSplit]:
-    train, test = self._data.train, self._data.test
-    to_device = functools.partial(
-      batches.to_device_split, train=train, dataset=self._data.name
-    )
-    return {
-      'train': self._runner.place(to_device(train)),
-      'test': self._runner.place(to_device(test)),
-    }
+  def load(self, dataset: Dataset) -> None:
+    """Puts a data set's pixels on the devices, for `train` and `evaluate`."""
+    mean = dataset.pixel_mean
+    for name, split in (('train', dataset.train), ('test', dataset.test)):
+      if split is not None:
+        self._splits[name] = self._runner.place(
+          batches.to_device_split(split, mean)
+        )
+    if dataset.test is not None:
+      self._test_labels = dataset.test.label
 
-  def own(
+  @property
+  def has_test(self) -> bool:
+    """Whether there is a test split."""
+    return 'test' in self._splits
+
+  def make_inputs(
     self,
     seeds: Sequence[int],
-    splits: Sequence[dataset_lib.Split],
-    loss_parameters: Sequence[Mapping[str, Any]],
-  ) -> Own:
-    """Puts what is each run's own on the devices.
+    labels: Sequence[Shaped[np.ndarray, ' P']],
+    hparams: Sequence[Mapping[str, Any]],
+    positions: Sequence[Int[np.ndarray, ' P']] | None = None,
+  ) -> RunInputs:
+    """Puts what differs between the runs on the devices.
 
     Args:
       seeds: of each run.
-      splits: the training split of each run, with its labels.
-      loss_parameters: of each run.
+      labels: of each run's examples.
+      hparams: the method's hyper-parameters that are traced, of each run.
+      positions: each run's examples, as rows of the training split; None for
+        all.
     """
+    if positions is None:
+      everything = np.arange(len(labels[0]), dtype=np.int32)
+      positions = [everything] * len(labels)
     keys = multirun.stack([jax.random.key(seed) for seed in seeds])
-    labels = multirun.stack([split.label for split in splits])
-    own = self._runner.place_per_run((keys, labels))
-    return (*own, self._parameters(loss_parameters))
-
-  def with_parameters(
-    self, own: Own, loss_parameters: Sequence[Mapping[str, Any]]
-  ) -> Own:
-    """Changes the hyper-parameters of each run's loss; nothing is compiled."""
-    return (*own[:2], self._parameters(loss_parameters))
-
-  def _parameters(self, loss_parameters: Sequence[Mapping[str, Any]]):
     values = [
-      {name: np.float32(value) for name, value in parameters.items()}
-      for parameters in loss_parameters
+      {name: np.float32(value) for name, value in h.items()} for h in hparams
     ]
-    return self._runner.place_per_run(multirun.stack(values))
+    return self._runner.place_per_run(
+      RunInputs(
+        keys,
+        multirun.stack([np.asarray(p, np.int32) for p in positions]),
+        multirun.stack(list(labels)),
+        multirun.stack(values),
+      )
+    )
 
-  def init(self, own: Own) -> TrainState:
+  def init(self, inputs: RunInputs) -> TrainState:
     """The state before the first step."""
     create = self._create
     if self.num_runs > 1:
       # Side by side even where training is not: it takes no time.
-      create = multirun.map_over_runs(create, own=1, method='vmap')
-    return self._runner.place_per_run(jax.jit(create)(own[0]))
+      create = jax.vmap(create)
+    return self._runner.place_per_run(jax.jit(create)(inputs.key))
 
   def _create(self, key: jax.Array) -> TrainState:
-    return train_state.create(
-      self._model,
-      self._tx,
-      self._info.image_shape,
-      self._info.num_classes,
-      epoch.init_key(key),
+    info, recipe = self._info, self._recipe
+    params, batch_stats, opt_state = recipe.network.init(
+      randomness.init_key(key), info.image_shape
+    )
+    return TrainState(
+      step=jnp.zeros((), jnp.int32),
+      params=params,
+      batch_stats=batch_stats,
+      opt_state=opt_state,
+      method=recipe.method.init(
+        randomness.method_init_key(key), info.num_train, info.num_classes
+      ),
+      finite_steps=jnp.zeros((), jnp.int32),
+      sums=metrics.zeros(
+        info.num_classes,
+        clean=info.clean_labels,
+        figures=recipe.method.figures,
+      ),
     )
 
   def abstract_state(self) -> TrainState:
-    """A state of the right shapes, to restore one run's into."""
+    """The shapes of one run's state, to restore a checkpoint into."""
     return jax.eval_shape(self._create, jax.random.key(0))
 
-  def place(self, state: TrainState) -> TrainState:
+  def device_put(self, state: TrainState) -> TrainState:
     """Puts a restored state on the devices."""
     return self._runner.place_per_run(state)
 
-  def collect(self, tree: Any) -> Any:
+  def replicate(self, tree: Any) -> Any:
     """Makes states or sums whole on every process, to be read."""
-    return self._runner.collect(tree)
+    return self._runner.replicate(tree)
 
   def train(
-    self, state: TrainState, own: Own, step: int
-  ) -> tuple[TrainState, metrics.Sums]:
+    self, state: TrainState, inputs: RunInputs, step: int
+  ) -> tuple[TrainState, tuple[metrics.Sums, dict[str, jax.Array]]]:
     """Dispatches the next steps: those up to `plan.next_boundary(step)`.
 
     Args:
       state: the state at `step`; its memory is given to the result.
-      own: what is each run's own.
+      inputs: what differs between the runs.
       step: the number of steps done.
 
     Returns:
-      The state after them, and what this epoch has counted so far.
+      The state after them, what this epoch has counted so far, and at its end
+      the method's figures.
     """
-    return self._next(step)(state, *own, self._splits['train'])
+    return self._train(self.plan.dispatch(step))(
+      state, inputs, self._splits['train']
+    )
 
-  def lower(self, state: TrainState, own: Own, step: int) -> Any:
+  def lower(self, state: TrainState, inputs: RunInputs, step: int) -> Any:
     """What `train` would dispatch, for an analysis of its cost.
 
     Args:
       state: as in `train`; untouched.
-      own: as in `train`.
+      inputs: as in `train`.
       step: as in `train`.
 
     Returns:
       A jax.stages.Lowered.
     """
-    return self._next(step).lower(state, *own, self._splits['train'])
+    return self._train(self.plan.dispatch(step)).lower(
+      state, inputs, self._splits['train']
+    )
 
-  def _next(self, step: int):
-    num_steps = self.plan.next_boundary(step) - step
-    return self._train(num_steps, self.plan.is_partial(step))
-
-  def evaluate(self, state: TrainState, own: Own, split: str) -> metrics.Sums:
+  def evaluate(
+    self, state: TrainState, inputs: RunInputs, split: str
+  ) -> metrics.Sums:
     """Dispatches the evaluation on a split.
 
     Args:
       state: the state.
-      own: what is each run's own.
-      split: 'train', against each run's labels, or 'test'.
+      inputs: what differs between the runs.
+      split: 'train', on each run's examples and labels, or 'test'.
     """
-    _, labels, parameters = own
     if split == 'test':
-      labels = self._test_labels
-    return self._evaluate(state, labels, parameters, self._splits[split])
+      positions, labels = self._test_inputs
+      inputs = dataclasses.replace(inputs, positions=positions, labels=labels)
+    return self._evaluate(state, inputs, self._splits[split])
 
-  def predict(self, state: TrainState, split: str) -> predict.Outputs:
-    """Dispatches the network on a whole split, in the split's order.
+  @functools.cached_property
+  def _test_inputs(self) -> Any:
+    labels = np.asarray(self._test_labels, np.int32)
+    positions = np.arange(len(labels), dtype=np.int32)
+    return self._runner.place_per_run(
+      tuple(
+        multirun.stack([jnp.asarray(x)] * self.num_runs)
+        for x in (positions, labels)
+      )
+    )
+
+  def predict(
+    self,
+    state: TrainState,
+    images: Shaped[np.ndarray, 'N H W C'],
+    pixel_mean: Float32[np.ndarray, 'H W C'],
+  ) -> predict.Outputs:
+    """Dispatches the network on images, in their order.
 
     Args:
       state: the state.
-      split: 'train' or 'test'.
+      images: pixels as stored.
+      pixel_mean: mean training image of pixels scaled to [0, 1].
     """
-    return self._predict(state, self._splits[split])
+    placed = self._runner.place((jnp.asarray(images), jnp.asarray(pixel_mean)))
+    return self._predict(state, (), placed)
 
   @functools.cached_property
   def _predict(self):
-    def outputs(state, split):
+    def outputs(state, inputs, placed):
+      del inputs
+      images, pixel_mean = placed
       return predict.predict(
         state,
-        split,
-        jnp.arange(len(split.label), dtype=jnp.int32),
-        config=self._config,
-        model=self._model,
+        images,
+        pixel_mean,
+        jnp.arange(images.shape[0], dtype=jnp.int32),
+        network=self._recipe.network,
+        normalization=self._recipe.normalization,
+        batch_size=self._recipe.eval_batch_size,
       )
 
-    return self._compile(outputs, own=1)
-
-  def lid(self, state: TrainState, own: Own) -> Array:
-    """Dispatches the estimate of the last hidden layer's dimensionality.
-
-    Args:
-      state: the state.
-      own: what is each run's own.
-
-    Returns:
-      The mean LID over some training examples, the same in every epoch.
-    """
-    return self._lid(state, own[0], self._splits['train'])
-
-  @functools.cached_property
-  def _lid(self):
-    size = min(len(self._data.train), d2l.NUM_EXAMPLES)
-    size -= size % min(d2l.GROUP, size)
-
-    def mean_lid(state, key, split):
-      order = jax.random.permutation(
-        epoch.subset_key(key), len(split.label), independent=False
-      )
-      outputs = predict.predict(
-        state,
-        split,
-        order[:size].astype(jnp.int32),
-        config=self._config,
-        model=self._model,
-      )
-      return d2l.mean_lid(outputs.hidden, self._config['loss']['neighbours'])
-
-    return self._compile(mean_lid, own=2)
-
-  @functools.cached_property
-  def _test_labels(self) -> Int[Array, '...']:
-    labels = multirun.stack([self._data.test.label] * self.num_runs)
-    return self._runner.place_per_run(jnp.asarray(labels))
-
-
-def _evaluate(
-  state, labels, loss_parameters, split, *, config, model, loss, runner
-):
-  return evaluate.evaluate_split(
-    state,
-    dataclasses.replace(split, label=labels),
-    loss_parameters,
-    config=config,
-    model=model,
-    loss=loss,
-    runner=runner,
-  )
+    return self._compile(outputs)

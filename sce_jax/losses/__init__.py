@@ -13,12 +13,12 @@ Two rules hold for all of them:
 * Logits narrower than float32 (bfloat16, float16) are computed in float32 and
   give a float32 loss; the gradient comes back in the logits' own dtype.
 
-To add a loss, write one such function and give it one line in `table.LOSSES`.
-A hyper-parameter of a new name also wants its range in `rules.RULES`.
+All losses raise TypeError if the logits are not floating, and ValueError if the
+shapes are not those of one example. They are listed, with the ranges of their
+hyper-parameters, in sce_jax/methods/table.py.
 """
 
 from sce_jax.losses.basic import cross_entropy, mean_absolute_error
-from sce_jax.losses.checks import check_hyper_parameters, hyper_parameters
 from sce_jax.losses.corrections import backward_correction, forward_correction
 from sce_jax.losses.inputs import Label, Scalar
 from sce_jax.losses.powers import focal, generalized_cross_entropy
@@ -27,7 +27,6 @@ from sce_jax.losses.symmetric import (
   reverse_cross_entropy,
   symmetric_cross_entropy,
 )
-from sce_jax.losses.table import LOSSES, Loss
 from sce_jax.losses.targets import (
   bootstrap_hard,
   bootstrap_soft,
@@ -36,19 +35,15 @@ from sce_jax.losses.targets import (
 
 __all__ = [
   'LOG_ZERO_PUBLIC_CODES',
-  'LOSSES',
   'Label',
-  'Loss',
   'Scalar',
   'backward_correction',
   'bootstrap_hard',
   'bootstrap_soft',
-  'check_hyper_parameters',
   'cross_entropy',
   'focal',
   'forward_correction',
   'generalized_cross_entropy',
-  'hyper_parameters',
   'label_smoothing',
   'mean_absolute_error',
   'reverse_cross_entropy',

@@ -22,17 +22,6 @@ def cross_entropy(logits: Float[Array, ' K'], label: Label) -> Float[Array, '']:
   The loss is `-sum_k q_k log p_k`, with p = softmax(logits) and q the target;
   for a class y it is `-log p_y`.
 
-  Args:
-    logits: Unnormalized log probabilities `[K]`.
-    label: A class `[]` or a target `[K]`.
-
-  Returns:
-    The loss `[]`.
-
-  Raises:
-    TypeError: The logits are not floating.
-    ValueError: The shapes are not those of one example.
-
   Examples:
     >>> import jax, jax.numpy as jnp
     >>> logits = jnp.array([[0.0, 0.0], [jnp.log(3.0), 0.0]])
@@ -59,16 +48,8 @@ def mean_absolute_error(
   The loss is `sum_k |p_k - q_k|`, with p = softmax(logits) and q the target;
   for a class y it is `2 (1 - p_y)`. Some codes leave the 2 out.
 
-  Args:
-    logits: Unnormalized log probabilities `[K]`.
-    label: A class `[]` or a target `[K]`.
-
   Returns:
     The loss `[]`, between 0 and 2.
-
-  Raises:
-    TypeError: The logits are not floating.
-    ValueError: The shapes are not those of one example.
 
   Examples:
     >>> import jax.numpy as jnp

@@ -30,19 +30,12 @@ def forward_correction(
 
   A zero of T is read as impossible, and its gradient is 0. A class that no
   other can turn into (a column of zeros) has a probability of 0, so its loss
-  is infinite; `check_hyper_parameters` refuses such a T.
+  is infinite; the config check refuses such a T.
 
   Args:
     logits: Unnormalized log probabilities `[K]` of the clean classes.
     label: A noisy class `[]` or a noisy target `[K]`.
     transition_matrix: T `[K, K]`, entries at least 0, rows summing to 1.
-
-  Returns:
-    The loss `[]`.
-
-  Raises:
-    TypeError: The logits are not floating.
-    ValueError: The shapes are not those of one example.
 
   Examples:
     >>> import jax.numpy as jnp
@@ -90,13 +83,6 @@ def backward_correction(
     label: A noisy class `[]` or a noisy target `[K]`.
     transition_matrix: T `[K, K]`, rows summing to 1, invertible. A singular T
       gives a loss that is not finite.
-
-  Returns:
-    The loss `[]`.
-
-  Raises:
-    TypeError: The logits are not floating.
-    ValueError: The shapes are not those of one example.
 
   Examples:
     >>> import jax.numpy as jnp

@@ -89,11 +89,11 @@ def log_probability(
   """The `log p_y` of a class y, without arrays of `[K]` but the logits.
 
   Args:
-    logits: Unnormalized log probabilities `[K]`, from `prepare`.
+    logits: Unnormalized log probabilities `[K]`, from `check_and_upcast`.
     label: A class `[]`.
 
   Returns:
-    `log p_y` `[]`; NaN for a class outside `0 .. K-1`, as in `prepare`.
+    `log p_y` `[]`; NaN for a class outside `0 .. K-1`.
   """
   label = jnp.asarray(label, jnp.int32)
   known = (label >= 0) & (label < logits.size)

@@ -26,16 +26,7 @@ def generalized_cross_entropy(
   it is not defined itself, and is half the mean absolute error at q = 1.
 
   Args:
-    logits: Unnormalized log probabilities `[K]`.
-    label: A class `[]` or a target `[K]`.
     q: The exponent; above 0 and at most 1.
-
-  Returns:
-    The loss `[]`.
-
-  Raises:
-    TypeError: The logits are not floating.
-    ValueError: The shapes are not those of one example.
 
   Examples:
     >>> import jax.numpy as jnp
@@ -67,16 +58,7 @@ def focal(
   gamma = 0 it is cross entropy.
 
   Args:
-    logits: Unnormalized log probabilities `[K]`.
-    label: A class `[]` or a target `[K]`.
     gamma: How strongly well classified examples are played down; at least 0.
-
-  Returns:
-    The loss `[]`.
-
-  Raises:
-    TypeError: The logits are not floating.
-    ValueError: The shapes are not those of one example.
 
   Examples:
     >>> import jax.numpy as jnp

@@ -53,16 +53,7 @@ def reverse_cross_entropy(
   of 0 is 0.
 
   Args:
-    logits: Unnormalized log probabilities `[K]`.
-    label: A class `[]` or a target `[K]`.
     log_zero: The constant A that stands for log 0; below 0.
-
-  Returns:
-    The loss `[]`.
-
-  Raises:
-    TypeError: The logits are not floating.
-    ValueError: The shapes are not those of one example.
 
   Examples:
     >>> import jax.numpy as jnp
@@ -103,13 +94,6 @@ def symmetric_cross_entropy(
     beta: The weight of the reverse cross entropy; at least 0.
     log_zero: The constant A that stands for log 0; below 0. See
       `LOG_ZERO_PUBLIC_CODES` for the one in public codes.
-
-  Returns:
-    The loss `[]`.
-
-  Raises:
-    TypeError: The logits are not floating.
-    ValueError: The shapes are not those of one example.
 
   Examples:
     >>> import functools, jax, jax.numpy as jnp

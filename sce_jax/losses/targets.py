@@ -24,16 +24,7 @@ def label_smoothing(
   below what the label alone asks for, and the loss has no lower bound.
 
   Args:
-    logits: Unnormalized log probabilities `[K]`.
-    label: A class `[]` or a target `[K]`.
     smoothing: The share r of the uniform target; below 1.
-
-  Returns:
-    The loss `[]`.
-
-  Raises:
-    TypeError: The logits are not floating.
-    ValueError: The shapes are not those of one example.
 
   Examples:
     >>> import jax.numpy as jnp
@@ -65,16 +56,7 @@ def bootstrap_soft(
   that the paper takes it for.
 
   Args:
-    logits: Unnormalized log probabilities `[K]`.
-    label: A class `[]` or a target `[K]`.
     weight: The share b of the given label; between 0 and 1.
-
-  Returns:
-    The loss `[]`.
-
-  Raises:
-    TypeError: The logits are not floating.
-    ValueError: The shapes are not those of one example.
 
   Examples:
     >>> import jax.numpy as jnp
@@ -103,16 +85,7 @@ def bootstrap_hard(
   m carries no gradient.
 
   Args:
-    logits: Unnormalized log probabilities `[K]`.
-    label: A class `[]` or a target `[K]`.
     weight: The share b of the given label; between 0 and 1.
-
-  Returns:
-    The loss `[]`.
-
-  Raises:
-    TypeError: The logits are not floating.
-    ValueError: The shapes are not those of one example.
 
   Examples:
     >>> import jax.numpy as jnp

@@ -1,0 +1,38 @@
+"""Methods: how a network learns from noisy labels.
+
+A method is a loss lifted by `from_loss`, or a module with a state, a step at
+the end of every epoch, a preparation, or several networks. To add one,
+write its `Method` and give it a row in `table.SPECS`.
+"""
+
+from sce_jax.methods.base import (
+  Aux,
+  Context,
+  Method,
+  PrepareContext,
+  from_loss,
+)
+from sce_jax.methods.table import (
+  SPECS,
+  Spec,
+  build,
+  check,
+  complete,
+  find,
+  of_kind,
+)
+
+__all__ = [
+  'SPECS',
+  'Aux',
+  'Context',
+  'Method',
+  'PrepareContext',
+  'Spec',
+  'build',
+  'check',
+  'complete',
+  'find',
+  'from_loss',
+  'of_kind',
+]

@@ -1,25 +1,30 @@
-"""Dimensionality-Driven Learning (D2L): when to stop believing the labels.
+"""Dimensionality-Driven Learning (D2L): when to stop trusting the labels.
 
 While a network learns what classes have in common, its representation of the
 data is compressed into few dimensions; once it begins to memorise wrong labels,
-their number rises again. D2L watches the local intrinsic dimensionality (LID)
-of the last hidden layer, an epoch at a time. From the turning point on, each
+their number rises again. D2L estimates the local intrinsic dimensionality (LID)
+of the last hidden layer after every epoch. From the turning point on, each
 label becomes a mix of the given one and the network's own prediction: the loss
-is that of hard bootstrapping, with a weight that falls.
+is that of hard bootstrapping, with a decreasing weight.
 
 Source: Ma et al., "Dimensionality-Driven Learning with Noisy Labels", ICML 2018
-(arXiv:1806.02612). There the network also goes back to its state of an epoch
-before the turning point; here it does not, it goes on from where it stands.
+(arXiv:1806.02612). There the network is also reset to its state one epoch
+before the turning point; here it continues from its current state.
 """
 
 from collections.abc import Sequence
 import math
+import typing
 
+from flax import struct
 import jax
 from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 import numpy as np
+
+from sce_jax.losses.targets import bootstrap_hard
+from sce_jax.methods.base import Aux, Method
 
 # On how many examples the dimensionality is estimated, and in groups of which
 # size neighbours are looked for. Both from the authors' code.
@@ -41,12 +46,12 @@ def local_intrinsic_dimensionality(
 
   Returns:
     An estimate for each point; 0 where its k neighbours are all equally far,
-    of which nothing can be told.
+    which allows no estimate.
   """
   squares = jnp.sum(points * points, axis=1)
   product = jnp.matmul(points, points.T, precision=lax.Precision.HIGHEST)
   distances = squares[:, None] + squares[None, :] - 2 * product
-  # A point is no neighbour of its own.
+  # A point is not its own neighbour.
   distances = jnp.where(jnp.eye(len(points), dtype=bool), jnp.inf, distances)
   nearest = -lax.top_k(-distances, neighbours)[0]
   # Equal points: their distance is 0 up to rounding, whose logarithm is noise.
@@ -81,8 +86,8 @@ def turning_point(
 
   Args:
     lids: LID after each epoch.
-    window: how many epochs are looked back at.
-    warm_up: how many epochs the window must not reach back to.
+    window: number of epochs before the last that it is compared with.
+    warm_up: number of first epochs that are left out of every window.
 
   Returns:
     The number of epochs done at the turning point; None: not reached.
@@ -113,3 +118,73 @@ def label_weight(
   lowest = min(lids)
   expansion = lids[-1] / lowest if lowest > 0 else 1.0
   return math.exp(-len(lids) / num_epochs * expansion)
+
+
+@struct.dataclass
+@typing.no_type_check  # A pytree holds whatever jax maps it to.
+class D2LState:
+  """State of D2L.
+
+  Attributes:
+    lids: the LID after each of the last `window` + 1 epochs, the latest last.
+    lowest: the lowest LID of all epochs.
+    epochs: number of epochs done.
+    turned: whether the turning point has been reached.
+    weight: the factor of the given labels' weight in the next epoch.
+  """
+
+  lids: Float[Array, ' W']
+  lowest: Float[Array, '']
+  epochs: Int[Array, '']
+  turned: Array
+  weight: Float[Array, '']
+
+
+def d2l(window: int, neighbours: int) -> Method:
+  """D2L, for any number of runs; `turning_point` and `label_weight` in JAX.
+
+  Its hyper-parameters are the `weight` of the given labels before the turning
+  point, and `warm_up`.
+
+  Args:
+    window: as in `turning_point`.
+    neighbours: as in `mean_lid`.
+  """
+
+  def init(key, num_examples, num_classes):
+    del key, num_examples, num_classes
+    return D2LState(
+      jnp.zeros((window + 1,)),
+      jnp.full((), jnp.inf),
+      jnp.zeros((), jnp.int32),
+      jnp.zeros((), bool),
+      jnp.ones(()),
+    )
+
+  def loss(apply, params, batch, state, hparams, context):
+    del context
+    logits, batch_stats = apply(params, batch.image)
+    weight = hparams['weight'] * state.weight
+    losses = jax.vmap(lambda z, y: bootstrap_hard(z, y, weight=weight))(
+      logits, batch.label
+    )
+    figures = {'label_weight': jnp.full_like(losses, weight)}
+    return losses, Aux(logits, batch_stats, state, figures)
+
+  def end_epoch(state, features, hparams, context):
+    size = min(context.num_examples, NUM_EXAMPLES)
+    size -= size % min(GROUP, size)
+    lid = mean_lid(features(size), neighbours)
+    lids = jnp.roll(state.lids, -1).at[-1].set(lid)
+    before = lids[:-1]
+    rises = lid - before.mean() > 2 * before.std()
+    epochs = state.epochs + 1
+    done = epochs.astype(jnp.float32)
+    turned = state.turned | (rises & (done > window + hparams['warm_up']))
+    lowest = jnp.minimum(state.lowest, lid)
+    expansion = jnp.where(lowest > 0, lid / lowest, 1.0)
+    weight = jnp.exp(-done / context.num_epochs * expansion)
+    weight = jnp.where(turned, weight, 1.0)
+    return D2LState(lids, lowest, epochs, turned, weight), {'lid': lid}
+
+  return Method(init, loss, end_epoch, figures=('label_weight',))

@@ -1,8 +1,8 @@
 """The networks of the paper and of the field, by their config names."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+import dataclasses
 import functools
-from typing import Any
 
 from flax import linen as nn
 import jax.numpy as jnp
@@ -13,7 +13,14 @@ from sce_jax.models.initializers import INITIALIZERS
 from sce_jax.models.layers import LAYOUTS
 from sce_jax.models.resnet import ResNet
 
-__all__ = ['DTYPES', 'INITIALIZERS', 'LAYOUTS', 'MODELS', 'build']
+__all__ = [
+  'DTYPES',
+  'INITIALIZERS',
+  'LAYOUTS',
+  'MODELS',
+  'ModelConfig',
+  'build',
+]
 
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
 
@@ -59,8 +66,21 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+  """The `model` section of a config; configs/common.py explains each field."""
+
+  name: str
+  initializer: str
+  use_bias: bool
+  batch_norm_momentum: float
+  batch_norm_epsilon: float
+  dtype: str
+  layout: str | None
+
+
 def build(
-  config: Mapping[str, Any], num_classes: int, *, axis_name: str | None = None
+  config: ModelConfig, num_classes: int, *, axis_name: str | None = None
 ) -> nn.Module:
   """Builds the network that a config names.
 
@@ -72,13 +92,13 @@ def build(
   Returns:
     A module that maps normalised images [N, H, W, C] to float32 logits [N, K].
   """
-  return MODELS[config['name']](
+  return MODELS[config.name](
     num_classes=num_classes,
-    momentum=config['batch_norm_momentum'],
-    epsilon=config['batch_norm_epsilon'],
-    use_bias=config['use_bias'],
-    initializer=INITIALIZERS[config['initializer']],
-    dtype=DTYPES[config['dtype']],
-    layout=config['layout'] or layers.platform_layout(),
+    momentum=config.batch_norm_momentum,
+    epsilon=config.batch_norm_epsilon,
+    use_bias=config.use_bias,
+    initializer=INITIALIZERS[config.initializer],
+    dtype=DTYPES[config.dtype],
+    layout=config.layout or layers.platform_layout(),
     axis_name=axis_name,
   )

@@ -14,6 +14,13 @@ only.
 """
 
 from sce_jax.noise.asymmetric import asymmetric_cifar10, asymmetric_mnist
+from sce_jax.noise.base import (
+  Noise,
+  NoiseSpec,
+  NoisyLabels,
+  from_labels,
+  from_transition,
+)
 from sce_jax.noise.cifar100 import (
   CIFAR100_SUPERCLASS,
   asymmetric_cifar100,
@@ -22,7 +29,7 @@ from sce_jax.noise.cifar100 import (
 )
 from sce_jax.noise.corruption import corrupt
 from sce_jax.noise.measures import empirical_transition_matrix
-from sce_jax.noise.table import NOISE, transition_matrix
+from sce_jax.noise.table import NOISE, check_fits, transition_matrix
 from sce_jax.noise.transitions import (
   clean,
   pair_flip,
@@ -33,14 +40,20 @@ from sce_jax.noise.transitions import (
 __all__ = [
   'CIFAR100_SUPERCLASS',
   'NOISE',
+  'Noise',
+  'NoiseSpec',
+  'NoisyLabels',
   'asymmetric_cifar10',
   'asymmetric_cifar100',
   'asymmetric_cifar100_block_circular',
   'asymmetric_cifar100_block_pair',
   'asymmetric_mnist',
+  'check_fits',
   'clean',
   'corrupt',
   'empirical_transition_matrix',
+  'from_labels',
+  'from_transition',
   'pair_flip',
   'symmetric',
   'symmetric_including_self',

@@ -87,7 +87,7 @@ def check_ids(ids, size=None):
   check_integers('ids', ids, size)
   if np.unique(ids).size != ids.size:
     raise ValueError(
-      'ids must be unique: give every example an id of its own, the same one'
+      'ids must be unique: give each example its own id, the same'
       ' wherever it is read'
     )
 

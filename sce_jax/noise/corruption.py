@@ -16,7 +16,7 @@ def corrupt(
 ) -> Int32[np.ndarray, ' N']:
   """Replaces labels as T says: a pure function of (seed, example id).
 
-  The order of the examples is of no account. At the same seed a higher rate
+  The result does not depend on example order. At the same seed a higher rate
   of the same noise corrupts a superset of the examples.
 
   Mode 'iid' draws each label from its row of T. An example's draw depends on

@@ -1,57 +1,100 @@
-"""The noises a config can name."""
+"""The noises that a config can name."""
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 
 from jaxtyping import Float64
 import numpy as np
 
 from sce_jax.noise import asymmetric, checks, cifar100, transitions
+from sce_jax.noise.base import NoiseSpec, TransitionFn, from_transition
 
-Noise = Callable[[int, float | int], Float64[np.ndarray, 'K K']]
 
-# Noises of any number of classes: (num_classes, rate) -> T.
-_ANY = {
-  'clean': transitions.clean,
-  'symmetric': transitions.symmetric,
-  'symmetric_including_self': transitions.symmetric_including_self,
-  'pair_flip': transitions.pair_flip,
+def _any_size(transition: TransitionFn) -> NoiseSpec:
+  """A noise of any number of classes."""
+  return NoiseSpec(from_transition(transition), transition)
+
+
+def _fixed(
+  num_classes: int, matrix, classes: Mapping[int, str] | None = None
+) -> NoiseSpec:
+  """A noise of one data set's classes, from rate -> T."""
+
+  def transition(given: int, rate: float | int):
+    del given  # Checked by `check_fits`.
+    return matrix(rate)
+
+  return NoiseSpec(
+    from_transition(transition), transition, num_classes, classes or {}
+  )
+
+
+_CIFAR100 = {0: 'apple', 99: 'worm'}
+
+NOISE: dict[str, NoiseSpec] = {
+  'clean': _any_size(transitions.clean),
+  'symmetric': _any_size(transitions.symmetric),
+  'symmetric_including_self': _any_size(transitions.symmetric_including_self),
+  'pair_flip': _any_size(transitions.pair_flip),
+  'asymmetric_mnist': _fixed(
+    10, asymmetric.asymmetric_mnist, {k: str(k) for k in range(10)}
+  ),
+  'asymmetric_cifar10': _fixed(
+    10,
+    asymmetric.asymmetric_cifar10,
+    {0: 'airplane', 2: 'bird', 4: 'deer', 7: 'horse', 9: 'truck'},
+  ),
+  'asymmetric_cifar100': _fixed(100, cifar100.asymmetric_cifar100, _CIFAR100),
+  'asymmetric_cifar100_block_circular': _fixed(
+    100, cifar100.asymmetric_cifar100_block_circular, _CIFAR100
+  ),
+  'asymmetric_cifar100_block_pair': _fixed(
+    100, cifar100.asymmetric_cifar100_block_pair, _CIFAR100
+  ),
 }
 
-# Noises of one data set's classes: how many, and rate -> T.
-_FIXED = {
-  'asymmetric_mnist': (10, asymmetric.asymmetric_mnist),
-  'asymmetric_cifar10': (10, asymmetric.asymmetric_cifar10),
-  'asymmetric_cifar100': (100, cifar100.asymmetric_cifar100),
-  'asymmetric_cifar100_block_circular': (
-    100,
-    cifar100.asymmetric_cifar100_block_circular,
-  ),
-  'asymmetric_cifar100_block_pair': (
-    100,
-    cifar100.asymmetric_cifar100_block_pair,
-  ),
-}
+
+def check_fits(
+  name: str, num_classes: int, class_names: Sequence[str] = ()
+) -> None:
+  """Checks that a noise is one of these classes.
+
+  Args:
+    name: a key of NOISE.
+    num_classes: K.
+    class_names: the names of the classes; empty where they have none.
+
+  Raises:
+    ValueError: there is no such noise, or it is that of other classes.
+  """
+  if name not in NOISE:
+    raise ValueError(
+      f'noise {name!r} is not known: use one of {", ".join(NOISE)}'
+    )
+  fitting = [
+    key for key in NOISE if _misfit(key, num_classes, class_names) is None
+  ]
+  misfit = _misfit(name, num_classes, class_names)
+  if misfit is not None:
+    raise ValueError(
+      f'noise {name!r} {misfit}: use one of {", ".join(fitting)}'
+    )
 
 
-def _of_any_size(name: str) -> Noise:
-  """Gives a data set's noise the signature of the others."""
-  size, noise = _FIXED[name]
-
-  def sized(num_classes, rate):
-    if num_classes != size:
-      fitting = [*_ANY, *(k for k, v in _FIXED.items() if v[0] == num_classes)]
-      raise ValueError(
-        f'noise {name!r} is defined for {size} classes, not {num_classes}:'
-        f' use one of {", ".join(fitting)}'
-      )
-    return noise(rate)
-
-  return sized
-
-
-# (num_classes, rate) -> T. Noise that is no matrix (human labels, instance
-# dependent: labels -> labels) will want a table of its own beside this one.
-NOISE: dict[str, Noise] = _ANY | {name: _of_any_size(name) for name in _FIXED}
+def _misfit(
+  name: str, num_classes: int, class_names: Sequence[str]
+) -> str | None:
+  """Why a noise is not one of these classes; None if it is."""
+  spec = NOISE[name]
+  if spec.num_classes not in (None, num_classes):
+    return f'is defined for {spec.num_classes} classes, not {num_classes}'
+  if class_names:
+    for k, title in spec.classes.items():
+      if class_names[k] != title:
+        return (
+          f'is defined for classes of which number {k} is {title!r}, but here'
+          f' it is {class_names[k]!r}'
+        )
+  return None
 
 
 def transition_matrix(
@@ -75,9 +118,9 @@ def transition_matrix(
   array([[0.75, 0.25],
          [0.25, 0.75]])
   """
-  if name not in NOISE:
-    raise ValueError(
-      f'noise {name!r} is not known: use one of {", ".join(NOISE)}'
-    )
+  check_fits(name, num_classes)
   checks.check_rate(rate)
-  return NOISE[name](num_classes, rate)
+  transition = NOISE[name].transition
+  if transition is None:
+    raise ValueError(f'noise {name!r} is not drawn from a transition matrix')
+  return transition(num_classes, rate)

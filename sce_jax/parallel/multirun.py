@@ -1,11 +1,12 @@
-"""S runs of equal shape in one program: the only file that knows how.
+"""Several runs in one program: the only file that knows how.
 
-Steps, epochs and evaluations are written for a single run. Here they are
-carried over S of them: what is a run's own (state, key, labels, the loss's
-hyper-parameters) has a leading axis of size S, the rest is shared.
+Steps, epochs and evaluations are written for a single run. Here they are mapped
+over S runs: what is per run (state, key, examples, labels, hyper-parameters)
+has a leading axis of size S, the rest is shared.
 
 A single run has no such axis and pays nothing. Where there are several devices
-and enough runs, each device has its share of them (parallel.SpreadRunner).
+and enough runs, each device trains its share of them
+(runners.RunParallelRunner).
 """
 
 from collections.abc import Callable, Sequence
@@ -24,13 +25,13 @@ _CPU_VMAP_PIXELS = 16 * 16
 
 
 def choose_strategy(image_shape: tuple[int, int, int]) -> str:
-  """How runs on images of this shape are best carried on this platform.
+  """The fastest way to map over runs on images of this shape here.
 
   As measured by experiments/benchmarks/trials.py.
 
   Returns:
-    'vmap': side by side; 'map': in turn, inside one program; 'unrolled': in
-    turn, each with a program of its own in the program.
+    'vmap': side by side; 'map': in turn, by one compiled body; 'unrolled': a
+    Python loop, so each run is compiled separately.
   """
   if jax.default_backend() != 'cpu':
     return 'vmap'
@@ -58,32 +59,30 @@ def unstack(tree: PyTree, num_runs: int) -> list[PyTree]:
   return [tree] if num_runs == 1 else _split(tree, num_runs)
 
 
-def map_over_runs(fn: Callable, *, own: int, method: str) -> Callable:
-  """Carries a function of one run over several.
+def map_over_runs(fn: Callable, *, strategy: str) -> Callable:
+  """Maps a function of one run over several.
 
   Args:
-    fn: function of a run's own arguments, then of shared ones.
-    own: how many of its first arguments are a run's own.
-    method: one of METHODS.
+    fn: function of (state, inputs, shared).
+    strategy: one of STRATEGIES.
 
   Returns:
-    A function of the same arguments, whose own ones and results have a leading
-    axis.
+    A function of the same arguments, in which state, inputs and results have a
+    leading run axis.
   """
 
-  def side_by_side(*args):
-    axes = (0,) * own + (None,) * (len(args) - own)
-    return jax.vmap(fn, in_axes=axes)(*args)
+  def vmapped(state, inputs, shared):
+    return jax.vmap(fn, in_axes=(0, 0, None))(state, inputs, shared)
 
-  def in_turn(*args):
-    return lax.map(lambda mine: fn(*mine, *args[own:]), args[:own])
+  def mapped(state, inputs, shared):
+    return lax.map(lambda run: fn(*run, shared), (state, inputs))
 
-  def one_by_one(*args):
-    num_runs = len(jax.tree.leaves(args[:own])[0])
-    results = [fn(*mine, *args[own:]) for mine in _split(args[:own], num_runs)]
+  def unrolled(state, inputs, shared):
+    num_runs = len(jax.tree.leaves(state)[0])
+    results = [fn(*run, shared) for run in _split((state, inputs), num_runs)]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *results)
 
-  return {'vmap': side_by_side, 'map': in_turn, 'unrolled': one_by_one}[method]
+  return {'vmap': vmapped, 'map': mapped, 'unrolled': unrolled}[strategy]
 
 
 def _split(tree: PyTree, num_runs: int) -> list[PyTree]:

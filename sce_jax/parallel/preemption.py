@@ -1,22 +1,22 @@
-"""SIGTERM asks a run to save itself and to end."""
+"""SIGTERM asks a run to save and exit."""
 
 import signal
 import threading
 
 from sce_jax.parallel import processes
 
-EXIT_CODE = 75  # EX_TEMPFAIL: the same command goes on from here.
+EXIT_CODE = 75  # EX_TEMPFAIL: the same command resumes from here.
 
 
 class Preempted(Exception):
-  """The run has saved itself after a SIGTERM."""
+  """The run received SIGTERM and has saved."""
 
 
 class PreemptionHandler:
-  """Notes that SIGTERM has come, while used as a context manager.
+  """Records SIGTERM while used as a context manager.
 
   Attributes:
-    received: whether it has come to this process.
+    received: whether this process has received it.
   """
 
   def __init__(self):
@@ -26,7 +26,7 @@ class PreemptionHandler:
 
   def __enter__(self) -> 'PreemptionHandler':
     # Only the main thread may set handlers; elsewhere SIGTERM ends the process
-    # and the run goes on from its last checkpoint.
+    # and the run can be resumed from its last checkpoint.
     if threading.current_thread() is threading.main_thread():
       self._previous = signal.signal(signal.SIGTERM, self._note)
     return self
@@ -36,11 +36,11 @@ class PreemptionHandler:
       signal.signal(signal.SIGTERM, self._previous)
 
   def should_stop(self) -> bool:
-    """Whether the run is to stop here; to be asked once a dispatch.
+    """Whether the run must stop here; call it once per dispatch.
 
-    Of several processes all must stop at the same place, so each learns
-    whether SIGTERM had come to any of them when this was asked before: by then
-    the answer is there, and no device waits for it.
+    Several processes must all stop at the same step, so each learns whether any
+    of them had received SIGTERM at the previous call: by then the answer has
+    arrived, and no device waits for it.
     """
     if processes.num_processes() == 1:
       return self.received

@@ -1,14 +1,13 @@
-"""Several processes that train as one: how they agree.
+"""Several processes that train as one: communication between them.
 
-Each process, usually one a host, runs the same program on the same data; its
-devices compute their share of every batch (parallel.py). Process 0 alone
-touches a run's folder and speaks. What it knows, such as the step to go on
-from, it shares; what any may know, such as a SIGTERM, is asked of all. All
-processes must make the calls of this file in the same order. How they find each
-other is in cluster.py.
+Each process, usually one per host, runs the same program on the same data; its
+devices compute their share of every batch (runners.py). Only process 0 touches
+a run's folder and prints. What it knows, such as the step to resume at, it
+broadcasts; what any may know, such as a SIGTERM, is gathered. All processes
+must make the calls of this file in the same order. startup.py connects them.
 
-Where there is one process nothing here costs anything, nor imports jax: who
-only reads run folders asks whether it is the only one, too.
+With a single process nothing here costs anything. Also called by code that only
+reads run folders, so it must not import jax.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,13 +28,13 @@ T = TypeVar('T')
 _LARGE = 2**20
 _FOLDER = 'sce_jax'
 _numbers = itertools.count()
-# jax's own record of the processes, once there are several.
+# jax.distributed's global state; None for a single process.
 _state: Any = None
 
 
 def set_state(state: Any) -> None:
-  """Says that there are several processes, as jax's record has them."""
-  global _joined
+  """Sets jax.distributed's global state, once there are several processes."""
+  global _state
   _state = state
 
 
@@ -50,7 +49,7 @@ def process_id() -> int:
 
 
 def is_primary() -> bool:
-  """Whether this is the process that writes and speaks."""
+  """Whether this is the process that writes and prints."""
   return process_id() == 0
 
 
@@ -79,10 +78,10 @@ def all_gather(value: T) -> list[T]:
 
 
 def on_primary(do: Callable[[], T]) -> T:
-  """Has process 0 do something, and shares what comes of it.
+  """Runs a function on process 0 and broadcasts its result.
 
   Args:
-    do: what; called in process 0 only.
+    do: the function; called on process 0 only.
 
   Raises:
     UserError: in all processes, if process 0's does.
@@ -97,10 +96,10 @@ def on_primary(do: Callable[[], T]) -> T:
 
 
 def on_primary_then_others(do: Callable[[], T]) -> T:
-  """Has process 0 do something, then the others, who may find what it made.
+  """Runs a function on process 0, then on the others, which may reuse its work.
 
   Args:
-    do: what; called in all processes.
+    do: the function; called on all processes.
 
   Raises:
     UserError: in all processes, if one does.
@@ -118,10 +117,10 @@ def on_primary_then_others(do: Callable[[], T]) -> T:
 
 
 def check_same(values: Mapping[str, Any]) -> None:
-  """Checks that what must be the same on all processes is.
+  """Checks that values are the same on all processes.
 
   Args:
-    values: by what they are called; small, such as digests.
+    values: by name; small, such as digests.
 
   Raises:
     UserError: in all processes, if one differs.
@@ -140,7 +139,7 @@ def check_same(values: Mapping[str, Any]) -> None:
 
 
 def any_process(flag: bool) -> Any:
-  """Dispatches the question whether any process's flag is set.
+  """Dispatches a reduction: whether any process's flag is set.
 
   One byte a device is exchanged, after all that was dispatched before.
 
@@ -170,14 +169,14 @@ def _any(mesh: Any) -> Callable[[Any], Any]:
 
 
 def report_error(message: str) -> None:
-  """Prints an error that ends this process; one that all have, only once."""
+  """Prints the error that ends this process; one shared by all, only once."""
   if num_processes() > 1:
     import jax  # noqa: PLC0415
 
     with contextlib.suppress(jax.errors.JaxRuntimeError):
       _client().key_value_set(f'{_FOLDER}/error/{process_id()}', message)
       if not is_primary():
-        # Process 0 has had the same, or waited for this one and learnt of it.
+        # Process 0 had the same error, or waited for this one and learnt of it.
         told = _client().blocking_key_value_get(f'{_FOLDER}/error/0', 5000)
         mine, its = (x.removeprefix('error: ') for x in (message, told))
         if mine in its or its in mine:
@@ -188,10 +187,10 @@ def report_error(message: str) -> None:
 
 
 def barrier() -> None:
-  """Waits for all processes, as when process 0 still saves or draws.
+  """Waits for all processes, for example while process 0 still saves.
 
-  For an end that all come to. jax, which also waits at exit, would after a
-  while take a process that is not there yet for lost, and end it.
+  At exit jax also waits, but treats a process that is late as lost and
+  terminates it.
   """
   all_gather(None)
 
@@ -204,7 +203,7 @@ def _try(do: Callable[[], Any]) -> tuple[Any, str | None]:
 
 
 def _wait_for(key: str) -> bytes:
-  """The value of a key, once it is there, unless a process has failed."""
+  """Waits for the value of a key, unless a process fails meanwhile."""
   import jax  # noqa: PLC0415
 
   while True:

@@ -2,30 +2,30 @@
 
 All runners have the same interface. A function to run takes and returns
 arrays that are whole on every device (parameters, the data set, sums); only
-inside it, between `shard` and `psum`, does a device hold its share of a batch:
+inside it, between `shard` and `psum` or `gather`, does a device hold its share
+of a batch:
 
-  def f(state, images):
-    mine = runner.shard(images)      # this device's share of the batch
+  def f(state, inputs, images):
+    share = runner.shard(images)     # this device's share of the batch
     ...
     return runner.psum(sums)         # the sum over the whole batch
 
   f = runner.compile(f)
-  state = f(runner.place(state), runner.place(images))
 
 The devices may be those of several processes, each of which makes the same
-calls with the same whole values and hands them to its own devices: what is
-shared among hosts is the work on a batch, not the (small) data set.
+calls with the same whole values and hands them to its own devices: what hosts
+share is the work on a batch, not the (small) data set.
 
   pmap  jax.pmap: one program a device, collectives written out.
   jit   jax.jit with NamedSharding: one program, XLA adds the collectives. The
         sum over a sharded axis is already the sum over all devices, so `psum`
-        does nothing and there is no mapped axis.
+        and `gather` do nothing and there is no mapped axis.
 
-Of several processes pmap takes and gives the arrays on a process's own devices,
-jit those on all devices.
+With several processes, pmap's arrays lie on each process's own devices, jit's
+on all devices.
 
-A third spreads whole runs over the devices instead of a batch: each has its
-share of the leading axis of what is the runs' own, and nothing is exchanged.
+A third runner spreads whole runs over the devices instead of a batch: each has
+its share of the leading axis of the state and inputs, and nothing is exchanged.
 """
 
 import abc
@@ -59,11 +59,11 @@ class Runner(abc.ABC):
     """Copies a tree of arrays to every device."""
 
   def place_per_run(self, tree: PyTree) -> PyTree:
-    """Puts what is the runs' own where `compile` wants it."""
+    """Places per-run arrays with the sharding `compile` expects."""
     return self.place(tree)
 
-  def collect(self, tree: PyTree) -> PyTree:
-    """Makes what is the runs' own whole on every process, to be read."""
+  def replicate(self, tree: PyTree) -> PyTree:
+    """Makes per-run arrays whole on every process, to be read."""
     return tree
 
   @abc.abstractmethod
@@ -75,13 +75,18 @@ class Runner(abc.ABC):
     """Sums over devices what each has summed over its share."""
 
   @abc.abstractmethod
-  def compile(self, fn: Callable, *, own: int, donate: bool = False) -> Any:
-    """Compiles a function.
+  def gather(self, x: Shaped[Array, 'b ...']) -> Shaped[Array, 'B ...']:
+    """Makes this device's share of a batch whole again, in its order."""
+
+  @abc.abstractmethod
+  def compile(self, fn: Callable, *, donate: bool = False) -> Any:
+    """Compiles a function of (state, inputs, shared).
 
     Args:
-      fn: the function.
-      own: how many of its first arguments are the runs' own, as its results.
-      donate: whether its first argument's memory is given to the result.
+      fn: the function. The state, the inputs and its result are per run: if
+        there are several runs they have a leading axis. What is shared has
+        none.
+      donate: whether the state's memory is given to the result.
 
     Returns:
       The compiled function; `lower` with its arguments gives what jax.stages
@@ -118,12 +123,16 @@ class PmapRunner(Runner):
   def psum(self, tree: PyTree) -> PyTree:
     return lax.psum(tree, AXIS)
 
-  def compile(self, fn: Callable, *, own: int, donate: bool = False) -> Any:
-    del own  # All arguments are whole on every device.
+  def gather(self, x: Shaped[Array, 'b ...']) -> Shaped[Array, 'B ...']:
+    if self.num_devices == 1:
+      return x
+    return lax.all_gather(x, AXIS, tiled=True)
+
+  def compile(self, fn: Callable, *, donate: bool = False) -> Any:
     mapped = jax.pmap(
-      lambda _, first, rest: fn(first, *rest),
+      lambda _, state, inputs, shared: fn(state, inputs, shared),
       axis_name=AXIS,
-      in_axes=(0, None, None),
+      in_axes=(0, None, None, None),
       out_axes=None,
       devices=self._devices,
       donate_argnums=(1,) if donate else (),
@@ -132,16 +141,16 @@ class PmapRunner(Runner):
 
 
 class _WithAxis:
-  """A function of pmap, given the argument with the mapped axis."""
+  """A pmapped function, called with the argument that has the mapped axis."""
 
   def __init__(self, fn: Any, mapped: jax.Array):
     self._fn, self._mapped = fn, mapped
 
-  def __call__(self, first: PyTree, *rest: PyTree) -> PyTree:
-    return self._fn(self._mapped, first, rest)
+  def __call__(self, *arguments: PyTree) -> PyTree:
+    return self._fn(self._mapped, *arguments)
 
-  def lower(self, first: PyTree, *rest: PyTree) -> Any:
-    return self._fn.lower(self._mapped, first, rest)
+  def lower(self, *arguments: PyTree) -> Any:
+    return self._fn.lower(self._mapped, *arguments)
 
 
 class JitRunner(Runner):
@@ -164,15 +173,17 @@ class JitRunner(Runner):
   def psum(self, tree: PyTree) -> PyTree:
     return tree
 
-  def compile(self, fn: Callable, *, own: int, donate: bool = False) -> Any:
-    del own
+  def gather(self, x: Shaped[Array, 'b ...']) -> Shaped[Array, 'B ...']:
+    return lax.with_sharding_constraint(x, self._whole)
+
+  def compile(self, fn: Callable, *, donate: bool = False) -> Any:
     return jax.jit(
       fn, out_shardings=self._whole, donate_argnums=(0,) if donate else ()
     )
 
 
 class RunParallelRunner(Runner):
-  """Spreads runs over devices: a batch is whole on the device of its run.
+  """Spreads runs over devices: each batch is whole on its run's device.
 
   The number of runs must be a multiple of the number of devices.
   """
@@ -191,7 +202,7 @@ class RunParallelRunner(Runner):
   def place_per_run(self, tree: PyTree) -> PyTree:
     return _put(tree, self._spread)
 
-  def collect(self, tree: PyTree) -> PyTree:
+  def replicate(self, tree: PyTree) -> PyTree:
     if self._spread.is_fully_addressable:
       return tree
     return jax.jit(lambda tree: tree, out_shardings=self._whole)(tree)
@@ -202,16 +213,19 @@ class RunParallelRunner(Runner):
   def psum(self, tree: PyTree) -> PyTree:
     return tree
 
-  def compile(self, fn: Callable, *, own: int, donate: bool = False) -> Any:
+  def gather(self, x: Shaped[Array, 'b ...']) -> Shaped[Array, 'B ...']:
+    return x
+
+  def compile(self, fn: Callable, *, donate: bool = False) -> Any:
     spread, whole = PartitionSpec(AXIS), PartitionSpec()
-
-    def run(*args):
-      specs = (spread,) * own + (whole,) * (len(args) - own)
-      # Nothing is exchanged, so there is nothing to check.
-      return jax.shard_map(
-        fn, mesh=self._mesh, in_specs=specs, out_specs=spread, check_vma=False
-      )(*args)
-
+    # Nothing is exchanged, so there is nothing to check.
+    run = jax.shard_map(
+      fn,
+      mesh=self._mesh,
+      in_specs=(spread, spread, whole),
+      out_specs=spread,
+      check_vma=False,
+    )
     return jax.jit(run, donate_argnums=(0,) if donate else ())
 
 

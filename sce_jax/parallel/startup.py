@@ -1,4 +1,4 @@
-"""Several processes that train as one: how they find each other."""
+"""Several processes that train as one: connecting them."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ from sce_jax.parallel import processes
 
 # Seconds for all processes to find each other.
 TIMEOUT = 300.0
-# After an error that not all know of, so long until all are ended.
+# Seconds until all are terminated after an error that not all know of.
 _SHUTDOWN = 30
 
 
@@ -20,7 +20,7 @@ def initialize(
   process_id: int | None = None,
   timeout: float = TIMEOUT,
 ) -> None:
-  """Joins the other processes, if there are any; before jax sees a device.
+  """Connects to the other processes, if any; call it before jax sees a device.
 
   Without arguments there are others in a Slurm step of several tasks and on a
   TPU slice of several hosts, as jax finds them; num_processes=1 says that there
@@ -125,7 +125,7 @@ def _cluster() -> str | None:
 def _check_reachable(
   host: str, port: int, process_id: int, timeout: float
 ) -> None:
-  """Fails with a line where jax would end the process with a stack trace."""
+  """Fails with one line where jax would print a stack trace."""
   if process_id == 0:
     try:
       with socket.create_server(

@@ -26,8 +26,8 @@ _COMMITTED = 'commit_success.txt'
 class Checkpoints:
   """A run's checkpoints, written in the background.
 
-  Of several processes only process 0 writes and reads them, and shares what it
-  has read: the others need not see the folder.
+  Of several processes only process 0 writes and reads them, and broadcasts what
+  it has read: the others need not see the folder.
 
   Args:
     folder: made where it is missing.
@@ -60,7 +60,7 @@ class Checkpoints:
 
     Args:
       state: the run; may be donated as soon as this returns.
-      extra: what else goes on where it stood; JSON.
+      extra: what else is restored with it; JSON.
     """
     if self._manager is None:
       return

@@ -1,4 +1,4 @@
-"""What a run is begun with: versions, devices, commit, command."""
+"""What a run was started with: versions, devices, commit, command."""
 
 import datetime
 import importlib.metadata
@@ -13,8 +13,8 @@ _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
 def describe(config: dict[str, Any]) -> dict[str, Any]:
-  """What config.json says of a run that begins now."""
-  import jax  # noqa: PLC0415  Who only reads folders need not wait for it.
+  """The content of config.json for a run that starts now."""
+  import jax  # noqa: PLC0415  Reading folders does not need it.
 
   devices = jax.devices()
   return {

@@ -1,4 +1,4 @@
-"""Tells how a run gets on: a bar where one can be redrawn, else lines.
+"""Progress of a run: a bar where one can be redrawn, else lines.
 
 Of several processes only process 0 does.
 """
@@ -37,7 +37,7 @@ class Progress:
     self,
     epoch: int,
     loss: float,
-    accuracy: float,
+    accuracy: float | None,
     images_per_second: float,
     seconds_left: float | None,
   ) -> None:
@@ -46,14 +46,12 @@ class Progress:
     Args:
       epoch: number of epochs done.
       loss: on the training split.
-      accuracy: on the test split.
+      accuracy: on the test split; None if there is none.
       images_per_second: of training and evaluation.
       seconds_left: to the end; None in an epoch that compiled.
     """
-    figures = (
-      f'loss {loss:.4f}  test accuracy {accuracy:.4f} '
-      f' {images_per_second:,.0f} images/s'
-    )
+    test = '' if accuracy is None else f'test accuracy {accuracy:.4f}  '
+    figures = f'loss {loss:.4f}  {test}{images_per_second:,.0f} images/s'
     if self._bar is not None:
       self._bar.set_postfix_str(figures, refresh=False)
       self._bar.update(epoch - self._bar.n)
@@ -67,13 +65,13 @@ class Progress:
       )
 
   def close(self) -> None:
-    """Leaves the last state standing."""
+    """Ends the bar and leaves its last state."""
     if self._bar is not None:
       self._bar.close()
 
 
 def _terminal() -> Any:
-  """Where a line can be drawn over: a terminal or a notebook, else None."""
+  """A stream that can redraw lines: of a terminal or notebook; else None."""
   if sys.stderr.isatty():
     return sys.stderr
   # A notebook shows what comes by its standard error as if it were one.

@@ -1,4 +1,4 @@
-"""Run folders, read back: what a report is made of."""
+"""Run folders, read back: what reports are made of. Needs no jax."""
 
 from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from sce_jax.config import fields
+from sce_jax.data.info import DatasetInfo
 from sce_jax.errors import UserError
-from sce_jax.runs import workdir as workdir_lib
+from sce_jax.runs import files
 from sce_jax.storage import paths
 
 
@@ -32,13 +33,13 @@ class Run:
   @functools.cached_property
   def result(self) -> Mapping[str, Any] | None:
     """Its result, if it ended well."""
-    ended = workdir_lib.read_result(self.folder)
+    ended = files.read_result(self.folder)
     return ended if ended and 'failed' not in ended else None
 
   @functools.cached_property
   def status(self) -> str:
     """'finished', 'failed', 'unfinished' or 'missing'."""
-    ended = workdir_lib.read_result(self.folder)
+    ended = files.read_result(self.folder)
     if ended:
       return 'failed' if 'failed' in ended else 'finished'
     begun = (self.folder / 'config.json').exists()
@@ -47,26 +48,31 @@ class Run:
   @property
   def failure(self) -> str:
     """Why it failed; '' if it did not."""
-    return (workdir_lib.read_result(self.folder) or {}).get('failed', '')
+    return (files.read_result(self.folder) or {}).get('failed', '')
 
   @functools.cached_property
   def metrics(self) -> Sequence[Mapping[str, Any]]:
-    """Its epochs, see workdir.read_metrics."""
-    return workdir_lib.read_metrics(self.folder)
+    """Its epochs, see files.read_metrics."""
+    return files.read_metrics(self.folder)
 
   @functools.cached_property
   def description(self) -> Mapping[str, Any]:
     """When, where and with what it was begun; empty if it was not."""
     if not (self.folder / 'config.json').exists():
       return {}
-    return workdir_lib.read_description(self.folder)
+    return files.read_description(self.folder)
+
+  @functools.cached_property
+  def info(self) -> DatasetInfo:
+    """The description of the data set that it was trained on."""
+    return files.read_dataset(self.folder)[0]
 
 
-def run_name(config: fields.Config) -> str:
-  """A folder name that tells a config."""
+def run_name(config: fields.RawConfig) -> str:
+  """A folder name for a config."""
   return '-'.join(
     [
-      config['data']['name'],
+      config['data']['name'].replace('/', '_'),
       config['loss']['name'],
       config['noise']['name'],
       f'{config["noise"]["rate"]:g}',
@@ -90,13 +96,13 @@ def find(root: str | os.PathLike, dataset: str | None = None) -> list[Run]:
   folders = [
     path.parent
     for path in paths.find(root, 'config.json')
-    # What a forward correction was estimated from is no run of its own.
-    if path.parent.name != 'anchors'
+    # What a method trained in preparation is not a separate run.
+    if path.parent.name != files.PREPARE
   ]
   configs = {}
   for folder in folders:
     try:
-      configs[folder] = workdir_lib.read_config(folder)
+      configs[folder] = files.read_config(folder)
     except (json.JSONDecodeError, KeyError):  # Somebody else's config.json.
       continue
   names = sorted({config['data']['name'] for config in configs.values()})
@@ -124,7 +130,7 @@ def find(root: str | os.PathLike, dataset: str | None = None) -> list[Run]:
 
 
 def distinguishing_settings(
-  configs: Iterable[fields.Config],
+  configs: Iterable[fields.RawConfig],
 ) -> list[dict[str, str]]:
   """The settings in which configs differ, of each config, as text.
 

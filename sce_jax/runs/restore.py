@@ -1,38 +1,126 @@
-"""A saved run's network: its figures, and what it says of examples."""
+"""A saved run's network: restored, evaluated and used on new images."""
 
 import dataclasses
 import os
 from typing import Any
 
 import jax
-from jaxtyping import Float
+from jaxtyping import Float, Float32, Shaped
 import numpy as np
 
+from sce_jax.config import check as config_lib
 from sce_jax.config import fields
+from sce_jax.config.check import Config
 from sce_jax.data import dataset as dataset_lib
+from sce_jax.data import labels as labels_lib
+from sce_jax.data.dataset import Dataset, Split
+from sce_jax.data.info import DatasetInfo
 from sce_jax.engine import metrics
 from sce_jax.engine.train_state import TrainState
 from sce_jax.engine.trainer import Trainer
 from sce_jax.errors import UserError
 from sce_jax.parallel import processes
-from sce_jax.runs import workdir as workdir_lib
+from sce_jax.runs import files
 from sce_jax.runs.checkpointing import Checkpoints
-from sce_jax.runs.run import loss_parameters
+
+
+@dataclasses.dataclass(frozen=True)
+class SavedRun:
+  """A run's network from its last checkpoint; its data are not needed.
+
+  Attributes:
+    config: the run's config.
+    info: the description of the data set that it was trained on.
+    trainer: the program.
+    state: the state at that checkpoint, on the devices.
+    step: the number of steps done then.
+  """
+
+  config: Config
+  info: DatasetInfo
+  trainer: Trainer
+  state: TrainState
+  step: int
+  _pixel_mean: Float32[np.ndarray, 'H W C']
+
+  @property
+  def epoch(self) -> int:
+    """The number of epochs done."""
+    return self.step // self.trainer.plan.steps
+
+  def predict(
+    self, images: Shaped[np.ndarray, 'N H W C']
+  ) -> tuple[Float[np.ndarray, 'N K'], Float[np.ndarray, 'N D']]:
+    """Probabilities and the last hidden layer's activations on images.
+
+    Args:
+      images: uint8 pixels as the data set stores them.
+
+    Raises:
+      UserError: the images are not of the size or type that the network takes.
+    """
+    images = np.asarray(images)
+    shape = self.info.image_shape
+    if images.shape[1:] != tuple(shape) or images.dtype != np.uint8:
+      raise UserError(
+        f'the network takes uint8 images [N, {", ".join(map(str, shape))}], not'
+        f' {images.dtype} of shape {list(images.shape)}'
+      )
+    outputs = jax.device_get(
+      self.trainer.predict(self.state, images, self._pixel_mean)
+    )
+    return np.asarray(jax.nn.softmax(outputs.logits)), outputs.hidden
+
+
+def load(workdir: str | os.PathLike) -> SavedRun:
+  """Restores a run's network from its last checkpoint.
+
+  Args:
+    workdir: the run's folder; nothing in it is changed.
+
+  Raises:
+    UserError: there is no such run, or it has no checkpoint.
+  """
+  config = config_lib.check_config(
+    processes.on_primary(lambda: files.read_config(workdir))
+  )
+  info, pixel_mean = processes.on_primary(lambda: files.read_dataset(workdir))
+  saved = processes.on_primary(lambda: files.read_labels(workdir))
+  num_examples = info.num_train if saved is None else len(saved[1])
+  trainer = Trainer(config, info, num_examples=num_examples)
+  state, step = last_state(workdir, trainer)
+  return SavedRun(config, info, trainer, state, step, pixel_mean)
+
+
+def last_state(
+  workdir: str | os.PathLike, trainer: Trainer
+) -> tuple[TrainState, int]:
+  """A run's last checkpoint, on the devices, and the step it was saved at."""
+  folder = files.checkpoints(workdir)
+  exists = processes.on_primary(folder.exists)
+  checkpoints = Checkpoints(folder, None) if exists else None
+  steps = checkpoints.steps() if checkpoints else []
+  if checkpoints is None or not steps:
+    raise UserError(f'{workdir} has no checkpoint yet: train it further first')
+  step = steps[-1]
+  state, _ = checkpoints.restore(step, trainer.abstract_state())
+  checkpoints.close()
+  return trainer.device_put(state), step
 
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
-  """What a run's network says of a split, in the split's order.
+  """A run's predictions on a split, in the split's order.
 
   Attributes:
-    epoch: of the checkpoint that it comes from.
+    epoch: of the checkpoint that they come from.
     split: the examples with their labels.
     probability: softmax outputs.
     hidden: the last hidden layer's activations.
   """
 
   epoch: int
-  split: dataset_lib.Split
+  split: Split
   probability: Float[np.ndarray, 'N K']
   hidden: Float[np.ndarray, 'N D']
 
@@ -42,51 +130,59 @@ def predict_run(
   split: str = 'train',
   data_dir: str | None = None,
 ) -> Predictions:
-  """What a run's network says of a split, from its last checkpoint.
+  """A run's predictions on its own data, from its last checkpoint.
 
   Args:
     workdir: the run's folder; nothing in it is changed.
-    split: 'train', with the run's noisy labels, or 'test'.
+    split: 'train', the examples and noisy labels that it trains on, or 'test'.
     data_dir: as in train_and_evaluate.
 
   Raises:
-    UserError: there is no such run, or it has no checkpoint.
+    UserError: there is no such run, split or data, or it has no checkpoint.
   """
-  config = processes.on_primary(lambda: workdir_lib.read_config(workdir))
-  data = dataset_lib.load_on_all_processes(config, data_dir)
-  program = Trainer(config, data)
-  state, step = last_state(workdir, program)
-  outputs = jax.device_get(program.predict(state, split))
-  return Predictions(
-    step // program.plan.steps,
-    dataset_lib.apply_label_noise(data, config['noise'], config['seed'])
-    if split == 'train'
-    else data.test,
-    np.asarray(jax.nn.softmax(outputs.logits)),
-    outputs.hidden,
+  run = load(workdir)
+  dataset = dataset_lib.load_on_all_processes(run.config.data, data_dir)
+  examples = dataset.test
+  if split == 'train':
+    positions, labels = _own_examples(workdir, dataset)
+    examples = labels_lib.with_labels(_rows(dataset.train, positions), labels)
+  if examples is None:
+    raise UserError(f'data set {dataset.info.name!r} has no test split')
+  return Predictions(run.epoch, examples, *run.predict(examples.image))
+
+
+def _rows(split: Split, rows: np.ndarray) -> Split:
+  clean = split.clean_label
+  return Split(
+    split.image[rows],
+    split.label[rows],
+    None if clean is None else clean[rows],
+    split.example_id[rows],
   )
 
 
-def last_state(
-  workdir: str | os.PathLike, program: Trainer
-) -> tuple[TrainState, int]:
-  """A run's last checkpoint, on the devices, and the step it was saved at."""
-  folder = workdir_lib.checkpoints(workdir)
-  there = processes.on_primary(folder.exists)
-  checkpoints = Checkpoints(folder, None) if there else None
-  steps = checkpoints.steps() if checkpoints else []
-  if checkpoints is None or not steps:
-    raise UserError(f'{workdir} has no checkpoint yet: train it further first')
-  step = steps[-1]
-  state, _ = checkpoints.restore(step, program.abstract_state())
-  checkpoints.close()
-  return program.place(state), step
+def _own_examples(
+  workdir: str | os.PathLike, dataset: Dataset
+) -> tuple[np.ndarray, np.ndarray]:
+  """Positions and labels of the examples that a run trains on, as recorded."""
+  saved = processes.on_primary(lambda: files.read_labels(workdir))
+  if saved is None:
+    raise UserError(f'{workdir} lacks noise.npz: train it further first')
+  ids, labels = saved
+  rows = {int(i): row for row, i in enumerate(dataset.train.example_id)}
+  unknown = [i for i in ids.tolist() if i not in rows]
+  if unknown:
+    raise UserError(
+      f'{workdir} was trained on example {unknown[0]}, which data set'
+      f' {dataset.info.name!r} does not have: name its data with --data_dir'
+    )
+  return np.array([rows[i] for i in ids.tolist()], np.int32), labels
 
 
 def evaluate_run(
   workdir: str | os.PathLike,
   data_dir: str | None = None,
-  expected: fields.Config | None = None,
+  expected: fields.RawConfig | None = None,
 ) -> dict[str, Any]:
   """Evaluates a run from its last checkpoint; changes nothing in its folder.
 
@@ -96,31 +192,40 @@ def evaluate_run(
     expected: the config that the run is expected to have, if any.
 
   Returns:
-    Its epoch and step, and the figures of 'test' and 'train_eval'.
+    Its epoch and step, and the figures of 'train_eval' and, if there is a test
+    split, 'test'.
 
   Raises:
     UserError: there is no such run, or it has no checkpoint.
   """
-  config = processes.on_primary(lambda: workdir_lib.read_config(workdir))
-  changes = fields.differences(config, expected) if expected else None
+  run = load(workdir)
+  changes = (
+    fields.differences(
+      run.config.to_dict(), config_lib.check_config(expected).to_dict()
+    )
+    if expected
+    else None
+  )
   if changes:
     raise UserError(
       f'{workdir} holds a run of another config ({"; ".join(changes)}): leave'
       ' --config out, or name the folder of this one'
     )
-  data = dataset_lib.load_on_all_processes(config, data_dir)
-  program = Trainer(config, data)
-  state, step = last_state(workdir, program)
-  train = dataset_lib.apply_label_noise(data, config['noise'], config['seed'])
-  transition = processes.on_primary(
-    lambda: workdir_lib.read_transition(workdir)
+  dataset = dataset_lib.load_on_all_processes(run.config.data, data_dir)
+  positions, labels = _own_examples(workdir, dataset)
+  prepared = processes.on_primary(lambda: files.read_prepared(workdir))
+  hparams = {**run.config.traced_hparams, **(prepared or {})}
+  trainer = run.trainer
+  trainer.load(dataset)
+  inputs = trainer.make_inputs(
+    [run.config.seed], [labels], [hparams], [positions]
   )
-  own = program.own(
-    [config['seed']], [train], [loss_parameters(config, train, transition)]
+  figures: dict[str, Any] = {'epoch': run.epoch, 'step': run.step}
+  if trainer.has_test:
+    figures['test'] = metrics.summarise(
+      trainer.evaluate(run.state, inputs, 'test')
+    )
+  figures['train_eval'] = metrics.summarise(
+    trainer.evaluate(run.state, inputs, 'train')
   )
-  return {
-    'epoch': step // program.plan.steps,
-    'step': step,
-    'test': metrics.summarise(program.evaluate(state, own, 'test')),
-    'train_eval': metrics.summarise(program.evaluate(state, own, 'train')),
-  }
+  return figures

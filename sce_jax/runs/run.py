@@ -5,19 +5,20 @@ import dataclasses
 import os
 from typing import Any
 
-from jaxtyping import Float64
+from jaxtyping import Float64, Int, Int32
 import numpy as np
 
-from sce_jax import noise
-from sce_jax.config import check as config_lib
 from sce_jax.config import fields
-from sce_jax.data import dataset as dataset_lib
-from sce_jax.data import datasets
+from sce_jax.config.check import Config
+from sce_jax.data import labels as labels_lib
+from sce_jax.data.dataset import Dataset
 from sce_jax.engine.train_state import TrainState
-from sce_jax.methods import d2l
-from sce_jax.runs import progress
-from sce_jax.runs import workdir as workdir_lib
+from sce_jax.errors import UserError
+from sce_jax.methods import PrepareContext
+from sce_jax.parallel import processes
+from sce_jax.runs import files, progress
 from sce_jax.runs.checkpointing import Checkpoints
+from sce_jax.runs.workdir import Workdir
 
 Result = dict[str, Any]
 
@@ -30,110 +31,123 @@ class TrainingRun:
     config: its config.
     workdir: its folder.
     checkpoints: its checkpoints.
-    train: the training split with its labels.
-    empirical_matrix: how often each class is labelled as each.
-    realised_rate: share of wrong labels.
+    positions: the examples that it trains on, as rows of the training split.
+    labels: their labels.
+    noise: how often each class is labelled as each, and the share of wrong
+      labels; None where clean labels are not known.
+    transition: the matrix that a correction of the noise may use: the one that
+      the labels were drawn from, else the counted one; None if it is not known.
     result: its figures once it has ended, or only 'run' and 'failed', the
-      message, once its loss was not finite.
-    transition: the estimated transition matrix, for a loss that corrects with
-      one; None: not estimated, or not yet.
-    lids: D2L's dimensionality after each epoch done.
+      message, once it has diverged.
+    prepared: hyper-parameters that the method has computed; None: not yet.
   """
 
-  config: dict[str, Any]
-  workdir: workdir_lib.Workdir
+  config: Config
+  workdir: Workdir
   checkpoints: Checkpoints
-  train: dataset_lib.Split
-  empirical_matrix: Float64[np.ndarray, 'K K']
-  realised_rate: float
+  positions: Int32[np.ndarray, ' P']
+  labels: Int32[np.ndarray, ' P']
+  noise: tuple[Float64[np.ndarray, 'K K'], float] | None
+  transition: Float64[np.ndarray, 'K K'] | None
   result: Result | None
-  transition: Float64[np.ndarray, 'K K'] | None = None
-  lids: list[float] = dataclasses.field(default_factory=list)
+  prepared: Mapping[str, Any] | None
 
   @classmethod
   def open(
     cls,
-    config: dict[str, Any],
+    config: Config,
     path: str | os.PathLike,
-    data: dataset_lib.Dataset,
+    dataset: Dataset,
+    positions: Int[np.ndarray, ' P'] | None = None,
+    labels: Int32[np.ndarray, ' P'] | None = None,
   ) -> 'TrainingRun':
-    """Opens or makes the run's folder and corrupts its labels.
+    """Opens or makes the run's folder; reads its labels back, or draws them.
+
+    Args:
+      config: its config.
+      path: its folder.
+      dataset: the data set.
+      positions: the examples that it trains on; None: all.
+      labels: their labels; None: as the config's noise makes them.
 
     Raises:
-      UserError: the folder cannot be used, see workdir.Workdir.
+      UserError: the folder or the labels cannot be used.
     """
-    train = dataset_lib.apply_label_noise(data, config['noise'], config['seed'])
-    workdir = workdir_lib.Workdir(path, config)
-    matrix, rate = workdir.record_noise(
-      train, datasets.DATASETS[data.name].num_classes
-    )
-    checkpoints = Checkpoints(
-      workdir_lib.checkpoints(path),
-      config['checkpoint']['keep'],
-      workdir.check_hold,
-    )
+    train, info = dataset.train, dataset.info
+    if positions is None:
+      positions = np.arange(len(train), dtype=np.int32)
+    positions = np.asarray(positions, np.int32)
+    # Before the folder is made: the noise may refuse.
+    is_new = processes.on_primary(lambda: files.read_labels(path)) is None
+    if is_new and labels is None:
+      drawn = labels_lib.apply_label_noise(dataset, config.noise, config.seed)
+      labels = drawn.labels[positions]
+    workdir = Workdir(path, config)
+    try:
+      workdir.record_dataset(dataset)
+      ids = train.example_id[positions]
+      clean = train.clean_label
+      clean = None if clean is None else clean[positions]
+      if is_new and labels is not None:
+        workdir.record_labels(ids, labels, clean, info.num_classes)
+      else:
+        labels = workdir.saved_labels(ids)
+    except UserError:
+      workdir.close()
+      raise
+    noise, transition = None, None
+    if clean is not None:
+      noise = files.actual_noise(labels, clean, info.num_classes)
+      transition = labels_lib.transition_matrix(config.noise, info)
+      transition = noise[0] if transition is None else transition
     return cls(
-      config,
-      workdir,
-      checkpoints,
-      train,
-      matrix,
-      rate,
-      workdir.result,
-      workdir.transition,
+      config=config,
+      workdir=workdir,
+      checkpoints=Checkpoints(
+        files.checkpoints(path), config.checkpoint.keep, workdir.check_lock
+      ),
+      positions=positions,
+      labels=labels,
+      noise=noise,
+      transition=transition,
+      result=workdir.result,
+      prepared=workdir.prepared,
     )
 
+  @property
+  def hparams(self) -> dict[str, Any]:
+    """The method's hyper-parameters that are arguments of the program."""
+    return {**self.config.traced_hparams, **(self.prepared or {})}
+
+  @property
+  def prepare_context(self) -> PrepareContext:
+    """What the method is told to prepare the run with."""
+    return PrepareContext(self.config.loss.hparams, self.transition)
+
+  def set_prepared(self, hparams: Mapping[str, Any]) -> None:
+    """Records the hyper-parameters that the method has computed."""
+    self.workdir.record_prepared(hparams)
+    self.prepared = hparams
+
   def save(self, state: TrainState, seconds: float) -> None:
-    """Begins to save a checkpoint.
+    """Starts to save a checkpoint.
 
     Args:
       state: the run's; may be donated as soon as this returns.
-      seconds: how long it has taken up to here.
+      seconds: how long the run has taken so far.
     """
     self.workdir.flush()
     self.checkpoints.save(state, {'seconds': seconds})
 
   def close(self) -> None:
-    """Waits for what is being saved, and lets go of the folder."""
+    """Waits for what is being saved, and releases the folder."""
     self.checkpoints.close()
     self.workdir.close()
-
-  @property
-  def lacks_transition(self) -> bool:
-    """Whether a transition matrix is to be estimated before it can train."""
-    return (
-      self.result is None
-      and self.transition is None
-      and self.config['loss'].get('transition') == 'anchors'
-    )
-
-  def set_transition(self, matrix: Float64[np.ndarray, 'K K']) -> None:
-    """Records the estimated transition matrix."""
-    self.transition = self.workdir.record_transition(matrix)
-
-  def truncate_metrics_after(self, step: int) -> None:
-    """Forgets what was recorded of later steps, which are trained again."""
-    records = self.workdir.truncate_metrics_after(step)
-    self.lids = [record['lid'] for record in records if 'lid' in record]
-
-  @property
-  def loss_parameters(self) -> dict[str, Any]:
-    """The hyper-parameters of its loss in the epoch that is next."""
-    values = loss_parameters(self.config, self.train, self.transition)
-    loss = self.config['loss']
-    if loss['name'] == 'd2l':
-      values['weight'] *= d2l.label_weight(
-        self.lids,
-        self.config['train']['epochs'],
-        window=loss['window'],
-        warm_up=loss['warm_up'],
-      )
-    return values
 
   def check_finite(
     self, report: Mapping[str, Any], step: int, steps_per_epoch: int
   ) -> bool:
-    """Whether the run goes on; ends it if a loss was not finite.
+    """Whether the run continues; ends it if it has diverged.
 
     Args:
       report: has 'finite_steps', the number of steps with a finite loss.
@@ -147,13 +161,13 @@ class TrainingRun:
       return True
     settings = '; '.join(
       f'{path}={value}'
-      for path, value in fields.flatten(self.config).items()
+      for path, value in fields.flatten(self.config.to_dict()).items()
       if path.startswith(('loss.', 'noise.', 'optim.learning_rate', 'seed'))
     )
     message = (
       f'{self.workdir.path}: the loss is not finite at step {bad} (epoch'
       f' {bad // steps_per_epoch + 1}); {settings}; its checkpoints are kept,'
-      ' delete its failed.json to go on from the last one'
+      ' delete its failed.json to resume from the last one'
     )
     self.fail(message)
     return False
@@ -167,56 +181,30 @@ class TrainingRun:
   def finish(self, record: dict[str, Any], seconds: float) -> None:
     """Records the last epoch's figures as the result.
 
+    What is not known is None: test figures without a test split, what is
+    counted against clean labels without these.
+
     Args:
       record: the last epoch's line of metrics.jsonl.
       seconds: how long the run took.
     """
     config = self.config
-    # A result means that all is saved.
+    # A result means that everything is saved.
     self.checkpoints.close()
+    test, train = record.get('test'), record['train_eval']
     self.result = {
       'run': self.workdir.path.name,
-      'dataset': config['data']['name'],
-      'loss': config['loss']['name'],
-      'noise': config['noise']['name'],
-      'noise_rate': config['noise']['rate'],
-      'realised_rate': round(self.realised_rate, 6),
-      'seed': config['seed'],
+      'dataset': config.data.name,
+      'loss': config.loss.name,
+      'noise': config.noise.name,
+      'noise_rate': config.noise.rate,
+      'realised_rate': None if self.noise is None else round(self.noise[1], 6),
+      'seed': config.seed,
       'epochs': record['epoch'],
-      'test_accuracy': record['test']['accuracy'],
-      'memorised': record['train_eval']['memorised'],
+      'test_accuracy': test['accuracy'] if test else None,
+      'memorised': train.get('memorised'),
       'train_seconds': round(seconds, 1),
-      'test': record['test'],
-      'train_eval': record['train_eval'],
+      'test': test,
+      'train_eval': train,
     }
     self.workdir.finish(self.result)
-
-
-def loss_parameters(
-  config: Mapping[str, Any],
-  train: dataset_lib.Split,
-  transition: Float64[np.ndarray, 'K K'] | None = None,
-) -> dict[str, Any]:
-  """The hyper-parameters of a config's loss on these labels.
-
-  A loss that corrects with the noise is given the matrix that was estimated,
-  else the one that the labels were drawn from, or where people gave them the
-  realised one.
-  """
-  if transition is not None:
-    return config_lib.loss_parameters(config, transition)
-  matrix = dataset_lib.transition_matrix(
-    config['data']['name'], config['noise']
-  )
-  return config_lib.loss_parameters(
-    config, _realised(config, train) if matrix is None else matrix
-  )
-
-
-def _realised(
-  config: Mapping[str, Any], train: dataset_lib.Split
-) -> Float64[np.ndarray, 'K K']:
-  classes = datasets.DATASETS[config['data']['name']].num_classes
-  return noise.empirical_transition_matrix(
-    train.clean_label, train.label, classes
-  )[0]

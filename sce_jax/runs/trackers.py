@@ -34,7 +34,7 @@ class Tracker(Protocol):
 
 
 def enable(names: list[str]) -> None:
-  """Has all runs of this process write to these trackers, too.
+  """Makes all runs of this process write to these trackers, too.
 
   Args:
     names: of NAMES.
@@ -102,9 +102,8 @@ class TensorBoard:
 class WeightsAndBiases:
   """A run at Weights & Biases, project sce_jax or $WANDB_PROJECT.
 
-  Its id comes from the folder, so that a run that goes on is one run there. A
-  figure of a step that is there already is left out by wandb: trained again it
-  is the same.
+  Its id comes from the folder, so that a resumed run is one run there. wandb
+  ignores a figure of a step that it already has: trained again it is the same.
   """
 
   def __init__(self, folder: paths.Path, config: Any):
@@ -136,7 +135,7 @@ class WeightsAndBiases:
     self._run.log(dict(_scalars(record)), step=record['step'])
 
   def flush(self) -> None:
-    """Nothing: wandb sends by itself."""
+    """Nothing: wandb sends automatically."""
 
   def close(self) -> None:
     """Ends the run there; waits until it is sent."""

@@ -1,7 +1,7 @@
-"""How a process holds a folder against others, here and in a cloud.
+"""Locks a folder against other processes, locally and in a cloud.
 
-Here the system lets go of what a process held when it ends. An object store has
-no such lock: what holds there is a lease, renewed again and again.
+Locally the system releases a lock when its process ends. An object store has no
+such lock: there it is a lease, which its holder renews regularly.
 """
 
 import abc
@@ -24,20 +24,20 @@ RENEW_SECONDS = 10.0
 LEASE_SECONDS = 40.0
 _LEASES = '.lease'
 _PROCESS = uuid.uuid4().hex
-# When processes that have been watched in vain last renewed a lease.
+# When processes that turned out to be dead last renewed a lease.
 _EXPIRED: dict[str, float] = {}
 
 
 class LockHeldError(Exception):
-  """Another process holds the folder; the text says which."""
+  """Another process has locked the folder; the text says which."""
 
 
 class LockLostError(Exception):
-  """This process has held the folder, but another has taken it over."""
+  """This process had the lock, but another has taken it over."""
 
 
 class Lock(abc.ABC):
-  """A folder held by this process."""
+  """A folder locked by this process."""
 
   @abc.abstractmethod
   def check(self) -> None:
@@ -45,15 +45,15 @@ class Lock(abc.ABC):
 
   @abc.abstractmethod
   def close(self) -> None:
-    """Lets go of it."""
+    """Releases the lock."""
 
 
 def acquire(folder: paths.Path, say: Callable[[str], None] = print) -> Lock:
-  """Holds a folder against other processes.
+  """Locks a folder against other processes.
 
   Args:
-    folder: there already.
-    say: told in a line why it takes longer.
+    folder: an existing folder.
+    say: is given a line if it takes longer.
 
   Raises:
     InUse: another process holds it.
@@ -65,7 +65,7 @@ def acquire(folder: paths.Path, say: Callable[[str], None] = print) -> Lock:
 
 
 def is_held(folder: paths.Path) -> bool:
-  """Whether a process seems to hold a folder; takes nothing."""
+  """Whether a process seems to hold the lock; does not acquire it."""
   if paths.is_cloud(folder):
     lease = _newest(folder / _LEASES)[1]
     return (
@@ -83,7 +83,7 @@ def is_held(folder: paths.Path) -> bool:
 
 
 class _FileLock(Lock):
-  """A lock that the system lets go of when the process ends, however."""
+  """A lock that the system releases when the process ends for any reason."""
 
   def __init__(self, path: pathlib.Path):
     self._file = open(path, 'w')  # noqa: SIM115  Kept open.
@@ -101,13 +101,13 @@ class _FileLock(Lock):
 
 
 class _Lease(Lock):
-  """A lock in a cloud: an object that its holder writes anew again and again.
+  """A lock in a cloud: an object that its holder rewrites regularly.
 
   The leases of a folder are numbered, and the highest number holds it. A thread
-  renews it every RENEW seconds. Who finds one watches it: it is renewed, and
-  the folder is in use; or it is not for STALE seconds, its holder is taken for
-  dead, and the next number is made, which of several who try it at once only
-  one can make. No two machines' clocks are compared.
+  renews it every RENEW_SECONDS. A process that finds one watches it: if it is
+  renewed, the folder is in use; if it is not for LEASE_SECONDS, its holder is
+  assumed dead, and the next number is created, which only one of several
+  processes can do. No two machines' clocks are compared.
 
   So a run that has ended, by SIGTERM too, holds up its successor not at all,
   one that was killed for STALE seconds at most. And one that lives, but was
@@ -225,7 +225,7 @@ def _is_known_dead(lease: dict[str, Any]) -> bool:
   """Whether a lease need not be watched, for its holder has been elsewhere.
 
   By the holder's own clock this one was renewed no later than the one that was
-  watched in vain. So the runs of a process hold up their successor only once.
+  found dead. So the runs of a process delay their successor only once.
   """
   died = _EXPIRED.get(lease['process'])
   return died is not None and lease['time'] < died + LEASE_SECONDS / 2

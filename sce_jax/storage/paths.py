@@ -3,8 +3,7 @@
 A local path stays a pathlib.Path, and nothing here costs it anything. One in a
 cloud is an etils.epath.Path, whose library (gcsfs, s3fs) is imported when the
 first such path is made. What an object store lacks is made up for here: it has
-no folders, and nothing in it can be appended to or renamed. How a process holds
-one is in holding.py.
+no folders, and nothing in it can be appended to or renamed. lock.py has locks.
 """
 
 import importlib.util
@@ -67,7 +66,7 @@ def path(text: str | os.PathLike) -> Path:
 
 
 def check(text: str | os.PathLike | None) -> None:
-  """Sees whether a cloud can be reached at all; of a local path nothing.
+  """Checks that a cloud can be reached; does nothing for a local path.
 
   Raises:
     UserError: it cannot, or the bucket is not there.
@@ -108,7 +107,7 @@ def make_folder(path: Path) -> None:
 
 
 def write(path: Path, content: str | bytes) -> None:
-  """Writes a file whole or not at all, over one that is there.
+  """Writes a file atomically, replacing an existing one.
 
   Raises:
     OSError: it cannot be written.
@@ -117,7 +116,7 @@ def write(path: Path, content: str | bytes) -> None:
   if is_cloud(path):
     store(path).pipe_file(os.fspath(path), data)
     return
-  # A name of its own, so that two writers never share a temporary file.
+  # A unique name, so that two writers never share a temporary file.
   temporary = path.with_name(f'.{path.name}.{uuid.uuid4().hex}')
   try:
     with open(temporary, 'xb') as file:
@@ -136,14 +135,14 @@ def read(path: Path) -> bytes:
     OSError: it is not there.
   """
   # Opened like a local file, one in a cloud is read piece by piece, and fails
-  # if it is written anew meanwhile.
+  # if it is rewritten meanwhile.
   if is_cloud(path):
     return store(path).cat_file(os.fspath(path))
   return path.read_bytes()
 
 
 def append(path: Path, text: str) -> None:
-  """Adds to a file; in a cloud it is written anew with the addition."""
+  """Appends to a file; in a cloud the whole file is rewritten."""
   if is_cloud(path):
     try:
       before = read(path)
@@ -232,7 +231,7 @@ def download(folder: Path, to: pathlib.Path) -> None:
 
 
 def store(path: str | os.PathLike) -> Any:
-  """What speaks to the cloud that a path is in."""
+  """The file system of the cloud that a path is in."""
   import fsspec  # noqa: PLC0415  Not for local paths.
 
   return fsspec.filesystem(os.fspath(path).partition('://')[0])

@@ -23,7 +23,7 @@ def fetch(name: str, data_dir: str) -> str:
   the next machine, if that is allowed.
 
   Args:
-    name: a key of DATASETS.
+    name: what tfds calls it.
     data_dir: the tfds folder in the cloud.
 
   Returns:

@@ -1,4 +1,4 @@
-"""Prepares a tfds data set on first use, in a process of its own.
+"""Prepares a tfds data set on first use, in a separate process.
 
 Only this process may import TensorFlow: the one that trains never does.
 
@@ -12,8 +12,9 @@ import pathlib
 import socket
 import subprocess
 import sys
+from typing import Any
+import urllib.parse
 
-from sce_jax.data import datasets
 from sce_jax.errors import UserError
 
 
@@ -23,7 +24,7 @@ def download_and_prepare(
   """Prepares a data set in a child process.
 
   Args:
-    name: a key of DATASETS.
+    name: what tfds calls it.
     data_dir: the tfds folder to write to.
     asked: the one that was named, if it is another.
 
@@ -46,10 +47,12 @@ def download_and_prepare(
     )
 
 
-def _why_unavailable(name: str) -> str | None:
-  """What stands in the way of preparing, with the ways out; None if nothing."""
-  host = datasets.DATASETS[name].download_host
-  if host is None:
+def _why_unavailable(builder: Any) -> str | None:
+  """Why a data set cannot be prepared here, with ways out; None if it can."""
+  # What a builder downloads is listed with it; one without needs no network.
+  urls = builder.url_infos or ()
+  hosts = sorted({urllib.parse.urlsplit(url).hostname or '' for url in urls})
+  if not hosts:
     return None
   ways_out = (
     '; or copy a folder prepared elsewhere (file format array_record) and name'
@@ -62,25 +65,21 @@ def _why_unavailable(name: str) -> str | None:
     )
   try:
     # tfds itself would retry for minutes.
-    socket.getaddrinfo(host, 443)
+    socket.getaddrinfo(hosts[0], 443)
   except OSError:
-    return f'the network is missing ({host} is not found)' + ways_out
+    return f'the network is missing ({hosts[0]} is not found)' + ways_out
   return None
 
 
 def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('name', choices=list(datasets.DATASETS))
+  parser.add_argument('name', help='what tfds calls the data set')
   parser.add_argument('--data_dir', required=True)
   args = parser.parse_args()
-  obstacle = _why_unavailable(args.name)
-  if obstacle:
-    sys.exit(obstacle)
 
   import tensorflow_datasets as tfds  # noqa: PLC0415
 
-  if args.name == 'digits':
-    from sce_jax.data.sources import digits  # noqa: F401, PLC0415  Registers it.
+  from sce_jax.data.sources import digits  # noqa: F401, PLC0415  Registers it.
 
   data_dir = str(pathlib.Path(args.data_dir).expanduser())
   tfds.disable_progress_bar()
@@ -88,9 +87,12 @@ def main() -> None:
     builder = tfds.builder(
       args.name, data_dir=data_dir, file_format='array_record'
     )
-    builder.download_and_prepare()
+    reason = _why_unavailable(builder)
+    if reason is None:
+      builder.download_and_prepare()
   except Exception as error:  # noqa: BLE001  Any library's, told in one line.
-    sys.exit(f'{type(error).__name__}: {" ".join(str(error).split())[:500]}')
+    reason = f'{type(error).__name__}: {" ".join(str(error).split())[:500]}'
+  sys.exit(reason)
 
 
 if __name__ == '__main__':

@@ -1,0 +1,39 @@
+"""The description of a data set. Needs no jax."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetInfo:
+  """What is known of a data set.
+
+  Attributes:
+    name: its name.
+    num_classes: K.
+    image_shape: (height, width, channels).
+    class_names: of each class; empty where the data set names none.
+    pixel_max: the stored pixel value that becomes 1.
+    mean: of each channel over the training images, of pixels scaled to [0, 1].
+    std: of each channel, likewise.
+    num_train: number of training examples.
+    num_test: number of test examples; 0 if there is no test split.
+    clean_labels: whether the true labels of the training examples are known.
+    label_sets: noisy label sets that come with it.
+  """
+
+  name: str
+  num_classes: int
+  image_shape: tuple[int, int, int]
+  class_names: tuple[str, ...]
+  pixel_max: float
+  mean: tuple[float, ...]
+  std: tuple[float, ...]
+  num_train: int
+  num_test: int
+  clean_labels: bool = True
+  label_sets: tuple[str, ...] = ()
+
+  @property
+  def class_titles(self) -> tuple[str, ...]:
+    """A title for each class: its name, or its number."""
+    return self.class_names or tuple(map(str, range(self.num_classes)))

@@ -1,0 +1,184 @@
+"""Reads any tfds data set of images and labels, without TensorFlow."""
+
+from collections.abc import Mapping
+import os
+import re
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from sce_jax.data.sources import (
+  cloud,
+  digits,  # noqa: F401  Registers the builder.
+  prepare,
+)
+from sce_jax.data.sources.columns import Columns, Part
+from sce_jax.errors import UserError
+from sce_jax.storage import paths
+
+
+def read(
+  name: str,
+  data_dir: str | None,
+  label_sets: Mapping[str, str],
+  limit: int | None,
+) -> Columns:
+  """Reads a data set, preparing it first if it is not prepared.
+
+  Which features hold the image and the label is found by looking.
+
+  Args:
+    name: what tfds calls the data set, 'NAME' or 'NAME/CONFIG'.
+    data_dir: the tfds folder; None for TFDS_DATA_DIR or tfds's default. One
+      in a cloud is copied down, see cloud.py.
+    label_sets: further labels to read: a feature by the name it gets.
+    limit: read at most this many examples of each split.
+
+  Raises:
+    UserError: it cannot be read, or has no image or no label.
+  """
+  builder = _prepared_builder(name, data_dir)
+  features = builder.info.features
+  image_key, label_key = _image_and_label(name, builder.info)
+  missing = [f for f in label_sets.values() if f not in features]
+  if missing:
+    raise UserError(
+      f'data set {name!r} has no feature {missing[0]!r}, which'
+      f' config.data.label_sets names; it has {", ".join(features)}'
+    )
+  keys = (image_key, label_key, 'id' if 'id' in features else None)
+  splits = builder.info.splits
+  if 'train' not in splits:
+    raise UserError(
+      f'data set {name!r} has no split named train; it has {", ".join(splits)}'
+    )
+  train, others = _read_split(builder, 'train', keys, label_sets, limit)
+  test = None
+  for split in ('test', 'validation'):
+    if split in splits:
+      test, _ = _read_split(builder, split, keys, {}, limit)
+      break
+  label = features[label_key]
+  return Columns(
+    train, test, label.num_classes, tuple(label.names or ()), others
+  )
+
+
+def _image_and_label(name: str, info: Any) -> tuple[str, str]:
+  """The features that hold the image and the class."""
+  features = info.features
+  if not hasattr(features, 'items'):
+    raise UserError(f'data set {name!r} has no named features')
+  supervised = info.supervised_keys or ()
+
+  def choose(kind, is_kind, usual):
+    found = [key for key, feature in features.items() if is_kind(feature)]
+    for key in (*supervised, usual):
+      if key in found:
+        return key
+    if len(found) == 1:
+      return found[0]
+    what = f'several: {", ".join(found)}' if found else 'none'
+    raise UserError(
+      f'data set {name!r} cannot be used: it must have one {kind}, but has'
+      f' {what} (features: {", ".join(features)})'
+    )
+
+  def is_image(feature):
+    shape = getattr(feature, 'shape', None)
+    return (
+      isinstance(shape, tuple)
+      and len(shape) == 3
+      and getattr(feature, 'np_dtype', None) == np.uint8
+    )
+
+  return (
+    choose('image (uint8, height x width x channels)', is_image, 'image'),
+    choose(
+      'label (a ClassLabel)',
+      lambda f: isinstance(f, tfds.features.ClassLabel),
+      'label',
+    ),
+  )
+
+
+def _prepared_builder(
+  name: str, data_dir: str | None
+) -> tfds.core.DatasetBuilder:
+  data_dir = os.path.expanduser(
+    data_dir
+    or os.environ.get('TFDS_DATA_DIR')
+    or os.path.join('~', 'tensorflow_datasets')
+  )
+  if paths.is_cloud(data_dir):
+    data_dir = cloud.fetch(name, data_dir)
+  # Reading finds the format that is there; only preparing is told one.
+  builder = _builder(name, data_dir)
+  if not builder.is_prepared():
+    prepare.download_and_prepare(name, data_dir)
+    builder = _builder(name, data_dir)
+  file_format = builder.info.file_format
+  if file_format is None or file_format.value != 'array_record':
+    stored = file_format.value if file_format else 'unknown format'
+    raise UserError(
+      f'data set {name!r} in {builder.data_path} is stored as {stored}, which'
+      ' only TensorFlow reads: convert it with `tfds convert_format'
+      f' --dataset_dir={builder.data_path} --out_file_format=array_record'
+      ' --out_path=NEW_DIR/...`, or name another folder with --data_dir'
+    )
+  return builder
+
+
+def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
+  try:
+    return tfds.builder(name, data_dir=data_dir)
+  except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:
+    line = ' '.join(str(error).split()) or type(error).__name__
+    raise UserError(
+      f'config.data.name is {name!r}: tfds knows no such data set, and it is'
+      f' not in {data_dir} ({line[:200]})'
+    ) from None
+
+
+def _read_split(
+  builder: tfds.core.DatasetBuilder,
+  split: str,
+  keys: tuple[str, str, str | None],
+  label_sets: Mapping[str, str],
+  limit: int | None,
+) -> tuple[Part, dict[str, np.ndarray]]:
+  source = builder.as_data_source(split=split)
+  records = source.__getitems__(range(len(source))[:limit])
+  image_key, label_key, id_key = keys
+
+  def column(feature):
+    return np.array([r[feature] for r in records], np.int32)
+
+  shapes = {np.shape(r[image_key]) for r in records}
+  if len(shapes) > 1:
+    first, second, *_ = sorted(shapes)
+    raise UserError(
+      f'data set {builder.name!r} has images of several sizes, such as'
+      f' {first} and {second}: images of one size are needed'
+    )
+  ids = np.arange(len(records), dtype=np.int32)
+  if id_key is not None:
+    ids = _ids([r[id_key] for r in records], ids)
+  part = Part(np.stack([r[image_key] for r in records]), column(label_key), ids)
+  return part, {name: column(key) for name, key in label_sets.items()}
+
+
+def _ids(values: list[Any], default: np.ndarray) -> np.ndarray:
+  """The ids as numbers, if all end in one: CIFAR's are b'train_16399'."""
+  numbers = []
+  for value in values:
+    text = value.decode() if isinstance(value, bytes) else str(value)
+    match = re.search(r'(\d+)$', text)
+    if match is None or int(match[1]) >= 2**31:
+      return default
+    numbers.append(int(match[1]))
+  # An id that names two examples names none.
+  if len(set(numbers)) != len(numbers):
+    return default
+  return np.array(numbers, np.int32)

@@ -1,0 +1,90 @@
+"""How an epoch is cut into steps, and steps into dispatches."""
+
+import dataclasses
+import itertools
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+  """The `train` section of a config; configs/common.py explains each field."""
+
+  epochs: int
+  batch_size: int
+  drop_remainder: bool
+  steps_per_dispatch: int | None
+  runner: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """How an epoch is cut into steps and dispatches.
+
+  Attributes:
+    batch_size: examples of a full batch, over all devices.
+    full_steps: number of full batches.
+    remainder_size: examples of the last, partial batch that is trained on; 0 if
+      there is none or it is dropped.
+    dispatches: the sizes of an epoch's dispatches, in steps; the partial
+      batch is a separate dispatch, the last.
+  """
+
+  batch_size: int
+  full_steps: int
+  remainder_size: int
+  dispatches: tuple[int, ...]
+
+  @property
+  def steps(self) -> int:
+    """Number of steps of an epoch."""
+    return sum(self.dispatches)
+
+  @property
+  def images(self) -> int:
+    """Number of examples that are trained on in an epoch."""
+    return self.batch_size * self.full_steps + self.remainder_size
+
+  def next_boundary(self, step: int) -> int:
+    """Where the dispatch that begins at (or contains) a step ends."""
+    epoch, within = divmod(step, self.steps)
+    ends = itertools.accumulate(self.dispatches)
+    return epoch * self.steps + next(end for end in ends if end > within)
+
+  def dispatch(self, step: int) -> 'Dispatch':
+    """The dispatch from a step on, up to its end."""
+    end = self.next_boundary(step)
+    return Dispatch(
+      end - step, step % self.steps == self.full_steps, end % self.steps == 0
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Dispatch:
+  """What is compiled in of a dispatch.
+
+  Attributes:
+    num_steps: number of steps.
+    is_partial: whether it is the one step on the epoch's partial batch.
+    ends_epoch: whether it ends an epoch.
+  """
+
+  num_steps: int
+  is_partial: bool
+  ends_epoch: bool
+
+
+def make_plan(train_config: TrainConfig, num_examples: int) -> Plan:
+  """The plan of an epoch over num_examples.
+
+  Args:
+    train_config: the `train` section of a config.
+    num_examples: number of training examples.
+  """
+  full, rest = divmod(num_examples, train_config.batch_size)
+  last = 0 if train_config.drop_remainder else rest
+  limit = train_config.steps_per_dispatch or full
+  dispatches = [limit] * (full // limit)
+  if full % limit:
+    dispatches.append(full % limit)
+  if last:
+    dispatches.append(1)
+  return Plan(train_config.batch_size, full, last, tuple(dispatches))

@@ -1,0 +1,228 @@
+"""The folder of a run, its record: what is in it, and how it is read.
+
+Needs no jax.
+
+config.json    config, versions, devices, git commit, command
+dataset.json   the data set's description and mean image: with the checkpoints
+               all that the network needs, see restore.py
+noise.npz      ids and noisy labels of the examples that are trained on, and
+               their clean labels where they are known; once it exists it is
+               read back, never drawn again
+noise.json     the actual noise, where clean labels are known: rate and matrix
+prepared.json  hyper-parameters that the method has computed before training;
+               runs that it trained for that are in prepare/
+metrics.jsonl  one object a line, one line an epoch
+checkpoints/   see checkpointing.py
+events.out...  the same figures for TensorBoard
+result.json    the finished run's figures; failed.json: why it cannot continue
+results.csv    the same as a line of a table
+
+It may be in a cloud, see storage/paths.py: there metrics.jsonl is rewritten,
+and the events are copied up, every few seconds and before each checkpoint.
+"""
+
+import csv
+import dataclasses
+import io
+import json
+import os
+from typing import Any
+
+from jaxtyping import Float32, Float64, Int32, Int64
+import numpy as np
+
+from sce_jax import noise
+from sce_jax.data import label_files
+from sce_jax.data.info import DatasetInfo
+from sce_jax.errors import UserError
+from sce_jax.storage import paths
+
+# Of the layout of the folder. A folder of another version is refused.
+FORMAT = 2
+PREPARE = 'prepare'
+RESULT_FIELDS = (
+  'run',
+  'dataset',
+  'loss',
+  'noise',
+  'noise_rate',
+  'realised_rate',
+  'seed',
+  'epochs',
+  'test_accuracy',
+  'memorised',
+  'train_seconds',
+)
+
+
+def checkpoints(path: str | os.PathLike) -> paths.Path:
+  """Where a run's checkpoints are."""
+  return paths.path(path) / 'checkpoints'
+
+
+def read_config(path: str | os.PathLike) -> dict[str, Any]:
+  """The config of the run in a folder.
+
+  Raises:
+    UserError: there is no run in it.
+  """
+  return read_description(path)['config']
+
+
+def read_description(path: str | os.PathLike) -> dict[str, Any]:
+  """The config of a run, and where, when and with what it was begun.
+
+  Raises:
+    UserError: there is no run in the folder, or one of another version.
+  """
+  path = paths.path(path)
+  try:
+    found = json.loads(paths.read(path / 'config.json'))
+  except OSError:
+    raise UserError(
+      f'{path} holds no run (no config.json): name the folder of one with'
+      ' --workdir'
+    ) from None
+  if not isinstance(found, dict) or 'config' not in found:
+    raise KeyError(f'{path}: the config.json of something else')
+  if found.get('format', 1) != FORMAT:
+    commit = (found.get('git_commit') or 'unknown')[:8]
+    raise UserError(
+      f'{path} was written by another version of sce_jax (folder format'
+      f' {found.get("format", 1)}, this version reads {FORMAT}): use the commit'
+      f' that it was trained with, {commit}, or train again elsewhere'
+    )
+  return found
+
+
+def describe_dataset(
+  info: DatasetInfo,
+  pixel_mean: Float32[np.ndarray, 'H W C'] | None,
+  digest: int,
+) -> str:
+  """The content of dataset.json.
+
+  Args:
+    info: the data set's description.
+    pixel_mean: its mean training image, where the network's input needs it.
+    digest: a checksum of the training images.
+  """
+  record = {
+    'info': dataclasses.asdict(info),
+    'digest': digest,
+    # float32 values are exact as JSON numbers.
+    'pixel_mean': None if pixel_mean is None else pixel_mean.tolist(),
+  }
+  return json.dumps(record) + '\n'
+
+
+def read_dataset(
+  path: str | os.PathLike,
+) -> tuple[DatasetInfo, Float32[np.ndarray, 'H W C']]:
+  """The description of a run's data set, and its mean training image.
+
+  The image is black where the network's input does not need it.
+
+  Raises:
+    UserError: there is none.
+  """
+  text = read_text(path, 'dataset.json')
+  if text is None:
+    raise UserError(
+      f'{path} lacks dataset.json: train it further first, or name another run'
+    )
+  record = json.loads(text)
+  values: dict[str, Any] = {
+    name: tuple(value) if isinstance(value, list) else value
+    for name, value in record['info'].items()
+  }
+  info, mean = DatasetInfo(**values), record['pixel_mean']
+  if mean is None:
+    return info, np.zeros(info.image_shape, np.float32)
+  return info, np.array(mean, np.float32)
+
+
+def read_labels(
+  path: str | os.PathLike,
+) -> tuple[Int64[np.ndarray, ' N'], Int32[np.ndarray, ' N']] | None:
+  """The ids and labels of the examples a run trains on; None: not begun."""
+  file = paths.path(path) / 'noise.npz'
+  return label_files.read(file) if file.exists() else None
+
+
+def actual_noise(
+  labels: Int32[np.ndarray, ' N'],
+  clean_labels: Int32[np.ndarray, ' N'],
+  num_classes: int,
+) -> tuple[Float64[np.ndarray, 'K K'], float]:
+  """How often each class is labelled as each, and the share of wrong labels.
+
+  Over the examples whose clean label is known.
+  """
+  known = clean_labels >= 0
+  return noise.empirical_transition_matrix(
+    clean_labels[known], labels[known], num_classes
+  )
+
+
+def read_result(path: str | os.PathLike) -> dict[str, Any] | None:
+  """What a run has ended with; None if it has not ended.
+
+  One that failed has only 'run' and 'failed', the message.
+  """
+  for name in ('result.json', 'failed.json'):
+    text = read_text(path, name)
+    if text is not None:
+      return json.loads(text)
+  return None
+
+
+def read_noise(path: str | os.PathLike) -> dict[str, Any] | None:
+  """The actual noise of a run, 'rate' and 'matrix'; None if it is not known."""
+  text = read_text(path, 'noise.json')
+  return None if text is None else json.loads(text)
+
+
+def read_prepared(path: str | os.PathLike) -> dict[str, Any] | None:
+  """Hyper-parameters that the method has computed, as arrays; None: none."""
+  text = read_text(path, 'prepared.json')
+  if text is None:
+    return None
+  return {
+    name: np.array(value, np.float64)
+    for name, value in json.loads(text).items()
+  }
+
+
+def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
+  """The lines of a run's metrics.jsonl; a torn last line is left out."""
+  records = []
+  for line in (read_text(path, 'metrics.jsonl') or '').splitlines():
+    try:
+      records.append(json.loads(line))
+    except json.JSONDecodeError:  # Killed while it was written.
+      break
+  return records
+
+
+def read_text(folder: str | os.PathLike, name: str) -> str | None:
+  """A file of a run's folder; None if it is not there."""
+  try:
+    return paths.read(paths.path(folder) / name).decode()
+  except FileNotFoundError:
+    return None
+
+
+def write_results(
+  folder: str | os.PathLike, results: list[dict[str, Any]]
+) -> paths.Path:
+  """Writes results.csv, a line a finished run."""
+  text = io.StringIO()
+  table = csv.DictWriter(
+    text, RESULT_FIELDS, extrasaction='ignore', lineterminator='\n'
+  )
+  table.writeheader()
+  table.writerows(results)
+  path = paths.path(folder) / 'results.csv'
+  paths.write(path, text.getvalue())
+  return path
