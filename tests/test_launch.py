@@ -11,7 +11,7 @@ import pytest
 from configs import cifar100, digits
 from experiments import commands
 from sce_jax import train
-from sce_jax.runs import workdir as workdir_lib
+from sce_jax.runs import files
 from tests import conftest
 from tests.conftest import REPOSITORY
 
@@ -32,7 +32,10 @@ SHORT = (
     (['--config=configs/nope.py'], 'configs/nope.py'),
     (['--config=configs/digits.py:sl,nope=1'], 'nope=1'),
     (['--config=configs/digits.py', '--config.los.alpha=1'], 'Did you mean'),
-    (['--config=configs/digits.py', '--config.loss.q=1'], "no field 'q'"),
+    (
+      ['--config=configs/digits.py', '--config.loss.q=1'],
+      "no hyper-parameter 'q'",
+    ),
     (['--config=configs/digits.py', '--config.train.epochs=x'], 'epochs=x'),
   ],
 )
@@ -138,8 +141,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(launch, tmp_path):
   assert done.returncode == 3
   assert 'the loss is not finite at step ' in done.stderr
   assert 'optim.learning_rate=1e+30' in done.stderr
-  assert workdir_lib.read_metrics(folder) == []
-  assert not list(workdir_lib.checkpoints(folder).iterdir())
+  assert files.read_metrics(folder) == []
+  assert not list(files.checkpoints(folder).iterdir())
 
 
 def test_one_that_is_not_finite_leaves_the_others(data_dir, tmp_path):
@@ -201,7 +204,7 @@ def test_compare_leaves_a_line_a_run_and_a_picture(comparison):
   ]
   assert [row['run'] for row in rows] == names
   for row in rows:
-    last = workdir_lib.read_metrics(folder / row['run'])[-1]
+    last = files.read_metrics(folder / row['run'])[-1]
     assert float(row['test_accuracy']) == last['test']['accuracy']
     assert int(row['epochs']) == 2
   with Image.open(folder / 'comparison.png') as picture:
@@ -210,7 +213,7 @@ def test_compare_leaves_a_line_a_run_and_a_picture(comparison):
 
 def test_compared_runs_differ_in_loss_and_seed_only(comparison):
   folder, _ = comparison
-  first = workdir_lib.read_config(folder / 'ce-seed0')
-  other = workdir_lib.read_config(folder / 'sl-seed1')
+  first = files.read_config(folder / 'ce-seed0')
+  other = files.read_config(folder / 'sl-seed1')
   del first['loss'], other['loss'], first['seed'], other['seed']
   assert first == other

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import common, digits
+from configs import cifar10_n, cifar100_n, digits, mnist
 from experiments.paper import registry
 from experiments.paper import run as paper_run
-from sce_jax import errors, losses, noise, train
+from sce_jax import errors, methods, noise, train
 from sce_jax.config import check as config_lib
-from sce_jax.data import dataset as dataset_lib
-from sce_jax.data import datasets
+from sce_jax.methods import table
+from sce_jax.noise import NoiseSpec, from_transition
 from tests.conftest import REPOSITORY
 
 README = (REPOSITORY / 'README.md').read_text()
@@ -41,7 +41,8 @@ def test_a_loss_can_be_added(example, data_dir, tmp_path, monkeypatch):
   assert float(unhinged(logits, label)) == pytest.approx(0.25)
   one_hot = jax.nn.one_hot(1, 2)
   assert float(unhinged(logits, one_hot)) == pytest.approx(0.25)
-  monkeypatch.setitem(losses.LOSSES, 'unhinged', unhinged)
+  spec = table._loss(unhinged, 'unhinged loss', 'Unhinged')
+  monkeypatch.setitem(methods.SPECS, 'unhinged', spec)
   config = digits.get_config('unhinged,symmetric,0.4,tiny')
   result = train.train_and_evaluate(config, tmp_path / 'run', data_dir)
   assert result['loss'] == 'unhinged'
@@ -52,7 +53,8 @@ def test_a_noise_model_can_be_added(example, data_dir, tmp_path, monkeypatch):
   np.testing.assert_allclose(
     neighbours(4, 0.2)[1], [0.1, 0.8, 0.1, 0], atol=1e-12
   )
-  monkeypatch.setitem(noise.NOISE, 'neighbours', neighbours)
+  spec = NoiseSpec(from_transition(neighbours), neighbours)
+  monkeypatch.setitem(noise.NOISE, 'neighbours', spec)
   config = digits.get_config('sl,neighbours,0.2')
   config.data.limit = 200
   config.train.epochs = 1
@@ -60,22 +62,18 @@ def test_a_noise_model_can_be_added(example, data_dir, tmp_path, monkeypatch):
   assert result['realised_rate'] == pytest.approx(0.2, abs=0.02)
 
 
-def test_a_data_set_can_be_added(example, tmp_path, monkeypatch):
-  monkeypatch.setitem(datasets.DATASETS, 'fashion_mnist', example('FASHION'))
-  monkeypatch.setitem(common._SL, 'fashion_mnist', (0.01, 1.0, -4.0))
-  config = common.base_config(
-    common.ConfigArgs('sl', 'symmetric', 0.4, recipe='paper'), 'fashion_mnist'
+def test_a_data_set_needs_nothing(data_dir, tmp_path):
+  assert '--config=configs/mnist.py:sl,symmetric,0.4 --config.data.name=' in (
+    README
   )
-  config.model.name = 'mnist_cnn'
-  assert config_lib.check_config(config)['data']['name'] == 'fashion_mnist'
-  # tfds knows it by that name, and it is looked for where it should be.
-  monkeypatch.setattr(
-    dataset_lib.prepare,
-    'prepare',
-    lambda *_: (_ for _ in ()).throw(LookupError(_[0])),
-  )
-  with pytest.raises(LookupError, match='fashion_mnist'):
-    train.train_and_evaluate(config, tmp_path / 'run', str(tmp_path))
+  # Any tfds name does; here a folder holds fakes of a few.
+  config = mnist.get_config('sl,pair_flip,0.4,tiny')
+  config.data.name = 'cifar100'
+  config.data.mean = config.data.std = None
+  config.model.name = 'digits_cnn'
+  result = train.train_and_evaluate(config, tmp_path / 'run', data_dir)
+  assert result['dataset'] == 'cifar100'
+  assert len(result['test']['class_accuracy']) == 100
 
 
 def test_an_experiment_can_be_added(example, data_dir, tmp_path, monkeypatch):
@@ -85,18 +83,22 @@ def test_an_experiment_can_be_added(example, data_dir, tmp_path, monkeypatch):
   monkeypatch.setitem(sys.modules, module.__name__, module)
   written = paper_run.run('alphas', 'digits', 'tiny', tmp_path, data_dir)
   assert '| alpha 0.01 |' in written.markdown.read_text()
-  assert 'alphas' in registry.describe('digits')
+  assert 'alphas' in registry.describe()
 
 
 def test_the_names_in_the_table_are_those_of_the_code():
-  (row,) = re.findall(r'\| losses \| (.*) \|', README)
+  (row,) = re.findall(r'\| methods \| (.*) \|', README)
   assert re.findall(r'`(\w+)`', row) and set(
     re.findall(r'`(\w+)`', row)
-  ) == set(losses.LOSSES)
+  ) == set(methods.SPECS)
   (row,) = re.findall(r'\| noise \| (.*) \|', README)
-  assert set(re.findall(r'`(\w+)`', row)) == set(noise.NOISE)
-  (row,) = re.findall(r"\| people's labels \| (.*) \|", README)
-  human = {n for d in datasets.DATASETS.values() for n in d.human_labels}
+  assert set(re.findall(r'`(\w+)`', row)) == {*noise.NOISE, 'file'}
+  (row,) = re.findall(r'\| human labels \| (.*) \|', README)
+  human = {
+    name
+    for module in (cifar10_n, cifar100_n)
+    for name in module.get_config().data.label_sets
+  }
   assert {n for n in re.findall(r'`(\w+)`', row) if '/' not in n} == human
 
 

@@ -1,17 +1,16 @@
 """Configs: what is refused, that all fields are read, that all configs run."""
 
 import copy
+import dataclasses
 import importlib
 
-from ml_collections import config_dict
 import pytest
 
-from configs import common, digits
-from sce_jax import errors, losses, models, train
+from configs import digits
+from sce_jax import errors, methods, models, train
 from sce_jax.config import check as config_lib
 from sce_jax.config import fields
 from sce_jax.engine import optim
-from sce_jax.runs import workdir as workdir_lib
 from tests.conftest import REPOSITORY
 
 NAMES = sorted(
@@ -34,10 +33,21 @@ VARIANTS = [(name, recipe) for name in NAMES for recipe in recipes(name)]
 
 
 @pytest.mark.parametrize(('name', 'recipe'), VARIANTS)
-@pytest.mark.parametrize('loss', list(losses.LOSSES))
-def test_every_config_takes_every_loss(name, recipe, loss):
-  config = get_config(name, f'{loss},recipe={recipe}')
-  assert config_lib.check_config(config)['loss']['name'] == loss
+def test_every_config_passes_its_check(name, recipe):
+  checked = config_lib.check_config(get_config(name, f'sl,recipe={recipe}'))
+  assert checked.model.name in models.MODELS
+  assert dataclasses.is_dataclass(checked.optim)
+  # Frozen: nobody changes it on the way.
+  with pytest.raises(dataclasses.FrozenInstanceError):
+    checked.optim.momentum = 0.5
+
+
+@pytest.mark.parametrize('loss', list(methods.SPECS))
+def test_every_config_takes_every_method(loss):
+  for name in NAMES:
+    checked = config_lib.check_config(get_config(name, loss))
+    assert checked.loss.name == loss
+    assert set(checked.loss.hparams) <= set(methods.SPECS[loss].hparams)
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -73,69 +83,71 @@ def run_tiny(name, recipe, data_dir, tmp_path):
   assert result['test']['examples'] == 40
 
 
-class Recorder(dict):
-  """A dict that notes which of its entries are read."""
-
-  def __init__(self, values, path, read):
-    super().__init__(
-      {
-        key: Recorder(value, f'{path}{key}.', read)
-        if isinstance(value, dict)
-        else value
-        for key, value in values.items()
-      }
-    )
-    self._path, self._read = path, read
-
-  def __getitem__(self, key):
-    self._read.add(self._path + key)
-    return super().__getitem__(key)
-
-  def items(self):
-    self._read.update(self._path + key for key in self)
-    return super().items()
-
-
 def test_every_field_is_read(data_dir, tmp_path, monkeypatch):
   read = set()
   config = digits.get_config('sl,symmetric,0.4,tiny')
+  config.data.augment.pad_crop = 1
   checked = config_lib.check_config(config)
+  original = object.__getattribute__
   # All that only goes through all fields would hide one that nothing uses.
-  monkeypatch.setattr(
-    config_lib, 'check_config', lambda _: Recorder(checked, '', read)
+  plain = checked.to_dict()
+  monkeypatch.setattr(config_lib.Config, 'to_dict', lambda self: plain)
+  monkeypatch.setattr(config_lib.Config, 'compile_key', 'one')
+  monkeypatch.setattr(train, '_data_key', lambda config: 'one')
+
+  def note(self, name):
+    read.add((type(self).__name__, name))
+    return original(self, name)
+
+  sections = {'Config': checked}
+  for field in dataclasses.fields(checked):
+    value = getattr(checked, field.name)
+    if dataclasses.is_dataclass(value):
+      sections[type(value).__name__] = value
+  sections['AugmentConfig'] = checked.data.augment
+  for value in sections.values():
+    monkeypatch.setattr(type(value), '__getattribute__', note)
+  train.train_and_evaluate(checked, tmp_path / 'run', data_dir)
+  step = dataclasses.replace(
+    checked.optim, schedule='step', l2=1.0, clip_norm=1.0, weight_decay=1.0
   )
-  monkeypatch.setattr(workdir_lib, 'Workdir', _without_config(checked))
-  train.train_and_evaluate(config, tmp_path / 'run', data_dir)
-  step = config.to_dict()['optim'] | {'schedule': 'step', 'l2': 1.0}
-  step |= {'clip_norm': 1.0, 'weight_decay': 1.0}
-  optim.make_optimizer(Recorder(step, 'optim.', read), 2, 1)
-  paths = set(fields.flatten(config))
+  optim.make_optimizer(step, 2, 1)
+  optim.make_schedule(
+    dataclasses.replace(checked.optim, schedule='cosine'), 2, 1
+  )
+  # Read where the noise is made from a file only.
+  read.add(('NoiseConfig', 'path'))
   unread = {
-    field for field in paths if field not in read and 'loss.' not in field
+    (name, field.name)
+    for name, value in sections.items()
+    for field in dataclasses.fields(value)
+    if (name, field.name) not in read
   }
   assert not unread
 
 
-def _without_config(checked):
-  original = workdir_lib.Workdir
-  return lambda path, _: original(path, checked)
-
-
 BAD = [
   ('seed', -1, 'seed'),
-  ('data.name', 'nope', 'data.name is .*one of digits, mnist'),
+  ('data.source', 'nope', 'one of tfds'),
+  ('data.name', 3, 'data.name is 3: it must be a text'),
+  ('data.pixel_max', 0.0, 'above 0'),
+  ('data.std', (0.0,), 'numbers above 0'),
   ('data.normalization', 'nope', 'normalization'),
   ('data.limit', 0, 'data.limit'),
   ('data.augment.shift', 1.5, 'shift'),
   ('data.augment.fill', 'red', 'black, nearest'),
   ('noise.name', 'nope', 'nope.*symmetric'),
-  ('noise.name', 'worse', "human label of data set 'cifar10_n'"),
-  ('noise.name', 'asymmetric_cifar100', '100 classes, not 10'),
+  ('noise.name', 'worse', "noise 'worse' is not known"),
+  ('noise.name', 'file', 'give both or neither'),
+  ('noise.path', 'labels.csv', 'give both or neither'),
   ('noise.rate', 1.0, r'noise.rate is 1.0.*\[0, 1\)'),
   ('noise.rate', -0.1, 'noise.rate'),
   ('noise.rate', float('nan'), 'noise.rate'),
   ('noise.mode', 'nope', 'exact, iid'),
   ('loss.name', 'nope', 'one of ce, rce, sl'),
+  ('loss.q', 0.5, "loss 'sl' has no hyper-parameter 'q'"),
+  ('loss.window', 7.0, "loss 'sl' has no hyper-parameter 'window'"),
+  ('loss.alpha', 'x', "alpha is 'x'; give a number"),
   ('loss.alpha', -0.1, 'alpha'),
   ('loss.log_zero', 1.0, 'log_zero'),
   ('model.name', 'nope', 'one of digits_cnn'),
@@ -148,7 +160,13 @@ BAD = [
   ('optim.l2_names', '(', 'regular expression'),
   ('optim.clip_norm', -1.0, 'clip_norm'),
   ('train.epochs', 0, 'epochs'),
-  ('train.last_batch', 'nope', 'train, drop'),
+  ('train.epochs', 2.5, 'train.epochs is 2.5: it must be a whole number'),
+  ('train.epochs', '3', 'whole number'),
+  ('train.epochs', True, 'whole number'),
+  ('train.drop_remainder', 'drop', 'true or false'),
+  ('train.last_batch', 'train', 'no field config.train.last_batch'),
+  ('optim.lr', 0.1, 'no field config.optim.lr'),
+  ('optim', 3, 'must be a section of fields'),
   ('train.runner', 'nope', 'pmap, jit'),
   ('checkpoint.every', 0, 'every'),
 ]
@@ -157,8 +175,12 @@ BAD = [
 @pytest.mark.parametrize(('field', 'value', 'message'), BAD)
 def test_bad_values_get_one_line(field, value, message, tmp_path):
   config = digits.get_config('sl,symmetric,0.4')
-  with config.ignore_type():
-    config.update_from_flattened_dict({field: value})
+  with config.ignore_type(), config.unlocked():
+    *sections, name = field.split('.')
+    section = config
+    for part in sections:
+      section = section[part]
+    section[name] = value
   with pytest.raises(errors.UserError, match=message) as caught:
     train.train_and_evaluate(config, tmp_path / 'run', 'no/data/needed')
   assert '\n' not in str(caught.value)
@@ -199,19 +221,55 @@ def test_bad_arguments_get_one_line(argument, message):
 
 def test_an_argument_says_all():
   config = digits.get_config('gce,pair_flip,0.2,seed=7,tiny')
-  assert config.loss.to_dict() == {'name': 'gce', 'q': 0.7}
+  assert config.loss.to_dict() == {'name': 'gce'}  # q has its default.
   assert (config.noise.name, config.noise.rate) == ('pair_flip', 0.2)
   assert (config.seed, config.data.limit) == (7, 40)
 
 
-def test_the_losses_values_have_their_names():
-  for dataset in common._SL:
-    for name in losses.LOSSES:
-      values = common.loss_section(name, dataset).to_dict()
-      config = {'loss': values}
-      assert set(config_lib.loss_parameters(config)) <= set(
-        losses.hyper_parameters(name)
-      )
+def test_a_config_of_the_old_layout_is_refused():
+  config = digits.get_config('sl').to_dict()
+  del config['train']['drop_remainder']
+  with pytest.raises(errors.UserError, match='drop_remainder is missing') as e:
+    config_lib.check_config(config)
+  assert '\n' not in str(e.value)
+
+
+def test_checking_twice_changes_nothing():
+  checked = config_lib.check_config(digits.get_config('gce'))
+  assert config_lib.check_config(checked) is checked
+  again = config_lib.check_config(checked.to_dict())
+  assert again == checked
+  assert checked.to_dict()['loss'] == {'name': 'gce', 'q': 0.7}
+
+
+def test_which_runs_share_a_program():
+  first = digits.get_config('d2l,symmetric,0.4')
+  key = config_lib.check_config(first).compile_key
+
+  def changed(path, value):
+    other = copy.deepcopy(first)
+    with other.unlocked():
+      *sections, name = path.split('.')
+      section = other
+      for part in sections:
+        section = section[part]
+      section[name] = value
+    return config_lib.check_config(other).compile_key
+
+  for path, value in (
+    ('seed', 3),
+    ('noise.rate', 0.2),
+    ('loss.weight', 0.5),
+    ('loss.warm_up', 2),
+  ):
+    assert changed(path, value) == key
+  for path, value in (
+    ('loss.neighbours', 10),  # Static: compiled in.
+    ('optim.momentum', 0.5),
+    ('loss', {'name': 'ce'}),
+    ('data.limit', 40),
+  ):
+    assert changed(path, value) != key
 
 
 def test_differences_and_fingerprints():
@@ -222,10 +280,3 @@ def test_differences_and_fingerprints():
   assert fields.differences(first, second) == ['optim.momentum: 0.9 -> 0.5']
   assert fields.fingerprint(first) != fields.fingerprint(second)
   assert fields.fingerprint(first) == fields.fingerprint(first.to_dict())
-
-
-def test_models_of_all_configs_are_known():
-  for name, recipe in VARIANTS:
-    config = get_config(name, f'sl,recipe={recipe}')
-    assert isinstance(config, config_dict.ConfigDict)
-    assert config.model.name in models.MODELS

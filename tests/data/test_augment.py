@@ -1,5 +1,7 @@
 """Augmentation against NumPy, for draws given by hand."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,21 +10,12 @@ from scipy import ndimage
 
 from sce_jax.data import augment
 
-OFF = {
-  'pad_crop': 0,
-  'shift': 0.0,
-  'rotate': 0.0,
-  'flip': False,
-  'fill': 'black',
-}
-ALL = {
-  'pad_crop': 4,
-  'shift': 0.2,
-  'rotate': 20.0,
-  'flip': True,
-  'fill': 'black',
-}
-OFF_CROP_FLIP = {'pad_crop': 0, 'flip': False}
+OFF = augment.AugmentConfig(
+  pad_crop=0, shift=0.0, rotate=0.0, flip=False, fill='black'
+)
+ALL = augment.AugmentConfig(
+  pad_crop=4, shift=0.2, rotate=20.0, flip=True, fill='black'
+)
 IMAGES = jax.random.uniform(jax.random.key(0), (3, 5, 5, 2), minval=0.1)
 
 
@@ -43,7 +36,7 @@ def draws(**given):
 def test_crops_are_cut_from_the_padded_image(fill, mode):
   corners = np.array([[0, 0], [4, 1], [2, 2]])
   actual = augment.apply(
-    IMAGES, draws(crop=jnp.array(corners)), OFF | {'pad_crop': 2, 'fill': fill}
+    IMAGES, draws(crop=jnp.array(corners)), replace(OFF, pad_crop=2, fill=fill)
   )
   padded = np.pad(IMAGES, ((0, 0), (2, 2), (2, 2), (0, 0)), mode)
   for i, (row, column) in enumerate(corners):
@@ -54,14 +47,14 @@ def test_crops_are_cut_from_the_padded_image(fill, mode):
 
 def test_flips_mirror_left_to_right():
   flip = jnp.array([True, False, True])
-  actual = augment.apply(IMAGES, draws(flip=flip), OFF | {'flip': True})
+  actual = augment.apply(IMAGES, draws(flip=flip), replace(OFF, flip=True))
   np.testing.assert_array_equal(actual[0], np.asarray(IMAGES)[0, :, ::-1])
   np.testing.assert_array_equal(actual[1], IMAGES[1])
 
 
 def test_whole_shifts_move_down_and_to_the_right():
   shift = jnp.array([[1.0, 0.0], [0.0, 2.0], [0.0, 0.0]])
-  actual = augment.apply(IMAGES, draws(shift=shift), OFF | {'shift': 0.4})
+  actual = augment.apply(IMAGES, draws(shift=shift), replace(OFF, shift=0.4))
   x = np.asarray(IMAGES)
   # Bilinear at whole pixels: up to float32's rounding.
   np.testing.assert_allclose(actual[0, 1:], x[0, :-1], atol=1e-6)
@@ -72,7 +65,7 @@ def test_whole_shifts_move_down_and_to_the_right():
 
 def test_nearest_repeats_the_border():
   shift = jnp.array([[2.0, 0.0]] * 3)
-  options = OFF | {'shift': 0.4, 'fill': 'nearest'}
+  options = replace(OFF, shift=0.4, fill='nearest')
   actual = augment.apply(IMAGES, draws(shift=shift), options)
   for row in range(3):
     np.testing.assert_allclose(actual[:, row], IMAGES[:, 0], atol=1e-6)
@@ -80,7 +73,7 @@ def test_nearest_repeats_the_border():
 
 def test_half_a_pixel_is_the_mean_of_two():
   shift = jnp.array([[0.5, 0.0]] * 3)
-  actual = augment.apply(IMAGES, draws(shift=shift), OFF | {'shift': 0.4})
+  actual = augment.apply(IMAGES, draws(shift=shift), replace(OFF, shift=0.4))
   np.testing.assert_allclose(
     actual[:, 1:], (IMAGES[:, 1:] + IMAGES[:, :-1]) / 2, atol=1e-6
   )
@@ -88,7 +81,7 @@ def test_half_a_pixel_is_the_mean_of_two():
 
 def test_a_quarter_turn_is_numpys():
   angle = jnp.full(3, jnp.pi / 2)
-  actual = augment.apply(IMAGES, draws(angle=angle), OFF | {'rotate': 90.0})
+  actual = augment.apply(IMAGES, draws(angle=angle), replace(OFF, rotate=90.0))
   # The corners lie on the image's edge, so a rounding error may black them.
   expected = np.rot90(IMAGES, axes=(1, 2))
   np.testing.assert_allclose(
@@ -98,7 +91,7 @@ def test_a_quarter_turn_is_numpys():
 
 def test_what_is_off_changes_nothing():
   some = augment.sample_params(
-    jax.random.key(1), 3, (5, 5, 2), OFF | {'pad_crop': 1}
+    jax.random.key(1), 3, (5, 5, 2), replace(OFF, pad_crop=1)
   )
   np.testing.assert_array_equal(augment.apply(IMAGES, some, OFF), IMAGES)
 
@@ -134,7 +127,7 @@ def test_draws_are_independent():
 
 
 def test_a_share_looks_as_it_does_in_the_whole_batch():
-  options = ALL | {'pad_crop': 1}
+  options = replace(ALL, pad_crop=1)
   drawn = augment.sample_params(jax.random.key(0), 8, (5, 5, 2), options)
   images = jnp.concatenate([IMAGES] * 3)[:8]
   whole = jax.jit(lambda i, d: augment.apply(i, d, options))(images, drawn)
@@ -152,7 +145,9 @@ def test_a_share_looks_as_it_does_in_the_whole_batch():
 def test_turns_and_shifts_against_scipy(fill, mode):
   angle, shift = np.array([0.3, -1.2, 2.0]), np.array([[1.3, -0.4]] * 3)
   drawn = draws(angle=jnp.float32(angle), shift=jnp.float32(shift))
-  actual = augment.apply(IMAGES, drawn, ALL | OFF_CROP_FLIP | {'fill': fill})
+  actual = augment.apply(
+    IMAGES, drawn, replace(ALL, pad_crop=0, flip=False, fill=fill)
+  )
   centre = np.array([2.0, 2.0])
   for i in range(3):
     # From a place in the result to its place in the image: first back by the
@@ -174,7 +169,7 @@ def test_turns_and_shifts_against_scipy(fill, mode):
 
 def test_crops_are_cut_before_images_are_flipped():
   drawn = draws(crop=jnp.array([[2, 1]] * 3), flip=jnp.ones(3, bool))
-  actual = augment.apply(IMAGES, drawn, OFF | {'pad_crop': 1, 'flip': True})
+  actual = augment.apply(IMAGES, drawn, replace(OFF, pad_crop=1, flip=True))
   cut = np.zeros(IMAGES.shape)
   cut[:, :4] = IMAGES[:, 1:]
   np.testing.assert_array_equal(actual, np.float32(cut[:, :, ::-1]))

@@ -1,16 +1,26 @@
 """Batches: what they carry, how pixels are normalised, and in which order."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sce_jax.data import augment, batches, datasets
+from configs import digits
+from sce_jax.config.check import check_config
+from sce_jax.data import augment, batches
 from sce_jax.data import dataset as dataset_lib
 
-INFO = datasets.DATASETS['cifar10']
-MEAN, STD = np.array(INFO.mean), np.array(INFO.std)
+MEAN, STD = np.array([0.5, 0.4, 0.3]), np.array([0.2, 0.25, 0.3])
+OFF = augment.AugmentConfig(
+  pad_crop=0, shift=0.0, rotate=0.0, flip=False, fill='black'
+)
 POSITIONS = np.array([4, 1])
+# What the run trains on, as rows of the split, and which of that is taken.
+OWN = np.array([5, 4, 2, 1, 0])
+PLACES = np.array([1, 3])
+LABELS = np.array([9, 7, 9, 8, 9], np.int32)
 
 
 def make_split(seed):
@@ -18,6 +28,10 @@ def make_split(seed):
   label = np.arange(6, dtype=np.int32)
   image = rng.integers(0, 256, (6, 32, 32, 3), np.uint8)
   return dataset_lib.Split(image, label[::-1].copy(), label, 10 * label)
+
+
+def pixel_mean(train):
+  return (train.image / 255.0).mean(0).astype(np.float32)
 
 
 @pytest.fixture(scope='module')
@@ -30,41 +44,44 @@ def split():
   return make_split(1)
 
 
-def take(split, train, normalization, draws=None, mask=None, **options):
-  config = {
-    'name': 'cifar10',
-    'normalization': normalization,
-    'augment': {
-      'pad_crop': 0,
-      'shift': 0.0,
-      'rotate': 0.0,
-      'flip': False,
-      'fill': 'black',
-    }
-    | options,
-  }
+def take(split, train, kind, params=None, mask=None, **options):
+  normalization = batches.Normalization(kind, 255.0, tuple(MEAN), tuple(STD))
+  config = dataclasses.replace(OFF, **options)
 
   @jax.jit
-  def run(device, positions, mask, draws):
-    return batches.take(device, positions, mask, config, draws)
+  def run(device, labels, own, places, mask, params):
+    augmentation = None if params is None else (params, config)
+    return batches.take(
+      device, labels, own, places, mask, normalization, augmentation
+    )
 
-  device = batches.to_device_split(split, train, 'cifar10')
-  return run(device, jnp.array(POSITIONS), mask, draws)
+  device = batches.to_device_split(split, pixel_mean(train))
+  return run(device, *map(jnp.asarray, (LABELS, OWN, PLACES)), mask, params)
 
 
 def test_a_batch_carries_all_labels(split, train):
   batch = take(split, train, 'unit')
-  assert batch['label'].tolist() == [1, 4]
-  assert batch['clean_label'].tolist() == [4, 1]
-  assert batch['index'].tolist() == [40, 10]
-  assert batch['image'].dtype == jnp.float32
-  assert set(batch) == {'image', 'label', 'clean_label', 'index'}
+  # Those of the run, by their place among its examples; the split has others.
+  assert batch.label.tolist() == [7, 8]
+  assert batch.clean_label.tolist() == [4, 1]
+  assert batch.position.tolist() == POSITIONS.tolist() == [4, 1]
+  assert batch.example_id.tolist() == [40, 10]
+  assert batch.image.dtype == jnp.float32
+  assert batch.mask is None
+  assert batch.counted.tolist() == [True, True]
 
 
 def test_a_batch_says_what_fills_it_up_only_if_something_does(split, train):
   mask = jnp.array([True, False])
   batch = take(split, train, 'unit', mask=mask)
-  assert batch['mask'].tolist() == [True, False]
+  assert batch.mask.tolist() == batch.counted.tolist() == [True, False]
+
+
+def test_without_clean_labels_a_batch_has_none(split, train):
+  unknown = dataclasses.replace(split, clean_label=None)
+  batch = take(unknown, train, 'unit')
+  assert batch.clean_label is None
+  assert batch.label.tolist() == [7, 8]
 
 
 def test_normalisations_against_numpy(split, train):
@@ -78,27 +95,31 @@ def test_normalisations_against_numpy(split, train):
   assert set(expected) == set(batches.NORMALIZATIONS)
   for name, value in expected.items():
     # float32's rounding of numbers below 3.
-    np.testing.assert_allclose(
-      take(split, train, name)['image'], value, atol=1e-6
-    )
+    np.testing.assert_allclose(take(split, train, name).image, value, atol=1e-6)
 
 
 def test_the_brightest_pixel_is_one(data_dir):
   """Digits have 17 grey levels, all else 256."""
-  train = dataset_lib.read('digits', data_dir).train
-  device = batches.to_device_split(train, train, 'digits')
-  config = {'name': 'digits', 'normalization': 'unit'}
-  image = batches.take(device, jnp.arange(100), None, config)['image']
+  data_config = check_config(digits.get_config()).data
+  data = dataset_lib.read(data_config, data_dir)
+  device = batches.to_device_split(data.train, data.pixel_mean)
+  normalization = batches.Normalization.of(data_config, data.info)
+  assert normalization.kind == 'unit'
+  assert normalization.mean == data_config.mean
+  assert normalization.std == data_config.std
+  image = batches.normalize(
+    device.image[:100], device.pixel_mean, normalization
+  )
   assert (float(image.min()), float(image.max())) == (0, 1)
   np.testing.assert_allclose(
-    device.pixel_mean, (train.image / 16).mean(0), atol=1e-7
+    device.pixel_mean, (data.train.image / 16).mean(0), atol=1e-7
   )
 
 
 def test_nothing_is_augmented_without_draws(split, train):
   plain = take(split, train, 'unit')
   augmenting = take(split, train, 'unit', pad_crop=2, flip=True, rotate=20.0)
-  np.testing.assert_array_equal(plain['image'], augmenting['image'])
+  np.testing.assert_array_equal(plain.image, augmenting.image)
 
 
 @pytest.mark.parametrize('fill', augment.FILLS)
@@ -107,15 +128,15 @@ def test_order_of_augmentation_and_normalisation(
   normalization, fill, split, train
 ):
   """Keras subtracts the mean first, torch normalises last."""
-  draws = augment.AugmentParams(
+  params = augment.AugmentParams(
     jnp.array([[0, 3], [4, 1]]),
     jnp.zeros((2, 2)),
     jnp.zeros(2),
     jnp.array([True, False]),
   )
   actual = take(
-    split, train, normalization, draws, pad_crop=2, flip=True, fill=fill
-  )['image']
+    split, train, normalization, params, pad_crop=2, flip=True, fill=fill
+  ).image
   unit = split.image[POSITIONS] / 255.0
   if normalization == 'pixel_mean':
     unit = unit - (train.image / 255.0).mean(0)

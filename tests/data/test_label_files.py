@@ -1,7 +1,12 @@
+"""Files of labels, written here or by other programs."""
+
+import pickle
+
 import numpy as np
 import pytest
 
 from sce_jax.data import label_files
+from tests.data.reading import told
 from tests.noise.errors import refuses
 
 _IDS = np.array([7, 3, 2**40])
@@ -23,21 +28,51 @@ def test_plain_numpy_reads_it(tmp_path):
       assert file[name].dtype == dtype
 
 
-def test_loads_what_it_saved(tmp_path):
+def test_clean_labels_that_nobody_knows_are_not_there(tmp_path):
+  path = tmp_path / 'labels.npz'
+  label_files.save_npz(path, _IDS, _LABELS)
+  with np.load(path, allow_pickle=False) as file:
+    assert sorted(file) == ['ids', 'labels']
+
+
+def check(path):
+  """It holds _IDS and _LABELS."""
+  ids, labels = label_files.read(path)
+  np.testing.assert_array_equal(ids, _IDS)
+  np.testing.assert_array_equal(labels, _LABELS)
+  assert (ids.dtype, labels.dtype) == (np.int64, np.int32)
+
+
+def test_reads_what_it_saved(tmp_path):
   path = str(tmp_path / 'labels.npz')
   label_files.save_npz(path, _IDS[:1], _LABELS[:1], _CLEAN[:1])
   label_files.save_npz(path, _IDS, _LABELS, _CLEAN)
-  loaded = label_files.load_npz(path)
-  for got, array in zip(loaded, (_IDS, _LABELS, _CLEAN), strict=True):
-    np.testing.assert_array_equal(got, array)
-  assert loaded.labels.dtype == loaded.clean_labels.dtype == np.int32
-  assert loaded.ids.dtype == np.int64
+  check(path)
 
 
-def test_loads_what_another_program_saved(tmp_path):
+@pytest.mark.parametrize('save', [np.savez, np.savez_compressed])
+def test_reads_what_another_program_saved(save, tmp_path):
   path = tmp_path / 'labels.npz'
-  np.savez(path, ids=_IDS, labels=_LABELS, clean_labels=_CLEAN, extra=_IDS)
-  np.testing.assert_array_equal(label_files.load_npz(path).labels, _LABELS)
+  save(path, ids=_IDS, labels=_LABELS, clean_labels=_CLEAN, extra=_IDS)
+  check(path)
+  save(path, ids=_IDS, labels=_LABELS.astype(np.int64))
+  check(path)
+
+
+@pytest.mark.parametrize(
+  'text',
+  [
+    f'example_id,label\n7,1\n3,0\n{2**40},9\n',
+    # Other columns, another order, spaces, no last line end.
+    f'label,note,example_id\n1,"a, b",7\n 0,,3\n9,x,{2**40}',
+    # From Excel: a byte order mark and its line ends.
+    f'\ufeffexample_id,label\r\n7,1\r\n3,0\r\n{2**40},9\r\n',
+  ],
+)
+def test_reads_a_table(text, tmp_path):
+  path = tmp_path / 'labels.csv'
+  path.write_bytes(text.encode())
+  check(path)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(
@@ -54,10 +89,10 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
   with pytest.raises(OSError, match='disk full'):
     label_files.save_npz(path, _IDS, _CLEAN, _CLEAN)
   assert list(tmp_path.iterdir()) == [path]
-  np.testing.assert_array_equal(label_files.load_npz(path).labels, _LABELS)
+  check(path)
 
 
-def test_refuses_to_save_what_it_could_not_load(tmp_path):
+def test_refuses_to_save_what_it_could_not_read(tmp_path):
   path = tmp_path / 'labels.npz'
   save = label_files.save_npz
   twice = np.array([7, 7, 3])
@@ -75,9 +110,126 @@ def test_refuses_to_save_what_it_could_not_load(tmp_path):
   assert not list(tmp_path.iterdir())
 
 
-def test_refuses_to_load_other_files(tmp_path):
+def refusal(path):
+  """What is wrong with a file, without its name."""
+  message = told(label_files.read, path)
+  assert message.startswith(f'{path}: ')
+  return message.removeprefix(f'{path}: ')
+
+
+@pytest.mark.parametrize(
+  ('arrays', 'message'),
+  [
+    ({'ids': _IDS}, 'lacks labels: a file of labels holds ids and labels'),
+    ({'a': _IDS}, 'lacks ids, labels: a file of labels holds ids and labels'),
+    (
+      {'ids': _IDS, 'labels': _LABELS[:1]},
+      'labels must be a NumPy array of integers of shape [3], not uint8 of'
+      ' shape [1]',
+    ),
+    (
+      {'ids': _IDS, 'labels': _LABELS / 2},
+      'labels must be a NumPy array of integers of shape [3], not float64 of'
+      ' shape [3]',
+    ),
+    (
+      {'ids': _IDS[:, None], 'labels': _LABELS},
+      'ids must be a NumPy array of integers of shape [N], not int64 of shape'
+      ' [3, 1]',
+    ),
+    ({'ids': _IDS // 8, 'labels': _LABELS}, 'ids must be unique: '),
+    (
+      {'ids': _IDS, 'labels': _LABELS.astype(object)},
+      'Object arrays cannot be loaded',
+    ),
+    (
+      {'ids': _IDS.astype(object), 'labels': _LABELS},
+      'Object arrays cannot be loaded',
+    ),
+  ],
+)
+def test_refuses_other_arrays(arrays, message, tmp_path):
   path = tmp_path / 'labels.npz'
-  np.savez(path, ids=_IDS)
-  refuses('lacks labels, clean_labels: a file of', label_files.load_npz, path)
-  np.savez(path, ids=_IDS, labels=_LABELS, clean_labels=_CLEAN[:1])
-  refuses("labels.npz': clean labels must be a", label_files.load_npz, path)
+  np.savez(path, **arrays)
+  assert refusal(path).startswith(message)
+
+
+def single_array(path):
+  with open(path, 'wb') as file:
+    np.save(file, _LABELS)
+
+
+def cut_off(path):
+  np.savez(path, ids=_IDS, labels=_LABELS)
+  path.write_bytes(path.read_bytes()[:-40])
+
+
+def damaged(path):
+  np.savez_compressed(path, ids=np.arange(1000), labels=np.arange(1000))
+  content = bytearray(path.read_bytes())
+  content[200:300] = bytes(100)
+  path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+  'write',
+  [
+    lambda path: path.write_bytes(b''),
+    lambda path: path.write_bytes(b'no zip, but some text\n' * 9),
+    lambda path: path.write_bytes(pickle.dumps({'ids': _IDS})),
+    single_array,
+    cut_off,
+    damaged,
+  ],
+  ids=['empty', 'text', 'pickle', 'npy', 'cut off', 'damaged'],
+)
+def test_refuses_what_is_no_npz(write, tmp_path):
+  path = tmp_path / 'labels.npz'
+  write(path)
+  assert refusal(path)
+
+
+@pytest.mark.parametrize(
+  ('text', 'message'),
+  [
+    ('', 'lacks the column(s) example_id, label: a file of labels has a'),
+    ('id,label\n1,2\n', 'lacks the column(s) example_id: a file of labels'),
+    ('example_id,Label\n1,2\n', 'lacks the column(s) label: '),
+    ('1,2\n3,4\n', 'lacks the column(s) example_id, label: '),
+    (
+      'example_id,label\n1,2\n3,cat\n',
+      "line 3: example_id and label must be whole numbers, not '3' and 'cat'",
+    ),
+    ('example_id,label\n1,2.0\n', 'line 2: example_id and label must be'),
+    ('example_id,label\n1\n', "whole numbers, not '1' and None"),
+    ('example_id,label\n1,2\n\n1,0\n', 'ids must be unique: '),
+    (f'example_id,label\n{2**70},1\n', ''),
+    (f'example_id,label\n1,{2**40}\n', ''),
+  ],
+)
+def test_refuses_other_tables(text, message, tmp_path):
+  path = tmp_path / 'labels.csv'
+  path.write_text(text)
+  assert message in refusal(path)
+
+
+def test_refuses_a_table_that_is_no_text(tmp_path):
+  path = tmp_path / 'labels.csv'
+  path.write_bytes(b'example_id,label\n\xff\xfe,1\n')
+  assert refusal(path)
+
+
+@pytest.mark.parametrize('name', ['labels.npz', 'labels.csv'])
+def test_refuses_a_file_that_is_not_there(name, tmp_path):
+  assert refusal(tmp_path / name) == (
+    'the file of labels cannot be read (No such file or directory)'
+  )
+  (tmp_path / name).mkdir()
+  assert 'cannot be read (Is a directory)' in refusal(tmp_path / name)
+
+
+@pytest.mark.parametrize('name', ['labels.npy', 'labels', 'labels.txt'])
+def test_refuses_other_kinds_of_files(name, tmp_path):
+  path = tmp_path / name
+  path.write_text('example_id,label\n1,2\n')
+  assert refusal(path) == 'a file of labels ends in .npz or .csv'

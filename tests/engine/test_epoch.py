@@ -4,36 +4,45 @@ import jax
 import numpy as np
 import pytest
 
-from sce_jax.config import check as config_lib
-from sce_jax.data import dataset as dataset_lib
-from sce_jax.engine import epoch, metrics, trainer
+from sce_jax.engine import metrics, plan
+from sce_jax.parallel import runners
 from tests import synthetic
 
 
-def plan(size=44, **changes):
-  config = {'batch_size': 16, 'last_batch': 'train', 'steps_per_dispatch': None}
-  return epoch.make_plan(config | changes, size)
+def make_plan(size=44, **changes):
+  values = {
+    'epochs': 1,
+    'batch_size': 16,
+    'drop_remainder': False,
+    'steps_per_dispatch': None,
+    'runner': 'pmap',
+  }
+  return plan.make_plan(plan.TrainConfig(**(values | changes)), size)
 
 
 @pytest.mark.parametrize(
   ('changes', 'dispatches', 'remainder'),
   [
     ({}, (2, 1), 12),
-    ({'last_batch': 'drop'}, (2,), 0),
+    ({'drop_remainder': True}, (2,), 0),
     ({'steps_per_dispatch': 1}, (1, 1, 1), 12),
     ({'size': 48}, (3,), 0),
     ({'size': 80, 'steps_per_dispatch': 2}, (2, 2, 1), 0),
   ],
 )
 def test_plans_by_hand(changes, dispatches, remainder):
-  p = plan(**changes)
+  p = make_plan(**changes)
   assert (p.dispatches, p.remainder_size) == (dispatches, remainder)
+  assert p.images == 16 * p.full_steps + remainder
 
 
 def test_where_dispatches_end():
-  p = plan()
+  p = make_plan()
   assert [p.next_boundary(step) for step in range(6)] == [2, 2, 3, 5, 5, 6]
-  assert [p.is_partial(s) for s in range(6)] == [False, False, True] * 2
+  made = [p.dispatch(step) for step in (0, 2, 3)]
+  assert [d.num_steps for d in made] == [2, 1, 2]
+  assert [d.is_partial for d in made] == [False, True, False]
+  assert [d.ends_epoch for d in made] == [False, True, False]
 
 
 class Recorder:
@@ -44,21 +53,14 @@ class Recorder:
     config.model.name = 'digits_cnn'
     config.model.layout = 'nhwc'
     config.train.update(changes)
-    self.config = config_lib.check_config(config)
-    self.data = synthetic.data()
-    runner = trainer.parallel.make_runner('pmap', jax.devices()[:1])
-    self.program = trainer.Trainer(self.config, self.data, runner=runner)
-    noisy = dataset_lib.apply_label_noise(self.data, self.config['noise'], 0)
-    self.own = self.program.own(
-      [0], [noisy], [config_lib.loss_parameters(self.config)]
+    self.trainer, self.inputs, _ = synthetic.program(
+      [config], runner=runners.make_runner('pmap', jax.devices()[:1])
     )
 
   def run(self, num_epochs, state=None, step=0):
-    sums = None
-    state = self.program.init(self.own) if state is None else state
-    while step < num_epochs * self.program.plan.steps:
-      state, sums = self.program.train(state, self.own, step)
-      step = self.program.plan.next_boundary(step)
+    state, (sums, _) = synthetic.run_epochs(
+      self.trainer, self.inputs, num_epochs, state, step
+    )
     return jax.device_get((state, sums))
 
 
@@ -70,12 +72,12 @@ def whole():
 def test_every_example_is_trained_on_once(whole):
   _, sums = whole
   np.testing.assert_array_equal(
-    sums.class_count, np.bincount(synthetic.data().train.clean_label)
+    sums.clean.class_count, np.bincount(synthetic.data().train.clean_label)
   )
 
 
-def test_the_last_batch_is_dropped_only_if_asked_for():
-  _, sums = Recorder(last_batch='drop').run(1)
+def test_the_remainder_is_dropped_only_if_asked_for():
+  _, sums = Recorder(drop_remainder=True).run(1)
   assert metrics.summarise(sums)['examples'] == 32
 
 
@@ -84,26 +86,52 @@ def test_dispatches_of_any_length_give_the_same_bits(whole):
   jax.tree.map(np.testing.assert_array_equal, (state, sums), whole)
 
 
-def test_an_epoch_can_be_taken_up_in_its_middle(whole):
+def test_an_epoch_can_be_resumed_in_its_middle(whole):
   recorder = Recorder(steps_per_dispatch=1)
-  state = recorder.program.init(recorder.own)
+  state = recorder.trainer.init(recorder.inputs)
   for step in range(4):  # The first epoch has three steps.
-    state, _ = recorder.program.train(state, recorder.own, step)
+    state, _ = recorder.trainer.train(state, recorder.inputs, step)
   saved = jax.device_get(state)
-  resumed = recorder.run(2, recorder.program.place(saved), step=4)
+  resumed = recorder.run(2, recorder.trainer.device_put(saved), step=4)
   jax.tree.map(np.testing.assert_array_equal, resumed, whole)
 
 
 def test_seeds_differ():
   recorder = Recorder()
-  noisy = dataset_lib.apply_label_noise(
-    recorder.data, recorder.config['noise'], 0
-  )
-  parameters = config_lib.loss_parameters(recorder.config)
   losses = []
   for seed in (0, 1):
-    own = recorder.program.own([seed], [noisy], [parameters])
+    inputs = recorder.inputs.replace(key=jax.random.key(seed))
     # The same start: only order and augmentation differ.
-    state = recorder.program.init(recorder.own)
-    losses.append(float(recorder.program.train(state, own, 0)[1].loss))
+    state = recorder.trainer.init(recorder.inputs)
+    sums, _ = recorder.trainer.train(state, inputs, 0)[1]
+    losses.append(float(sums.loss))
   assert losses[0] != losses[1]
+
+
+def test_a_run_sees_only_its_positions():
+  # Every third example; the same as a data set of only these.
+  rows = np.arange(0, 44, 3, dtype=np.int32)
+  config = synthetic.config()
+  config.model.name = 'digits_cnn'
+  config.train.batch_size = 8
+  dataset = synthetic.data()
+  runner = runners.make_runner('pmap', jax.devices()[:1])
+  trainer, inputs, (noisy,) = synthetic.program(
+    [config], dataset, num_examples=len(rows), runner=runner
+  )
+  chosen = trainer.make_inputs([0], [noisy[rows]], [inputs.hparams], [rows])
+  state, (sums, _) = synthetic.run_epochs(trainer, chosen, 2)
+  clean = dataset.train.clean_label[rows]
+  np.testing.assert_array_equal(
+    sums.clean.class_count, np.bincount(clean, minlength=10)
+  )
+  assert int(sums.clean.wrong) == (noisy[rows] != clean).sum()
+  evaluated = trainer.evaluate(state, chosen, 'train')
+  np.testing.assert_array_equal(
+    evaluated.clean.class_count, sums.clean.class_count
+  )
+  # What is left out may be anything.
+  dataset.train.image[np.setdiff1d(np.arange(44), rows)] = 0
+  trainer.load(dataset)
+  again, _ = synthetic.run_epochs(trainer, chosen, 2)
+  jax.tree.map(np.testing.assert_array_equal, again.params, state.params)

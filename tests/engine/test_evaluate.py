@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from sce_jax import losses, models
-from sce_jax.config import check as config_lib
-from sce_jax.data import dataset as dataset_lib
-from sce_jax.engine import metrics, trainer
+from sce_jax.config.check import check_config
+from sce_jax.engine import metrics
 from sce_jax.parallel import runners
 from tests import synthetic
 
@@ -15,37 +14,36 @@ from tests import synthetic
 def evaluate(batch_size, num_devices, name='pmap'):
   config = synthetic.config()
   config.eval.batch_size = batch_size
-  config = config_lib.check_config(config)
-  data = synthetic.data()
-  runner = runners.make_runner(name, jax.devices()[:num_devices])
-  p = trainer.Trainer(config, data, runner=runner)
-  noisy = dataset_lib.apply_label_noise(data, config['noise'], 0)
-  own = p.own([0], [noisy], [config_lib.loss_parameters(config)])
-  state = p.init(own)
-  sums = jax.device_get(p.evaluate(state, own, 'train'))
+  p, inputs, (noisy,) = synthetic.program(
+    [config], runner=runners.make_runner(name, jax.devices()[:num_devices])
+  )
+  state = p.init(inputs)
+  sums = jax.device_get(p.evaluate(state, inputs, 'train'))
+  config = check_config(config)
   return metrics.summarise(sums), jax.device_get(state), noisy, config
 
 
 @pytest.fixture(scope='module')
 def expected():
-  """Figures mask in NumPy from the logits of all examples at once."""
-  _, state, noisy, config = evaluate(44, 1)
+  """Figures counted in NumPy from the logits of all examples at once."""
+  _, state, given, config = evaluate(44, 1)
+  train = synthetic.data().train
   state = jax.tree.map(jax.numpy.asarray, state)
-  model = models.build(config['model'], 10)
-  images = jax.numpy.asarray(noisy.image, jax.numpy.float32) / 16
+  model = models.build(config.model, 10)
+  images = jax.numpy.asarray(train.image, jax.numpy.float32) / 16
   logits = np.asarray(
     model.apply(
       {'params': state.params, 'batch_stats': state.batch_stats}, images
     )
   )
   values = [
-    float(losses.LOSSES['sl'](z, y, **config_lib.loss_parameters(config)))
+    float(losses.symmetric_cross_entropy(z, y, **config.loss.hparams))
     for z, y in zip(
-      jax.numpy.asarray(logits), jax.numpy.asarray(noisy.label), strict=True
+      jax.numpy.asarray(logits), jax.numpy.asarray(given), strict=True
     )
   ]
   predicted = logits.argmax(-1)
-  clean, given = noisy.clean_label, noisy.label
+  clean = train.clean_label
   wrong = given != clean
   p = np.exp(logits - logits.max(-1, keepdims=True), dtype=np.float64)
   p /= p.sum(-1, keepdims=True)
@@ -97,3 +95,15 @@ def test_figures_do_not_depend_on_batches(
     np.testing.assert_allclose(
       np.array(confidence[name], float), values, rtol=1e-5
     )
+
+
+def test_without_clean_labels_nothing_is_counted_against_them():
+  dataset = synthetic.data(clean_labels=False, test=0)
+  config = synthetic.config('ce,clean,0')
+  p, inputs, _ = synthetic.program([config], dataset)
+  state, (sums, _) = synthetic.run_epochs(p, inputs)
+  for counted in (sums, p.evaluate(state, inputs, 'train')):
+    figures = metrics.summarise(counted)
+    assert set(figures) == {'loss', 'accuracy_noisy', 'examples'}
+    assert figures['examples'] == 44
+  assert not p.has_test

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sce_jax.data.batches import Batch
 from sce_jax.engine import metrics
 
 # Predicted 0, 1, 1, 2, 0; the last one only fills up the batch.
@@ -15,18 +16,26 @@ CLEAN = jnp.array([0, 0, 1, 2, 0])
 COUNTED = jnp.array([True, True, True, True, False])
 
 
+def batch(label=LABEL, clean=CLEAN, mask=COUNTED):
+  rows = jnp.arange(len(label), dtype=jnp.int32)
+  images = jnp.zeros((len(label), 1, 1, 1))
+  return Batch(images, label, clean, rows, rows, mask)
+
+
 @pytest.fixture
 def sums():
-  return metrics.sums(LOGITS, LOSSES, LABEL, CLEAN, COUNTED)
+  return metrics.sums(LOGITS, LOSSES, batch())
 
 
 def test_counts_by_hand(sums):
   assert sums.loss == 10.0
-  np.testing.assert_array_equal(sums.class_count, [2, 1, 1])
-  np.testing.assert_array_equal(sums.class_correct, [1, 1, 1])
+  assert sums.count == 4
+  np.testing.assert_array_equal(sums.clean.class_count, [2, 1, 1])
+  np.testing.assert_array_equal(sums.clean.class_correct, [1, 1, 1])
   assert sums.noisy_correct == 3  # All but the third.
-  assert sums.wrong == 2  # The second and the third.
-  assert sums.memorised == 1  # The second is predicted as its wrong label.
+  assert sums.clean.wrong == 2  # The second and the third.
+  # The second is predicted as its wrong label.
+  assert sums.clean.memorised == 1
 
 
 def test_figures_by_hand(sums):
@@ -42,9 +51,7 @@ def test_figures_by_hand(sums):
 
 def test_confidence_by_hand():
   # Probabilities 1/2, 1/4, 1/4 of the class that LOGITS has 1 for.
-  sums = metrics.sums(
-    LOGITS * jnp.log(2.0), LOSSES, LABEL, CLEAN, COUNTED, confidence=True
-  )
+  sums = metrics.sums(LOGITS * jnp.log(2.0), LOSSES, batch(), confidence=True)
   assert metrics.summarise(sums)['class_confidence'] == {
     # Rightly labelled: the first, of class 0, and the fourth, of class 2.
     'right': [0.5, None, 0.5],
@@ -60,13 +67,13 @@ def test_confidence_by_hand():
 
 
 def test_training_sums_no_confidence(sums):
-  assert sums.confidence is None
+  assert sums.clean.confidence is None
   assert 'class_confidence' not in metrics.summarise(sums)
 
 
 def test_sums_add_up(sums):
   halves = [
-    metrics.sums(LOGITS[i], LOSSES[i], LABEL[i], CLEAN[i], COUNTED[i])
+    metrics.sums(LOGITS[i], LOSSES[i], batch(LABEL[i], CLEAN[i], COUNTED[i]))
     for i in (slice(0, 2), slice(2, 5))
   ]
   jax.tree.map(np.testing.assert_array_equal, halves[0] + halves[1], sums)
@@ -79,5 +86,43 @@ def test_nothing_to_divide_by_is_none():
 
 
 def test_a_non_finite_loss_stays_visible():
-  sums = metrics.sums(LOGITS, LOSSES, LABEL, CLEAN, jnp.ones(5, bool))
+  sums = metrics.sums(LOGITS, LOSSES, batch(mask=None))
   assert np.isnan(sums.loss)
+
+
+@pytest.mark.parametrize('outside', [-1, 3, 99])
+def test_a_clean_label_that_is_no_class_is_counted_against_nothing(outside):
+  # The third is not known, or of none of the classes: its loss and its noisy
+  # label count, and nothing else.
+  clean = CLEAN.at[2].set(outside)
+  sums = metrics.sums(
+    LOGITS * jnp.log(2.0), LOSSES, batch(clean=clean), confidence=True
+  )
+  figures = metrics.summarise(sums)
+  assert figures['loss'] == 2.5
+  assert figures['examples'] == 4
+  assert figures['accuracy_noisy'] == 0.75
+  assert figures['accuracy'] == pytest.approx(2 / 3)
+  assert figures['memorised'] == 1.0
+  assert figures['class_accuracy'] == [0.5, None, 1.0]
+  assert figures['class_confidence'] == {
+    'right': [0.5, None, 0.5],
+    'wrong_clean': [0.25, None, None],
+    'wrong_given': [0.5, None, None],
+  }
+
+
+def test_figures_of_the_method_are_means_over_unmasked_examples():
+  own = {'weight': jnp.array([1.0, 2.0, 3.0, 4.0, 1e9])}
+  sums = metrics.sums(LOGITS, LOSSES, batch(), figures=own)
+  assert metrics.method_figures(sums + sums) == {'weight': 2.5}
+
+
+def test_without_clean_labels_there_are_no_clean_sums():
+  sums = metrics.sums(LOGITS, LOSSES, batch(clean=None), confidence=True)
+  assert sums.clean is None
+  assert metrics.summarise(sums) == {
+    'loss': 2.5,
+    'accuracy_noisy': 0.75,
+    'examples': 4,
+  }

@@ -5,19 +5,20 @@ import numpy as np
 import pytest
 
 from configs import cifar10, cifar100, mnist
+from sce_jax.config.check import check_config
 from sce_jax.engine import optim
 
 
 def rates(config, steps_per_epoch, epochs):
   schedule = optim.make_schedule(
-    config.optim.to_dict(), config.train.epochs, steps_per_epoch
+    check_config(config).optim, config.train.epochs, steps_per_epoch
   )
   return [float(schedule(epoch * steps_per_epoch)) for epoch in epochs]
 
 
 def test_the_authors_rate_on_cifar10():
   # 391 steps an epoch; worked out from their code: a tenth from epochs 41 and
-  # 81 (mask from 0), all of it over 1 + 1e-4 * step.
+  # 81 (counted from 0), all of it over 1 + 1e-4 * step.
   values = rates(cifar10.get_config('sl'), 391, [0, 40, 41, 80, 81, 119])
   expected = [0.01, 0.0039, 0.00038, 0.00024, 2.4e-5, 1.8e-5]
   np.testing.assert_allclose(values, expected, rtol=0.02)  # Two digits given.
@@ -48,7 +49,7 @@ def test_cosine_ends_at_its_final_rate():
 def test_the_rate_changes_by_epoch_or_by_step(update, changes):
   config = mnist.get_config('sl,recipe=apl')
   config.optim.update = update
-  schedule = optim.make_schedule(config.optim.to_dict(), 50, 10)
+  schedule = optim.make_schedule(check_config(config).optim, 50, 10)
   assert (float(schedule(11)) != float(schedule(10))) == changes
   assert float(schedule(20)) != float(schedule(10))
 
@@ -67,7 +68,7 @@ def updates(steps=1, **changes):
   config = mnist.get_config('sl').optim.to_dict()
   config |= {'learning_rate': 0.1, 'schedule': 'constant', 'momentum': 0.0}
   config |= {'time_decay': 0.0} | changes
-  tx = optim.make_optimizer(config, 1, 10)
+  tx = optim.make_optimizer(optim.OptimConfig(**config), 1, 10)
   state = tx.init(PARAMS)
   for _ in range(steps):
     update, state = tx.update(GRADS, state, PARAMS)

@@ -8,7 +8,7 @@ import pytest
 from configs import digits
 from experiments import together
 from sce_jax import errors, train
-from sce_jax.runs import workdir as workdir_lib
+from sce_jax.runs import files
 
 
 def config():
@@ -49,6 +49,13 @@ def test_values_have_the_type_of_their_field(field, expected):
   assert [type(v) for v in values] == [type(v) for v in expected]
 
 
+def test_a_hyper_parameter_that_the_config_leaves_to_its_default():
+  configs = together.read(
+    digits.get_config('gce,symmetric,0.4'), ['loss.q=0.5,1']
+  )
+  assert [c.loss.q for c in configs.values()] == [0.5, 1.0]
+
+
 @pytest.mark.parametrize(
   ('fields', 'message'),
   [
@@ -64,7 +71,7 @@ def test_values_have_the_type_of_their_field(field, expected):
     (['optim.boundaries=1,2'], 'its values must be of type tuple'),
     (['loss.name=ce,sl'], 'use --mode=compare --losses=ce,sl'),
     (['noise.rate=0.1,1'], 'config.noise.rate is 1.0'),
-    (['optim.momentum=0.5,0.9'], 'optim.momentum: 0.5 -> 0.9'),
+    (['loss.q=0.5'], "loss 'sl' has no hyper-parameter 'q'"),
   ],
 )
 def test_what_cannot_be_is_refused_before_any_work(fields, message, tmp_path):
@@ -91,19 +98,36 @@ def test_each_trial_is_its_own_run_and_a_bad_one_stops_alone(
     result = json.loads((group / name / 'result.json').read_text())
     check_equal(result, alone)
     for record, expected in zip(
-      workdir_lib.read_metrics(group / name),
-      workdir_lib.read_metrics(tmp_path / name),
+      files.read_metrics(group / name),
+      files.read_metrics(tmp_path / name),
       strict=True,
     ):
       check_equal(record, expected)
     checkpoints = [
-      sorted(p.name for p in workdir_lib.checkpoints(folder / name).iterdir())
+      sorted(p.name for p in files.checkpoints(folder / name).iterdir())
       for folder in (group, tmp_path)
     ]
     assert checkpoints[0] == checkpoints[1]
   header, *lines = (group / 'results.csv').read_text().splitlines()
   assert header.startswith('run,dataset')
   assert len(lines) == 2  # Of the runs that ended.
+
+
+def test_trials_of_several_programs(data_dir, tmp_path):
+  """Trained after each other, as each would be alone."""
+  fields = ['optim.momentum=0.5,0.9', 'model.use_bias=true,false']
+  group = tmp_path / 'together'
+  results = together.train_values(config(), fields, str(group), data_dir)
+  names = list(together.read(config(), fields))
+  assert list(results) == names
+  assert names[2] == 'model.use_bias=False,optim.momentum=0.5'
+  alone = train.train_and_evaluate(
+    together.read(config(), fields)[names[2]], tmp_path / 'alone', data_dir
+  )
+  ((result,),) = (results[names[2]],)
+  check_equal(result, alone)
+  assert files.read_config(group / names[2])['optim']['momentum'] == 0.5
+  assert len({r['test']['loss'] for (r,) in results.values()}) == 4
 
 
 def check_equal(record, expected):

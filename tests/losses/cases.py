@@ -1,7 +1,8 @@
 """What the table-driven tests run every loss on.
 
-A loss that is new in `LOSSES` is taken up by itself: its hyper-parameters get
-the values below where a name is known, and their defaults otherwise.
+A loss that is new in the table of methods is taken up by itself: its
+hyper-parameters get the values below where a name is known, and their defaults
+otherwise.
 """
 
 import functools
@@ -10,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sce_jax import losses
+from sce_jax.methods import table
 
 K = 5
 
@@ -44,12 +45,25 @@ CORNERS = [
 ]
 
 
+# The methods that are a loss of one example and nothing else.
+SPECS = {k: spec for k, spec in table.SPECS.items() if spec.loss is not None}
+NAMES = list(SPECS)
+
+
 def plain(name):
-  defaults = losses.hyper_parameters(name)
-  return {key: VALUES.get(key, value) for key, value in defaults.items()}
+  """The hyper-parameters of the loss itself, not those of its preparation."""
+  return {
+    key: VALUES.get(key, hparam.default)
+    for key, hparam in SPECS[name].hparams.items()
+    if hparam.kind != 'host'
+  }
 
 
-NAMES = list(losses.LOSSES)
+def traced(name):
+  """Those of `plain` that are arrays while a program runs."""
+  return table.of_kind(name, plain(name), 'traced', 'computed')
+
+
 CASES = [(name, plain(name)) for name in NAMES] + CORNERS
 
 
@@ -61,7 +75,7 @@ def case_id(value):
 
 
 def bind(name, hyper_parameters):
-  return functools.partial(losses.LOSSES[name], **hyper_parameters)
+  return functools.partial(SPECS[name].loss, **hyper_parameters)
 
 
 def batched(name, hyper_parameters):

@@ -15,12 +15,15 @@ every_loss = pytest.mark.parametrize('name', cases.NAMES)
 
 @every_loss
 def test_a_hyper_parameter_takes_the_dtype_of_the_computation(x64, name):
-  hyper = {k: jnp.asarray(v, jnp.float32) for k, v in cases.plain(name).items()}
+  arrays = {
+    k: jnp.asarray(v, jnp.float32) for k, v in cases.traced(name).items()
+  }
+  loss = cases.bind(name, cases.plain(name) | arrays)
   y = jnp.array(1)
   # Under strict promotion, as the tests run, a float32 number would not do for
   # float64 logits if the loss did not convert it.
   for dtype in (jnp.float16, jnp.bfloat16, jnp.float32, jnp.float64):
-    value = cases.bind(name, hyper)(jnp.zeros(cases.K, dtype), y)
+    value = loss(jnp.zeros(cases.K, dtype), y)
     assert value.dtype == (jnp.float64 if dtype == jnp.float64 else jnp.float32)
 
 
@@ -58,6 +61,6 @@ def test_wrong_inputs_are_named_without_jaxtyping(
   logits, label, error, message
 ):
   # The import hook of the tests would refuse these first; users have none.
-  prepare = inspect.unwrap(inputs.check_and_upcast)
+  check_and_upcast = inspect.unwrap(inputs.check_and_upcast)
   with pytest.raises(error, match=message):
-    prepare(logits, label)
+    check_and_upcast(logits, label)

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from configs import digits
-from sce_jax import train
+from sce_jax import noise, train
 from sce_jax.methods import transition_estimation
-from sce_jax.runs import restore
-from sce_jax.runs import workdir as workdir_lib
+from sce_jax.runs import files, restore
 
 # Four examples, two classes: the surest of class 0 is the second, of class 1
 # the third.
@@ -50,9 +49,9 @@ def test_what_is_no_probability_is_refused():
 
 def config(**changes):
   c = digits.get_config('forward,symmetric,0.4,tiny')
-  c.loss.transition = 'anchors'
-  for name, value in changes.items():
-    c.loss[name] = value
+  with c.unlocked():
+    c.loss.transition = 'anchors'
+    c.loss.update(changes)
   return c
 
 
@@ -60,12 +59,12 @@ def test_a_run_trains_a_network_to_estimate_from_first(data_dir, tmp_path):
   folder = tmp_path / 'run'
   result = train.train_and_evaluate(config(), folder, data_dir)
   assert result['loss'] == 'forward'
-  first = workdir_lib.read_config(folder / 'anchors')
+  first = files.read_config(folder / 'prepare')
   assert first['loss'] == {'name': 'ce'}
-  assert (folder / 'anchors' / 'result.json').exists()
-  predictions = restore.predict_run(folder / 'anchors', 'train', data_dir)
+  assert (folder / 'prepare' / 'result.json').exists()
+  predictions = restore.predict_run(folder / 'prepare', 'train', data_dir)
   np.testing.assert_allclose(
-    workdir_lib.read_transition(folder),
+    files.read_prepared(folder)['transition_matrix'],
     transition_estimation.estimate_transition(predictions.probability, 97.0),
   )
   # Trained with it, not with the true one.
@@ -76,9 +75,9 @@ def test_a_run_trains_a_network_to_estimate_from_first(data_dir, tmp_path):
   # It is evaluated with it too, and a finished run is not trained again.
   again = restore.evaluate_run(folder, data_dir)
   assert again['test']['loss'] == pytest.approx(result['test']['loss'])
-  before = (folder / 'transition.json').stat().st_mtime_ns
+  before = (folder / 'prepared.json').stat().st_mtime_ns
   train.train_and_evaluate(config(), folder, data_dir)
-  assert (folder / 'transition.json').stat().st_mtime_ns == before
+  assert (folder / 'prepared.json').stat().st_mtime_ns == before
 
 
 def test_it_trains_beside_one_with_the_true_matrix(data_dir, tmp_path):
@@ -87,7 +86,9 @@ def test_it_trains_beside_one_with_the_true_matrix(data_dir, tmp_path):
     [config(), config(transition='true')], folders, data_dir
   )
   assert first['test']['loss'] != second['test']['loss']
-  assert workdir_lib.read_transition(folders[1]) is None
+  true = files.read_prepared(folders[1])['transition_matrix']
+  np.testing.assert_allclose(true, noise.symmetric(10, 0.4))
+  assert not (folders[1] / 'prepare').exists()
 
 
 def test_where_that_network_fails_the_run_fails(data_dir, tmp_path):

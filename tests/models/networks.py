@@ -3,17 +3,19 @@
 import jax.numpy as jnp
 import numpy as np
 
+from sce_jax.models import ModelConfig
 from sce_jax.models.cnn import CNN
 from sce_jax.models.resnet import ResNet
 
-CONFIG = {
-  'batch_norm_momentum': 0.9,
-  'batch_norm_epsilon': 1e-5,
-  'use_bias': True,
-  'initializer': 'he_normal',
-  'dtype': 'float32',
-  'layout': 'nhwc',
-}
+CONFIG = ModelConfig(
+  name='digits_cnn',
+  batch_norm_momentum=0.9,
+  batch_norm_epsilon=1e-5,
+  use_bias=True,
+  initializer='he_normal',
+  dtype='float32',
+  layout='nhwc',
+)
 # The images of the shipped networks.
 SHAPES = {
   'digits_cnn': (8, 8, 1),

@@ -1,5 +1,7 @@
 """The networks: sizes, layouts, types, hidden layers."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -43,7 +45,7 @@ def total(tree):
   ('name', 'classes', 'bias', 'parameters', 'statistics'), COUNTS
 )
 def test_sizes(name, classes, bias, parameters, statistics, layout):
-  config = CONFIG | {'name': name, 'use_bias': bias, 'layout': layout}
+  config = dataclasses.replace(CONFIG, name=name, use_bias=bias, layout=layout)
   logits, variables = jax.eval_shape(
     models.build(config, classes).init_with_output,
     jax.random.key(0),
@@ -165,7 +167,9 @@ def test_bfloat16_computes_what_float32_does(both):
 
 
 def test_build_honours_its_config():
-  config = CONFIG | {'name': 'mnist_cnn', 'layout': None, 'dtype': 'bfloat16'}
+  config = dataclasses.replace(
+    CONFIG, name='mnist_cnn', layout=None, dtype='bfloat16'
+  )
   model = models.build(config, 7, axis_name='batch')
   assert (model.momentum, model.epsilon) == (0.9, 1e-5)
   assert (model.num_classes, model.axis_name) == (7, 'batch')

@@ -1,5 +1,7 @@
 """What the networks compute and what their layers are told."""
 
+import dataclasses
+
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
@@ -78,7 +80,9 @@ def test_bottleneck_blocks_are_not_pre_activation():
 def calls(name, shape, num_classes=10, **options):
   """The layers of a network as called in training: (module, kwargs, output)."""
   model = models.build(
-    networks.CONFIG | {'name': name} | options, num_classes, axis_name='batch'
+    dataclasses.replace(networks.CONFIG, name=name, **options),
+    num_classes,
+    axis_name='batch',
   )
   seen = []
 
@@ -183,7 +187,7 @@ def test_resolutions_and_widths(name, outputs):
   ],
 )
 def test_widths_of_the_hidden_layers(name, width):
-  model = models.build(networks.CONFIG | {'name': name}, 7)
+  model = models.build(dataclasses.replace(networks.CONFIG, name=name), 7)
   x = jnp.zeros((2, *networks.SHAPES[name]))
   (logits, hidden), _ = jax.eval_shape(
     lambda key: model.init_with_output(key, x, return_hidden=True),

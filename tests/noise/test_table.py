@@ -39,7 +39,7 @@ def test_rows_are_distributions_that_move_from_truth_with_the_rate(name):
   for num_classes in _sizes(name):
     last = None
     for rate in _rates(name):
-      matrix = noise.NOISE[name](num_classes, rate)
+      matrix = noise.NOISE[name].transition(num_classes, rate)
       assert matrix.shape == (num_classes, num_classes)
       assert matrix.dtype == np.float64
       assert matrix.min() >= 0 and matrix.max() <= 1
@@ -65,14 +65,15 @@ def test_by_name_is_the_table(name):
   num_classes, rate = _sizes(name)[-1], _rates(name)[-1]
   np.testing.assert_array_equal(
     noise.transition_matrix(name, num_classes, rate),
-    noise.NOISE[name](num_classes, rate),
+    noise.NOISE[name].transition(num_classes, rate),
   )
 
 
 @pytest.mark.parametrize('name', [n for n in noise.NOISE if 'asym' in n])
 def test_a_data_sets_noise_is_its_function(name):
   np.testing.assert_array_equal(
-    noise.NOISE[name](_sizes(name)[0], 0.3), getattr(noise, name)(0.3)
+    noise.NOISE[name].transition(_sizes(name)[0], 0.3),
+    getattr(noise, name)(0.3),
   )
 
 
@@ -120,4 +121,55 @@ def test_refuses_rates_that_are_no_share(name, rate):
     name,
     _sizes(name)[0],
     rate,
+  )
+
+
+@pytest.mark.parametrize('name', noise.NOISE)
+def test_a_noise_draws_from_its_matrix(name):
+  size, rate = _sizes(name)[0], _rates(name)[-1]
+  labels = np.arange(20 * size, dtype=np.int32) % size
+  ids = np.arange(len(labels), dtype=np.int32)
+  made = noise.NOISE[name].apply(labels, ids, size, rate, 3, 'exact')
+  matrix = noise.NOISE[name].transition(size, rate)
+  np.testing.assert_array_equal(made.transition, matrix)
+  expected = noise.corrupt(labels, matrix, seed=3, mode='exact', ids=ids)
+  np.testing.assert_array_equal(made.labels, expected)
+
+
+_DIGITS = tuple(map(str, range(10)))
+_CIFAR10 = [
+  'airplane',
+  'automobile',
+  'bird',
+  'cat',
+  'deer',
+  'dog',
+  'frog',
+  'horse',
+  'ship',
+  'truck',
+]
+
+
+@pytest.mark.parametrize(
+  ('name', 'classes', 'fits'),
+  [
+    ('asymmetric_mnist', _DIGITS, True),
+    ('asymmetric_mnist', _CIFAR10, False),
+    ('asymmetric_cifar10', _CIFAR10, True),
+    ('asymmetric_cifar10', _DIGITS, False),
+    ('asymmetric_cifar10', (), True),  # Classes without names may be anything.
+    ('pair_flip', _CIFAR10, True),
+  ],
+)
+def test_a_noise_of_other_classes_is_refused(name, classes, fits):
+  if fits:
+    noise.check_fits(name, 10, classes)
+    return
+  refuses(
+    f'noise {name!r} is defined for classes of which number 0 is ',
+    noise.check_fits,
+    name,
+    10,
+    classes,
   )

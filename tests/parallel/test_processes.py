@@ -12,13 +12,9 @@ import pytest
 
 from experiments import commands
 from sce_jax import errors
-from sce_jax.config import check as config_lib
-from sce_jax.data import dataset as dataset_lib
-from sce_jax.engine import trainer
 from sce_jax.parallel import processes as processes_lib
 from sce_jax.parallel import runners, startup
-from sce_jax.runs import checkpointing
-from sce_jax.runs import workdir as workdir_lib
+from sce_jax.runs import files, restore
 from tests import conftest
 from tests.runs.test_resume import metrics
 
@@ -97,14 +93,7 @@ def train(data_dir, home, folder, num_processes, *more):
 
 
 def final_state(folder):
-  config = config_lib.check_config(workdir_lib.read_config(folder))
-  data = dataset_lib.read('digits', None, config['data']['limit'])
-  runner = runners.make_runner('jit', jax.devices()[:1])
-  like = trainer.Trainer(config, data, runner=runner).blank()
-  checkpoints = checkpointing.Checkpoints(workdir_lib.checkpoints(folder), None)
-  state, _ = checkpoints.restore(checkpoints.steps()[-1], like)
-  checkpoints.close()
-  return state
+  return jax.device_get(restore.load(folder).state)
 
 
 def check_close(folder, expected):
@@ -130,7 +119,7 @@ def check_close(folder, expected):
     (expected_state.params, expected_state.batch_stats),
   )
   np.testing.assert_array_equal(state.step, expected_state.step)
-  result, other = (workdir_lib.read_result(f) for f in (folder, expected))
+  result, other = (files.read_result(f) for f in (folder, expected))
   for key in ('test_accuracy', 'memorised', 'realised_rate', 'epochs'):
     assert result[key] == other[key]
 
@@ -198,7 +187,7 @@ def test_the_folder_is_that_of_one_process(one, two):
     )
 
   assert names(two) == names(one)
-  described = workdir_lib.read_description(two)
+  described = files.read_description(two)
   assert len(described['devices']) == 2
   assert (two / 'noise.npz').read_bytes() == (one / 'noise.npz').read_bytes()
 
@@ -215,7 +204,7 @@ def test_a_signal_to_one_stops_all(two, data_dir, home, tmp_path):
   folder = tmp_path / 'run'
   with Processes(data_dir, home, arguments(folder, 2)) as processes:
     end = time.monotonic() + TIMEOUT
-    while not workdir_lib.read_metrics(folder):
+    while not files.read_metrics(folder):
       if any(process.poll() is not None for process in processes.all):
         pytest.fail(f'ended too early: {processes.wait()}')
       assert time.monotonic() < end

@@ -1,12 +1,11 @@
 """pmap == jit == one device, for training, gradients and evaluation."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sce_jax.config import check as config_lib
-from sce_jax.data import dataset as dataset_lib
-from sce_jax.engine import metrics, trainer
+from sce_jax.engine import metrics
 from sce_jax.parallel import runners
 from tests import synthetic
 
@@ -14,23 +13,17 @@ RUNNERS = [('pmap', 1), ('jit', 1), ('pmap', 8), ('jit', 8)]
 
 
 def make_program(name, num_devices, config=None):
-  config = config_lib.check_config(config or synthetic.config())
   runner = runners.make_runner(name, jax.devices()[:num_devices])
-  p = trainer.Trainer(config, synthetic.data(), runner=runner)
-  train = dataset_lib.apply_label_noise(
-    synthetic.data(), config['noise'], config['seed']
+  p, inputs, _ = synthetic.program(
+    [config or synthetic.config()], runner=runner
   )
-  own = p.own([config['seed']], [train], [config_lib.loss_parameters(config)])
-  return p, own
+  return p, inputs
 
 
 def run_epoch(name, num_devices, config=None):
-  p, own = make_program(name, num_devices, config)
-  state, step = p.init(own), 0
-  while step < p.plan.steps:
-    state, sums = p.train(state, own, step)
-    step = p.plan.next_boundary(step)
-  test = p.evaluate(state, own, 'test')
+  p, inputs = make_program(name, num_devices, config)
+  state, (sums, _) = synthetic.run_epochs(p, inputs)
+  test = p.evaluate(state, inputs, 'test')
   return jax.device_get((state, sums, test))
 
 
@@ -62,8 +55,12 @@ def test_an_epoch_is_the_same(name, num_devices, augmented, reference):
   assert metrics.summarise(sums)['loss'] == pytest.approx(
     metrics.summarise(expected_sums)['loss'], rel=1e-4
   )
-  np.testing.assert_array_equal(sums.class_count, expected_sums.class_count)
-  np.testing.assert_array_equal(test.class_count, expected_test.class_count)
+  np.testing.assert_array_equal(
+    sums.clean.class_count, expected_sums.clean.class_count
+  )
+  np.testing.assert_array_equal(
+    test.clean.class_count, expected_test.clean.class_count
+  )
 
 
 def gradients(name, num_devices):
@@ -72,9 +69,9 @@ def gradients(name, num_devices):
   config.optim.learning_rate = 1.0
   config.optim.momentum = 0.0
   config.train.steps_per_dispatch = 1
-  p, own = make_program(name, num_devices, config)
-  before = jax.device_get(p.init(own).params)
-  after = jax.device_get(p.train(p.init(own), own, 0)[0].params)
+  p, inputs = make_program(name, num_devices, config)
+  before = jax.device_get(p.init(inputs).params)
+  after = jax.device_get(p.train(p.init(inputs), inputs, 0)[0].params)
   return jax.tree.map(lambda a, b: a - b, before, after)
 
 
@@ -96,8 +93,8 @@ def test_gradients_are_the_same(name, num_devices, reference_gradients):
 
 
 def test_results_are_whole_on_every_device():
-  p, own = make_program('pmap', 8)
-  state, _ = p.train(p.init(own), own, 0)
+  p, inputs = make_program('pmap', 8)
+  state, _ = p.train(p.init(inputs), inputs, 0)
   leaves = jax.tree.leaves(state)
   assert all(leaf.is_fully_replicated for leaf in leaves)
   assert {len(leaf.sharding.device_set) for leaf in leaves} == {8}
@@ -106,10 +103,10 @@ def test_results_are_whole_on_every_device():
 
 @pytest.mark.parametrize('name', list(runners.RUNNERS))
 def test_the_state_is_donated(name):
-  p, own = make_program(name, 8)
-  state = p.init(own)
+  p, inputs = make_program(name, 8)
+  state = p.init(inputs)
   kernel = state.params['conv1']['kernel']
-  p.train(state, own, 0)
+  p.train(state, inputs, 0)
   assert kernel.is_deleted()
 
 
@@ -118,20 +115,35 @@ def test_shards_cover_the_batch(name):
   runner = runners.make_runner(name)
   x = np.arange(16, dtype=np.int32)
 
-  def squares(x):
+  def squares(state, inputs, x):
+    del state, inputs
     return runner.psum((runner.shard(x) ** 2).sum())
 
-  assert runner.compile(squares, own=0)(runner.place(x)) == (x**2).sum()
+  compiled = runner.compile(squares)
+  assert compiled((), (), runner.place(x)) == (x**2).sum()
+
+
+@pytest.mark.parametrize('name', list(runners.RUNNERS))
+def test_a_gathered_batch_is_whole_and_in_order(name):
+  runner = runners.make_runner(name)
+  x = np.arange(48, dtype=np.int32).reshape(16, 3)
+
+  def doubled(state, inputs, x):
+    del state, inputs
+    return runner.gather(2 * runner.shard(jnp.asarray(x)))
+
+  whole = runner.compile(doubled)((), (), runner.place(x))
+  np.testing.assert_array_equal(whole, 2 * x)
 
 
 @pytest.mark.parametrize('name', list(runners.RUNNERS))
 def test_no_transfers_after_placing(name):
-  p, own = make_program(name, 8)
-  state, _ = p.train(p.init(own), own, 0)
-  state, _ = p.train(state, own, 2)
-  sums = p.evaluate(state, own, 'train')
+  p, inputs = make_program(name, 8)
+  state, _ = p.train(p.init(inputs), inputs, 0)
+  state, _ = p.train(state, inputs, 2)
+  sums = p.evaluate(state, inputs, 'train')
   with jax.transfer_guard('disallow'):
-    state, _ = p.train(state, own, 0)
-    state, _ = p.train(state, own, 2)
-    sums = p.evaluate(state, own, 'train')
-  assert int(sums.class_count.sum()) == 44
+    state, _ = p.train(state, inputs, 0)
+    state, _ = p.train(state, inputs, 2)
+    sums = p.evaluate(state, inputs, 'train')
+  assert int(sums.clean.class_count.sum()) == 44

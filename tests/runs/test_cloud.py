@@ -10,13 +10,12 @@ import jax
 import numpy as np
 import pytest
 
-from sce_jax import models
+from configs import digits
+from sce_jax.config.check import check_config
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data import label_files
 from sce_jax.data.sources import prepare
-from sce_jax.engine import optim, train_state
-from sce_jax.runs import checkpointing
-from sce_jax.runs import workdir as workdir_lib
+from sce_jax.runs import checkpointing, files, restore
 from sce_jax.storage import paths
 from tests import conftest
 from tests.runs.test_resume import final_state, metrics
@@ -32,13 +31,7 @@ LONGER = (
   '--config.model.name=mnist_cnn',
 )
 SCHEMES = ('s3', 'gs')
-
-
-def blank(folder):
-  config = workdir_lib.read_config(folder)
-  model = models.build(config['model'], 10)
-  tx = optim.make_optimizer(config['optim'], config['train']['epochs'], 19)
-  return train_state.create(model, tx, (8, 8, 1), 10, jax.random.key(0))
+DIGITS = check_config(digits.get_config()).data
 
 
 def check_same(folder, other):
@@ -96,10 +89,10 @@ def check_record(folder, local):
   } == {path.name.split('.')[0] for path in local.iterdir()} - {''}
   assert there.joinpath('run.png').open('rb').read(4) == b'\x89PNG'
   np.testing.assert_array_equal(
-    label_files.load_npz(there / 'noise.npz').labels,
-    label_files.load_npz(local / 'noise.npz').labels,
+    label_files.read(there / 'noise.npz')[1],
+    label_files.read(local / 'noise.npz')[1],
   )
-  results = [workdir_lib.read_result(x) for x in (folder, local)]
+  results = [files.read_result(x) for x in (folder, local)]
   for result in results:
     del result['train_seconds']
   assert results[0] == results[1]
@@ -148,7 +141,7 @@ def stop(folder, data_dir, home, server, num_epochs, with_signal):
     text=True,
   )
   try:
-    while len(workdir_lib.read_metrics(folder)) < num_epochs:
+    while len(files.read_metrics(folder)) < num_epochs:
       assert process.poll() is None, process.communicate()
       time.sleep(0.05)
   finally:
@@ -194,7 +187,7 @@ def test_another_machine_goes_on(
 
 def test_a_checkpoint_that_was_cut_is_not_there(ended, cloud):
   folder = paths.path(cloud('s3')[0])
-  like = blank(ended)
+  like = jax.device_get(restore.load(ended).state)
   states = [like.replace(step=np.int32(step)) for step in range(5)]
 
   def opened():
@@ -232,13 +225,13 @@ def test_reads_a_data_set_from_a_cloud(cloud, data_dir, tmp_path, monkeypatch):
     paths.path(address) / 'digits',
     last='dataset_info.json',
   )
-  local = dataset_lib.read('digits', data_dir)
-  read = dataset_lib.read('digits', address)
+  local = dataset_lib.read(DIGITS, data_dir)
+  read = dataset_lib.read(DIGITS, address)
   np.testing.assert_array_equal(read.train.image, local.train.image)
   np.testing.assert_array_equal(read.test.label, local.test.label)
   # From now on it is read here.
   paths.remove(paths.path(address))
-  assert len(dataset_lib.read('digits', address).test) == len(local.test)
+  assert len(dataset_lib.read(DIGITS, address).test) == len(local.test)
 
 
 @pytest.mark.slow
@@ -246,9 +239,9 @@ def test_prepares_a_data_set_for_the_next_machine(
   cloud, data_dir, tmp_path, monkeypatch
 ):
   address = cloud('gs')[0]
-  local = dataset_lib.read('digits', data_dir)
+  local = dataset_lib.read(DIGITS, data_dir)
   for home in ('first', 'second'):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / home))
-    read = dataset_lib.read('digits', address)
+    read = dataset_lib.read(DIGITS, address)
     np.testing.assert_array_equal(read.train.image, local.train.image)
     monkeypatch.setattr(prepare, 'download_and_prepare', None)  # Once only.

@@ -7,7 +7,7 @@ import pytest
 from configs import digits
 from experiments.report import runs_page
 from sce_jax import errors
-from sce_jax.runs import read
+from sce_jax.runs import files, read
 
 
 def make(folder, dataset='digits', seed=0, alpha=0.1, result=None, failed=None):
@@ -19,6 +19,7 @@ def make(folder, dataset='digits', seed=0, alpha=0.1, result=None, failed=None):
     'noise': {'name': 'symmetric', 'rate': 0.4},
   }
   description = {
+    'format': files.FORMAT,
     'config': config,
     'created': '2026-01-02T03:04:05+00:00',
     'python': '3.11.7',
@@ -48,7 +49,7 @@ def make(folder, dataset='digits', seed=0, alpha=0.1, result=None, failed=None):
 def test_runs_are_labelled_by_what_they_differ_in(tmp_path):
   make(tmp_path / 'a', seed=0, alpha=0.1)
   make(tmp_path / 'deep' / 'b', seed=1, alpha=0.2)
-  make(tmp_path / 'a' / 'anchors', seed=5)  # No run of its own.
+  make(tmp_path / 'a' / 'prepare', seed=5)  # No run of its own.
   (tmp_path / 'other').mkdir()
   (tmp_path / 'other' / 'config.json').write_text('{"not": "ours"}')
   found = read.find(tmp_path)
@@ -122,3 +123,12 @@ def test_a_runs_name_tells_its_config():
   assert name.startswith('digits-sl-symmetric-0.4-seed0-')
   assert name != read.run_name(second)
   assert name == read.run_name(first.to_dict())
+
+
+def test_a_run_of_another_version_is_refused(tmp_path):
+  make(tmp_path / 'a')
+  path = tmp_path / 'a' / 'config.json'
+  path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
+  with pytest.raises(errors.UserError, match='folder format 1') as caught:
+    read.find(tmp_path)
+  assert '\n' not in str(caught.value)

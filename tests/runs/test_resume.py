@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import time
@@ -11,9 +12,10 @@ import jax
 import numpy as np
 import pytest
 
-from sce_jax import models
-from sce_jax.engine import optim, train_state
-from sce_jax.runs import checkpointing
+from sce_jax import errors
+from sce_jax.config.check import check_config
+from sce_jax.data import dataset as dataset_lib
+from sce_jax.runs import files, restore
 from sce_jax.runs import workdir as workdir_lib
 from tests import conftest
 
@@ -34,19 +36,12 @@ def metrics(folder):
   """All that is recorded but the times, which differ from run to run."""
   return [
     {key: value for key, value in record.items() if key not in TIMES}
-    for record in workdir_lib.read_metrics(folder)
+    for record in files.read_metrics(folder)
   ]
 
 
 def final_state(folder):
-  config = workdir_lib.read_config(folder)
-  model = models.build(config['model'], 10)
-  tx = optim.make_optimizer(config['optim'], config['train']['epochs'], 19)
-  like = train_state.create(model, tx, (8, 8, 1), 10, jax.random.key(0))
-  checkpoints = checkpointing.Checkpoints(workdir_lib.checkpoints(folder), None)
-  state, _ = checkpoints.restore(checkpoints.steps()[-1], like)
-  checkpoints.close()
-  return jax.device_get(state)
+  return jax.device_get(restore.load(folder).state)
 
 
 @pytest.fixture(scope='module')
@@ -74,7 +69,7 @@ def stop(folder, data_dir, home, num_epochs, with_signal, delay):
     text=True,
   )
   try:
-    while len(workdir_lib.read_metrics(folder)) < num_epochs:
+    while len(files.read_metrics(folder)) < num_epochs:
       assert process.poll() is None, process.communicate()
       time.sleep(0.002)
     time.sleep(delay)
@@ -106,15 +101,15 @@ def test_killed(num_epochs, delay, undisturbed, data_dir, tmp_path, launch):
   check_same(folder, undisturbed)
 
 
-@pytest.mark.slow  # Two processes that are asked to stop: test_distributed.py.
+@pytest.mark.slow  # Two processes that are asked to stop: test_processes.py.
 def test_asked_to_stop_inside_an_epoch(undisturbed, data_dir, tmp_path, launch):
   folder = tmp_path / 'run'
   code = stop(folder, data_dir, tmp_path, 3, signal.SIGTERM, 0.02)
   assert code == 75
-  saved = max(int(p.name) for p in workdir_lib.checkpoints(folder).iterdir())
+  saved = max(int(p.name) for p in files.checkpoints(folder).iterdir())
   done = launch(*ARGUMENTS, f'--workdir={folder}')
   assert done.returncode == 0
-  assert f'goes on from step {saved}' in done.stdout
+  assert f'resumes at step {saved}' in done.stdout
   check_same(folder, undisturbed)
 
 
@@ -140,7 +135,9 @@ def test_another_config_is_refused(undisturbed, launch):
 
 
 def test_a_second_launcher_is_refused(undisturbed, launch):
-  held = workdir_lib.Workdir(undisturbed, workdir_lib.read_config(undisturbed))
+  held = workdir_lib.Workdir(
+    undisturbed, check_config(files.read_config(undisturbed))
+  )
   try:
     done = launch(*ARGUMENTS, f'--workdir={undisturbed}')
   finally:
@@ -153,17 +150,61 @@ def test_evaluate_mode_gives_the_last_figures(undisturbed, launch):
   before = listing(undisturbed)
   done = launch('--mode=evaluate', f'--workdir={undisturbed}')
   assert done.returncode == 0, done.stderr
-  last = workdir_lib.read_metrics(undisturbed)[-1]
+  last = files.read_metrics(undisturbed)[-1]
   assert f'epoch {EPOCHS}' in done.stdout
   for split in ('test', 'train_eval'):
     assert f'{last[split]["accuracy"]:.4f}' in done.stdout
   assert listing(undisturbed) == before
 
 
+def test_the_network_needs_no_data(undisturbed, monkeypatch, data_dir):
+  monkeypatch.setenv('TFDS_DATA_DIR', '/no/such/folder')
+  run = restore.load(undisturbed)
+  images = dataset_lib.read(run.config.data, data_dir).test.image
+  probability, hidden = run.predict(images)
+  recorded = files.read_result(undisturbed)['test']
+  labels = dataset_lib.read(run.config.data, data_dir).test.label
+  assert np.mean(probability.argmax(1) == labels) == recorded['accuracy']
+  assert len(hidden) == len(images)
+  with pytest.raises(errors.UserError, match=r'uint8 images \[N, 8, 8, 1\]'):
+    run.predict(images[:, :4])
+
+
+def test_a_folder_of_another_version_is_refused(undisturbed, tmp_path, launch):
+  folder = tmp_path / 'run'
+  shutil.copytree(undisturbed, folder)
+  described = json.loads((folder / 'config.json').read_text())
+  del described['format']  # As all were before there was a number.
+  (folder / 'config.json').write_text(json.dumps(described))
+  before = listing(folder)
+  for more in ((), ('--mode=evaluate',)):
+    done = launch(*(more or ARGUMENTS), f'--workdir={folder}')
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert 'written by another version of sce_jax (folder format 1' in line
+  assert listing(folder) == before
+
+
+def test_labels_are_read_back_not_drawn_anew(undisturbed, tmp_path, data_dir):
+  folder = tmp_path / 'run'
+  shutil.copytree(undisturbed, folder)
+  with np.load(undisturbed / 'noise.npz') as file:
+    arrays = dict(file)
+  # Other labels than the config's noise would make.
+  arrays['labels'] = np.roll(arrays['labels'], 1)
+  np.savez(folder / 'noise.npz', **arrays)
+  made = restore.predict_run(folder, 'train', data_dir)
+  np.testing.assert_array_equal(made.split.label, arrays['labels'])
+  figures = restore.evaluate_run(folder, data_dir)
+  recorded = files.read_result(folder)['train_eval']
+  assert figures['train_eval']['accuracy_noisy'] != recorded['accuracy_noisy']
+
+
 def test_the_folder_holds_the_record(undisturbed):
   names = {path.name for path in undisturbed.iterdir()}
   assert {
     'config.json',
+    'dataset.json',
     'metrics.jsonl',
     'checkpoints',
     'noise.npz',

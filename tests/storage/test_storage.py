@@ -43,15 +43,15 @@ def test_a_local_path_is_pathlibs_as_it_is(text):
 def test_a_local_path_costs_no_cloud_library(tmp_path):
   code = """
 import sys
-from sce_jax import files, holding
-folder = files.path(sys.argv[1]) / 'a'
-files.check(folder)
-files.make_folder(folder)
-files.write(folder / 'b', 'c')
-files.append(folder / 'b', 'd')
-held = holding.hold(folder)
-assert holding.is_held(folder)
-assert [str(x) for x in files.find(folder, 'b')] == [str(folder / 'b')]
+from sce_jax.storage import lock, paths
+folder = paths.path(sys.argv[1]) / 'a'
+paths.check(folder)
+paths.make_folder(folder)
+paths.write(folder / 'b', 'c')
+paths.append(folder / 'b', 'd')
+held = lock.acquire(folder)
+assert lock.is_held(folder)
+assert [str(x) for x in paths.find(folder, 'b')] == [str(folder / 'b')]
 held.close()
 assert (folder / 'b').read_text() == 'cd'
 print({'fsspec', 's3fs', 'gcsfs', 'jax'} & set(sys.modules))

@@ -8,38 +8,30 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow_datasets as tfds
 
-from sce_jax.data import dataset as dataset_lib
 from sce_jax.data.sources import prepare
-from sce_jax.errors import UserError
+from tests.data import reading
+from tests.data.reading import told
 
 WAYS_OUT = 'copy a folder prepared elsewhere (file format array_record)'
 
 
-def told(function, *args):
-  """The one line of the UserError that a call ends in."""
-  with pytest.raises(UserError) as caught:
-    function(*args)
-  message = str(caught.value)
-  assert '\n' not in message
-  return message
-
-
 def test_what_is_missing_is_prepared_on_first_use(tmp_path):
-  data = dataset_lib.read('digits', str(tmp_path / 'new'), limit=3)
+  data = reading.read('digits', str(tmp_path / 'new'), limit=3)
   assert len(data.train) == 3
   assert list((tmp_path / 'new' / 'digits').glob('*/*array_record*'))
 
 
 def test_what_is_there_is_not_prepared_again(data_dir, monkeypatch):
   monkeypatch.delattr(prepare, 'download_and_prepare')
-  dataset_lib.read('mnist', data_dir)
+  reading.read('mnist', data_dir)
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):
   (tmp_path / 'file').write_text('')
   folder = str(tmp_path / 'file')
-  message = told(dataset_lib.read, 'digits', folder)
+  message = told(reading.read, 'digits', folder)
   assert message.startswith(
     f"data set 'digits' is not in {folder} and could not be prepared: "
   )
@@ -52,7 +44,7 @@ def test_a_folder_that_cannot_be_written(tmp_path):
   reason='TensorFlow is installed',
 )
 def test_without_tensorflow(tmp_path):
-  message = told(dataset_lib.read, 'cifar100', str(tmp_path))
+  message = told(reading.read, 'cifar100', str(tmp_path))
   assert 'pip install tensorflow' in message
   assert WAYS_OUT in message
   assert not list(tmp_path.iterdir())
@@ -78,9 +70,13 @@ def test_a_child_without_a_word(tmp_path, monkeypatch):
   )
 
 
-def test_the_child_ends_with_the_obstacle(monkeypatch):
-  monkeypatch.setattr(prepare, '_why_unavailable', lambda name: f'no {name}')
-  monkeypatch.setattr(sys, 'argv', ['prepare', 'mnist', '--data_dir', 'x'])
+def test_the_child_ends_with_the_reason(monkeypatch, tmp_path):
+  monkeypatch.setattr(
+    prepare, '_why_unavailable', lambda builder: f'no {builder.name}'
+  )
+  monkeypatch.setattr(
+    sys, 'argv', ['prepare', 'mnist', '--data_dir', str(tmp_path)]
+  )
   with pytest.raises(SystemExit) as caught:
     prepare.main()
   assert caught.value.code == 'no mnist'
@@ -91,11 +87,15 @@ def test_the_child_ends_with_the_obstacle(monkeypatch):
   [
     (False, True, 'pip install tensorflow'),
     (False, False, 'pip install tensorflow'),
-    (True, False, 'the network is missing'),
+    (True, False, 'the network is missing (www.cs.toronto.edu is not found)'),
     (True, True, None),
   ],
 )
-def test_obstacles(tensorflow, network, message, monkeypatch):
+def test_reasons(tensorflow, network, message, monkeypatch, tmp_path):
+  builders = [
+    tfds.builder(name, data_dir=str(tmp_path))
+    for name in ('cifar100', 'digits')
+  ]
   monkeypatch.setattr(
     prepare.importlib.util, 'find_spec', lambda _: tensorflow or None
   )
@@ -105,14 +105,15 @@ def test_obstacles(tensorflow, network, message, monkeypatch):
       raise socket.gaierror
 
   monkeypatch.setattr(prepare.socket, 'getaddrinfo', getaddrinfo)
-  obstacle = prepare._why_unavailable('cifar100')
+  reason = prepare._why_unavailable(builders[0])
   if message is None:
-    assert obstacle is None
+    assert reason is None
   else:
-    assert message in obstacle
-    assert WAYS_OUT in obstacle
-    assert '--data_dir or TFDS_DATA_DIR' in obstacle
-  assert prepare._why_unavailable('digits') is None
+    assert message in reason
+    assert WAYS_OUT in reason
+    assert '--data_dir or TFDS_DATA_DIR' in reason
+  # Digits come with scikit-learn.
+  assert prepare._why_unavailable(builders[1]) is None
 
 
 @pytest.mark.parametrize('stored', ['tfrecord', 'riegeli'])
@@ -122,6 +123,6 @@ def test_other_formats_are_refused(stored, data_dir, tmp_path):
   record = json.loads(info.read_text())
   record['fileFormat'] = stored
   info.write_text(json.dumps(record))
-  message = told(dataset_lib.read, 'mnist', str(tmp_path))
+  message = told(reading.read, 'mnist', str(tmp_path))
   assert f'is stored as {stored}' in message
   assert f'`tfds convert_format --dataset_dir={info.parent}' in message

@@ -6,8 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from sce_jax.data import dataset as dataset_lib
-from sce_jax.data import datasets
+from tests.data import reading
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +26,7 @@ def real(shared_data, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def cifar10_n(real):
-  return dataset_lib.read('cifar10_n', real)
+  return reading.read('cifar10_n', real)
 
 
 @pytest.fixture(scope='module')
@@ -47,9 +46,9 @@ def moments(split):
 
 
 def test_mnist(real):
-  data = dataset_lib.read('mnist', real)
+  data = reading.read('mnist', real)
   assert (len(data.train), len(data.test)) == (60_000, 10_000)
-  info = datasets.DATASETS['mnist']
+  info = data.info
   mean, std = moments(data.train)
   # Known to four digits.
   np.testing.assert_allclose(mean, info.mean, atol=5e-5)
@@ -59,7 +58,7 @@ def test_mnist(real):
 def test_sizes_and_ids_of_cifar10_n(cifar10_n):
   assert (len(cifar10_n.train), len(cifar10_n.test)) == (50_000, 10_000)
   for split in (cifar10_n.train, cifar10_n.test):
-    assert sorted(split.index) == list(range(len(split)))
+    assert sorted(split.example_id) == list(range(len(split)))
 
 
 def test_pixels_of_cifar10_n(cifar10_n):
@@ -67,17 +66,19 @@ def test_pixels_of_cifar10_n(cifar10_n):
   mean, std = moments(cifar10_n.train)
   np.testing.assert_allclose(mean, [0.49125, 0.48209, 0.44652], atol=1e-5)
   np.testing.assert_allclose(std, [0.24523, 0.24278, 0.26063], atol=1e-5)
-  info = datasets.DATASETS['cifar10_n']
+  info = cifar10_n.info
   np.testing.assert_allclose(mean, info.mean, rtol=0.001)
   np.testing.assert_allclose(std, info.std, rtol=0.01)
 
 
 def test_labels_of_cifar10_n_belong_to_their_images(cifar10_n, table):
   train = cifar10_n.train
-  np.testing.assert_array_equal(train.clean_label, table['clean'][train.index])
-  assert set(cifar10_n.human_labels) == set(table) - {'clean'}
-  for name, labels in cifar10_n.human_labels.items():
-    np.testing.assert_array_equal(labels, table[name][train.index])
+  np.testing.assert_array_equal(
+    train.clean_label, table['clean'][train.example_id]
+  )
+  assert set(cifar10_n.label_sets) == set(table) - {'clean'}
+  for name, labels in cifar10_n.label_sets.items():
+    np.testing.assert_array_equal(labels, table[name][train.example_id])
 
 
 def test_noise_rates_of_cifar10_n(cifar10_n):
@@ -90,11 +91,8 @@ def test_noise_rates_of_cifar10_n(cifar10_n):
     'random2': 0.1812,
     'random3': 0.1764,
   }
-  config = {'rate': 0.0, 'mode': 'exact', 'seed': None}
-  rates = {}
-  for name in expected:
-    noisy = dataset_lib.apply_label_noise(
-      cifar10_n, config | {'name': name}, seed=0
-    )
-    rates[name] = np.mean(noisy.label != noisy.clean_label)
+  clean = cifar10_n.train.clean_label
+  rates = {
+    name: np.mean(cifar10_n.label_sets[name] != clean) for name in expected
+  }
   assert rates == pytest.approx(expected, abs=1e-4)

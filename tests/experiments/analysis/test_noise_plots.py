@@ -6,7 +6,6 @@ import pytest
 
 from experiments.analysis import noise_plots
 from sce_jax import noise
-from sce_jax.data import datasets
 from sce_jax.data.dataset import Split
 
 CLEAN = np.array([0, 0, 0, 0, 1, 1, 2, 2])
@@ -18,13 +17,6 @@ NAMES = ('ape', 'bee', 'cow')
 def close():
   yield
   plt.close('all')
-
-
-def test_class_names():
-  assert noise_plots.class_names('cifar10_n')[3] == 'cat'
-  assert noise_plots.class_names('mnist') == tuple('0123456789')
-  for name, info in datasets.DATASETS.items():
-    assert len(noise_plots.class_names(name)) == info.num_classes
 
 
 def texts(ax):

@@ -3,6 +3,7 @@
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -47,16 +48,6 @@ def test_rows_agree_with_themselves(data_dir, monkeypatch):
     )
 
 
-@pytest.fixture(scope='module')
-def split():
-  return workload.random_split('cifar10', IMAGES)
-
-
-@pytest.fixture(scope='module')
-def on_device(split):
-  return batches.to_device_split(split, split, 'cifar10')
-
-
 @pytest.mark.parametrize(
   ('path', 'differs'),
   [
@@ -65,27 +56,35 @@ def on_device(split):
     ('on device: gather, shift bilinear and flip', True),
   ],
 )
-def test_batches_are_those_of_a_shuffled_split(path, differs, split, on_device):
+def test_batches_are_those_of_a_shuffled_split(path, differs):
   recipe, augmented = input_benchmark.ON_DEVICE[path]
-  config = config_lib.check_config(cifar10.get_config(f'recipe={recipe}'))[
-    'data'
-  ]
-  run = input_benchmark.make_batches(config, 3, augmented)
-  made = run(on_device, jax.random.key(0))
-  assert made['image'].shape == (3, input_benchmark.BATCH, 32, 32, 3)
+  config = config_lib.check_config(cifar10.get_config(f'recipe={recipe}'))
+  dataset = workload.random_dataset('cifar_cnn', config, IMAGES, 1)
+  on_device = batches.to_device_split(dataset.train, dataset.pixel_mean)
+  labels = jnp.asarray(dataset.train.label)
+  run = input_benchmark.make_batches(config, dataset.info, 3, augmented)
+  made = run(on_device, labels, jax.random.key(0))
+  assert made.image.shape == (3, input_benchmark.BATCH, 32, 32, 3)
   # 384 examples of 300: each once, then the first again.
-  index = np.asarray(made['index']).reshape(-1)
-  assert sorted(index[:IMAGES]) == list(range(IMAGES))
-  np.testing.assert_array_equal(index[IMAGES:], index[: len(index) - IMAGES])
+  rows = np.asarray(made.position).reshape(-1)
+  assert sorted(rows[:IMAGES]) == list(range(IMAGES))
+  np.testing.assert_array_equal(rows[IMAGES:], rows[: len(rows) - IMAGES])
   np.testing.assert_array_equal(
-    made['label'].reshape(-1), split.label[index % IMAGES]
+    made.label.reshape(-1), dataset.train.label[rows % IMAGES]
   )
   # Without augmentation they are what `take` gives.
-  plain = batches.take(on_device, made['index'][0], None, config)['image']
-  assert np.allclose(made['image'][0], plain, atol=1e-5) != differs
-  # Each batch is drawn for anew: the same image looks different.
-  again = np.asarray(made['image']).reshape(-1, 32, 32, 3)
-  same = np.allclose(again[IMAGES:], again[: len(index) - IMAGES], atol=1e-5)
+  plain = batches.take(
+    on_device,
+    labels,
+    jnp.arange(IMAGES, dtype=jnp.int32),
+    made.position[0],
+    None,
+    batches.Normalization.of(config.data, dataset.info),
+  ).image
+  assert np.allclose(made.image[0], plain, atol=1e-5) != differs
+  # Each batch is sampled again: the same image looks different.
+  again = np.asarray(made.image).reshape(-1, 32, 32, 3)
+  same = np.allclose(again[IMAGES:], again[: len(rows) - IMAGES], atol=1e-5)
   assert same != differs
 
 

@@ -175,8 +175,9 @@ def test_a_run_is_its_phases(small_network, epochs):
   )
 
 
-def test_random_splits_have_the_data_sets_shape():
-  split = workload.random_split('digits', 7)
+def test_random_data_have_the_networks_shape():
+  config = workload.Workload('digits_cnn').config()
+  split = workload.random_dataset('digits_cnn', config, 7, 3).train
   assert split.image.shape == (7, 8, 8, 1)
   assert split.image.max() <= 16
   assert split.label.dtype == jax.numpy.int32

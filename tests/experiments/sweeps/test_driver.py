@@ -14,7 +14,7 @@ from experiments.sweeps import driver, task
 from experiments.sweeps.manifest import Entry
 from sce_jax import errors
 from sce_jax.config import fields
-from sce_jax.runs import workdir as workdir_lib
+from sce_jax.runs import files
 from tests import conftest
 from tests.experiments.sweeps import small
 
@@ -57,7 +57,7 @@ class Scripted:
 def tasks(folder, *names):
   return task.pack(
     [
-      Entry(name, ['launch.py', name], 'f', str(folder / name), 1, 1.0)
+      Entry(name, ['launch.py', name], 'f', str(folder / name), 1)
       for name in names
     ],
     1,
@@ -224,7 +224,7 @@ def test_a_sweep_from_the_command_line(sweep, tmp_path):
   ]
   assert len(listed) == 3
   for entry in listed:
-    config = workdir_lib.read_config(entry['workdir'])
+    config = files.read_config(entry['workdir'])
     assert fields.fingerprint(config) == entry['fingerprint']
   done = {p: p.stat().st_mtime_ns for p in folder.glob('*/result.json')}
   assert len(done) == 2

@@ -11,6 +11,7 @@ from experiments.paper import registry, scales
 from experiments.sweeps import expand, manifest
 from sce_jax import errors
 from sce_jax.config import fields
+from sce_jax.config.check import check_config
 from sce_jax.runs import read
 from tests import conftest
 
@@ -31,10 +32,12 @@ def test_a_command_means_its_run(name, dataset, scale):
   trials = registry.load(name).sweep(dataset, scale)
   # Of each loss, and of each part of a recipe.
   some = {
-    (t.config.loss.name, fields.compile_key(t.config)): t.config for t in trials
+    (t.config.loss.name, check_config(t.config).compile_key): t.config
+    for t in trials
   }
   for config in some.values():
-    entry = manifest.entry(config, 'runs')
+    file = scales.config_file(dataset)
+    entry = manifest.entry(config, 'runs', None, file)
     assert fields.fingerprint(
       manifest.config_of(entry.command)
     ) == fields.fingerprint(config)
@@ -58,11 +61,11 @@ def test_launch_reads_a_command_as_it_is_meant(tmp_path):
       'optim.weight_decay': 1e-7,
     },
   )
-  entry = manifest.entry(config, tmp_path)
+  entry = manifest.entry(config, tmp_path, None, 'configs/cifar10.py')
   code = (
     'import sys; from absl import app, flags\n'
     'import launch; from experiments import command_line\n'
-    'from sce_jax import fields\n'
+    'from sce_jax.config import fields\n'
     'command_line.parse(sys.argv)\n'
     'print(fields.fingerprint(flags.FLAGS["config"].value))'
   )
@@ -81,7 +84,12 @@ def test_launch_reads_a_command_as_it_is_meant(tmp_path):
 
 def entries():
   return [
-    manifest.entry(scales.config('digits', 'tiny', seed=seed), 'runs')
+    manifest.entry(
+      scales.config('digits', 'tiny', seed=seed),
+      'runs',
+      None,
+      'configs/digits.py',
+    )
     for seed in (0, 1)
   ]
 
@@ -172,7 +180,7 @@ def test_what_a_config_file_lacks_is_told(config_file):
     expand.of_config(config_file, 'nope', {}, 'runs', None)
   with pytest.raises(errors.UserError, match=r'sweep_bad\(\): .*nope'):
     expand.of_config(config_file, 'bad', {}, 'runs', None)
-  with pytest.raises(errors.UserError, match='is not there'):
+  with pytest.raises(errors.UserError, match='does not exist'):
     expand.of_config('configs/nope.py', '', {}, 'runs', None)
 
 

@@ -19,7 +19,7 @@ import pytest
 from experiments.sweeps import executors, ray_cluster
 from experiments.sweeps.executors import Resources
 from sce_jax import errors
-from sce_jax.runs import workdir as workdir_lib
+from sce_jax.runs import files
 from tests import conftest
 from tests.experiments.sweeps import small
 
@@ -239,8 +239,8 @@ def test_a_sweep_on_a_cluster_of_its_own(sweep, tmp_path):
   assert driver.returncode == 0, err
   assert out.splitlines()[-1] == '2 of 2 runs have ended well'
   for path in folder.glob('*/config.json'):
-    assert len(workdir_lib.read_metrics(path.parent)) == 4
-    assert 'test_accuracy' in workdir_lib.read_result(path.parent)
+    assert len(files.read_metrics(path.parent)) == 4
+    assert 'test_accuracy' in files.read_result(path.parent)
   assert len(list(folder.glob('*/result.json'))) == 2
   assert not list(folder.parent.glob('.ray/*'))
   wait_for(lambda: not family & processes().keys())
@@ -298,8 +298,8 @@ def figures(folder):
   """All that a sweep's runs have found out, without the times."""
   found = {}
   for path in folder.glob('*/metrics.jsonl'):
-    lines = [*workdir_lib.read_metrics(path.parent)]
-    result = workdir_lib.read_result(path.parent)
+    lines = [*files.read_metrics(path.parent)]
+    result = files.read_result(path.parent)
     assert result is not None, path
     found[path.parent.name] = [
       {k: v for k, v in line.items() if k not in TIMES}
@@ -339,9 +339,9 @@ def interrupt_driver(driver, cluster, victim):
 @pytest.mark.parametrize(
   ('fault', 'said'),
   [
-    (kill_worker, 'preempted, goes on'),
+    (kill_worker, 'preempted, resumes'),
     (kill_command, 'ended with -9, try 1 of 2'),
-    (kill_node, 'preempted, goes on'),
+    (kill_node, 'preempted, resumes'),
     (kill_driver, None),
     (interrupt_driver, None),
   ],
@@ -366,7 +366,7 @@ def test_what_is_killed_comes_to_the_same_end(
       for pid, (_, words) in processes().items()
       for name in undisturbed
       if f'--workdir={folder / name}' in words
-      and len(workdir_lib.read_metrics(folder / name)) > 3
+      and len(files.read_metrics(folder / name)) > 3
     }
 
   driver = sweep('long', *flags, **token)
@@ -374,7 +374,7 @@ def test_what_is_killed_comes_to_the_same_end(
   workers = {processes()[pid][0] for pid in running.values()}
   assert len({processes()[pid][0] for pid in workers}) == 2  # Nodes.
   name, victim = sorted(running.items())[0]
-  assert workdir_lib.read_result(folder / name) is None
+  assert files.read_result(folder / name) is None
   fault(driver, cluster, victim)
   if said is None:
     driver.communicate(timeout=120)
@@ -382,7 +382,7 @@ def test_what_is_killed_comes_to_the_same_end(
     # Its runs save themselves and end.
     wait_for(lambda: not set(running.values()) & processes().keys())
     for name in running:
-      assert workdir_lib.read_result(folder / name) is None
+      assert files.read_result(folder / name) is None
       log = folder / 'sweep-small-long.logs' / f'{name}.log'
       assert 'SIGTERM: saved at step' in log.read_text()
     driver = sweep('long', *flags, **token)

@@ -14,7 +14,7 @@ from tests import conftest
 
 def entry(seed, loss='sl', data_dir=None):
   config = scales.config('digits', 'tiny', loss=loss, seed=seed)
-  return manifest.entry(config, 'runs', data_dir)
+  return manifest.entry(config, 'runs', data_dir, 'configs/digits.py')
 
 
 def test_shares_are_all_and_do_not_overlap():

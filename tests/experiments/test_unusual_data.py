@@ -1,0 +1,158 @@
+"""Data without a test split, or of which nobody knows the true labels."""
+
+import csv
+import pathlib
+
+import pytest
+
+from configs import digits
+from experiments import commands
+from experiments.sweeps import driver, manifest, task
+from sce_jax.runs import files
+from tests.data import animals
+
+TEST = {'test': animals.examples(*([0, 1, 2] * 8))}
+TRAIN = {'train': animals.examples(*([0, 1, 2] * 16))}
+OWN = """
+from configs import digits
+
+def get_config(argument=None):
+  c = digits.get_config(argument)
+  c.data.name = 'animals'
+  c.data.pixel_max = 255.0
+  c.data.mean = c.data.std = None
+  c.train.batch_size = 16
+  return c
+"""
+
+
+class Data:
+  """A tfds folder and what is trained on it.
+
+  Attributes:
+    has_test: whether there is a test split.
+    is_clean: whether the labels are the true ones.
+    folder: for the runs.
+  """
+
+  def __init__(self, folder: pathlib.Path, has_test: bool, is_clean: bool):
+    self.has_test, self.is_clean = has_test, is_clean
+    self.folder = folder / 'runs'
+    self._data_dir = folder / 'data'
+    animals.write(self._data_dir, splits=TRAIN | (TEST if has_test else {}))
+    (folder / 'own.py').write_text(OWN)
+    self.file = str(folder / 'own.py')
+
+  def config(self):
+    noise = 'symmetric,0.4' if self.is_clean else 'clean,0.0'
+    c = digits.get_config(f'sl,{noise},tiny')
+    c.data.name = 'animals'
+    c.data.pixel_max = 255.0
+    c.data.mean = c.data.std = None
+    c.data.clean_labels = self.is_clean
+    return c
+
+  def run(self, mode, **changes):
+    arguments = {
+      'config': None,
+      'workdir': None,
+      'data_dir': str(self._data_dir),
+      'losses': ['ce', 'sl'],
+      'seeds': 1,
+      'trials': [],
+    }
+    return commands.run(mode, **(arguments | changes))
+
+
+@pytest.fixture(
+  scope='module',
+  params=[(False, True), (True, False), (False, False)],
+  ids=['no test split', 'no clean labels', 'neither'],
+)
+def data(request, tmp_path_factory):
+  folder = tmp_path_factory.mktemp('unusual')
+  return Data(folder, *request.param)
+
+
+@pytest.fixture(scope='module')
+def trained(data):
+  """A run that has ended: launch.py's code, and the run's folder."""
+  folder = data.folder / 'one'
+  return data.run('train', config=data.config(), workdir=str(folder)), folder
+
+
+def test_a_run_ends_with_what_is_known(data, trained):
+  code, folder = trained
+  assert code == 0
+  result = files.read_result(folder)
+  assert (result['test'] is not None) == data.has_test
+  assert (result['test_accuracy'] is not None) == data.has_test
+  assert (result['memorised'] is not None) == data.is_clean
+  assert (result['realised_rate'] is not None) == data.is_clean
+  assert 0 <= result['train_eval']['accuracy_noisy'] <= 1
+  for record in files.read_metrics(folder):
+    assert ('test' in record) == data.has_test
+  assert (folder / 'noise.json').exists() == data.is_clean
+  info, _ = files.read_dataset(folder)
+  assert info.class_names == animals.CLASSES
+  assert (info.num_test > 0, info.clean_labels) == (
+    data.has_test,
+    data.is_clean,
+  )
+  with open(folder / 'results.csv') as file:
+    (row,) = csv.DictReader(file)
+  assert (row['test_accuracy'] != '') == data.has_test
+
+
+def test_it_is_evaluated(data, trained, capsys):
+  _, folder = trained
+  capsys.readouterr()
+  assert data.run('evaluate', workdir=str(folder)) == 0
+  out = capsys.readouterr().out
+  assert ('test split, 24 examples' in out) == data.has_test
+  assert 'training split, 40 examples' in out
+  assert ('memorised' in out) == data.is_clean
+
+
+def test_its_report_is_written(data, trained):
+  assert trained[0] == 0
+  assert data.run('report', workdir=str(data.folder)) == 0
+  text = (data.folder / 'report.md').read_text()
+  assert '1 finished' in text
+  assert 'nan' not in text and 'None' not in text
+
+
+def test_a_sweep_counts_it_as_done(data, trained, tmp_path):
+  _, folder = trained
+  entry = manifest.Entry('one', ['launch.py'], 'f', str(folder), 2)
+  jobs = task.pack([entry], 1, tmp_path / 'sweep.jsonl')
+  assert driver.Driver(jobs, None, retries=0).run() == {}
+
+
+def test_runs_on_it_are_compared(data, capsys):
+  folder = data.folder.parent / 'compared'
+  code = data.run('compare', config=data.config(), workdir=str(folder))
+  assert code == 0
+  (row,) = (
+    line
+    for line in capsys.readouterr().out.splitlines()
+    if line.startswith('cross entropy (CE)')
+  )
+  assert row.split()[3:].count('-') == 2 * (not data.has_test) + (
+    not data.is_clean
+  )
+  assert (folder / 'comparison.png').exists()
+
+
+def test_an_experiment_takes_a_config_file_of_ones_own(tmp_path):
+  data = Data(tmp_path, has_test=True, is_clean=True)
+  code = data.run(
+    'train',
+    experiment_name='confidence',
+    dataset=data.file,
+    scale='tiny',
+    workdir=str(data.folder),
+  )
+  assert code == 0
+  text = (data.folder / 'confidence-own-tiny' / 'report.md').read_text()
+  assert '2 finished' in text

@@ -1,0 +1,73 @@
+"""Noises by their one interface: of a matrix, of labels that are given."""
+
+import numpy as np
+import pytest
+
+from sce_jax import noise
+from tests.noise.errors import refuses
+
+_CLEAN = np.array([0, 1, 2, 0], np.int32)
+_IDS = np.array([7, 3, 9, 5], np.int32)
+_GIVEN = np.array([2, 1, 0, 1], np.int64)
+
+
+def apply(made, clean=_CLEAN, ids=_IDS, num_classes=3):
+  return made(clean, ids, num_classes, 0.4, 1, 'exact', None)
+
+
+def test_a_matrix_becomes_a_noise():
+  made = apply(noise.from_transition(noise.pair_flip))
+  matrix = noise.pair_flip(3, 0.4)
+  np.testing.assert_array_equal(made.transition, matrix)
+  expected = noise.corrupt(_CLEAN, matrix, seed=1, mode='exact', ids=_IDS)
+  np.testing.assert_array_equal(made.labels, expected)
+  assert made.labels.dtype == np.int32
+
+
+@pytest.mark.parametrize('order', [[0, 1, 2, 3], [3, 1, 0, 2], [2, 3, 1, 0]])
+def test_given_labels_are_found_by_id(order):
+  made = apply(noise.from_labels(_IDS[order], _GIVEN[order]))
+  np.testing.assert_array_equal(made.labels, _GIVEN)
+  assert made.labels.dtype == np.int32
+  assert made.transition is None
+  made = apply(noise.from_labels(_IDS, _GIVEN), _CLEAN[order], _IDS[order])
+  np.testing.assert_array_equal(made.labels, _GIVEN[order])
+
+
+def test_ids_may_be_of_any_integer_type():
+  made = apply(noise.from_labels(_IDS.astype(np.uint64), _GIVEN))
+  np.testing.assert_array_equal(made.labels, _GIVEN)
+  large = _IDS.astype(np.int64) + 2**40
+  made = apply(noise.from_labels(large, _GIVEN), ids=large)
+  np.testing.assert_array_equal(made.labels, _GIVEN)
+
+
+@pytest.mark.parametrize(
+  ('ids', 'given', 'message'),
+  [
+    (_IDS[:3], _GIVEN[:3], '3 labels for 4 training examples: give each'),
+    (_IDS[:0], _GIVEN[:0], '0 labels for 4 training examples: give each'),
+    (
+      np.array([7, 3, 9, 6]),
+      _GIVEN,
+      'there is no label for example 5, but one for 6: ids must be the data'
+      " set's own",
+    ),
+    (
+      np.array([7, 3, 9, 9]),
+      _GIVEN,
+      "there is no label for example 5: ids must be the data set's own",
+    ),
+    (_IDS, _GIVEN + 1, 'labels must be in [0, 2] for 3 classes, not in [1, 3]'),
+    (
+      _IDS,
+      _GIVEN - 1,
+      'labels must be in [0, 2] for 3 classes, not in [-1, 1]',
+    ),
+  ],
+)
+def test_refuses_labels_of_something_else(ids, given, message):
+  refuses(message, apply, noise.from_labels(ids, given))
+  refuses(
+    f'a/b.npz: {message}', apply, noise.from_labels(ids, given, 'a/b.npz')
+  )
