@@ -60,8 +60,7 @@ _TRIALS = flags.DEFINE_multi_string(
   'trials',
   [],
   'train: FIELD=VALUES, such as seed=0..9 or loss.alpha=0.01,0.1; all'
-  ' combinations are trained together. They may differ in seed, noise and loss'
-  ' parameters.',
+  ' combinations are trained, together where they share a program.',
 )
 _EXPERIMENT = flags.DEFINE_string(
   'experiment', None, 'A table or figure of the paper; help lists them.'

@@ -16,7 +16,7 @@ from typing import Any
 from ml_collections import config_dict
 
 from experiments import compare
-from sce_jax import train
+from sce_jax import methods, train
 from sce_jax.config import fields
 from sce_jax.errors import UserError
 from sce_jax.parallel import processes
@@ -79,6 +79,7 @@ def read(
   Raises:
     UserError: one line that says what cannot be read.
   """
+  config = _with_defaults(config)
   values: dict[str, list[Any]] = {}
   for text in trials:
     path, equals, listed = text.partition('=')
@@ -105,6 +106,16 @@ def read(
     )
     configs[name] = run
   return configs
+
+
+def _with_defaults(config: config_dict.ConfigDict) -> config_dict.ConfigDict:
+  """The config with the hyper-parameters that it leaves to their defaults."""
+  config = copy.deepcopy(config)
+  given = config.loss.to_dict()
+  name = given.pop('name')
+  with config.unlocked():
+    config.loss.update(methods.complete(name, given))
+  return config
 
 
 def _values(
@@ -147,6 +158,10 @@ def _section(
     config = config.get(part) if part in config else None
     if not isinstance(config, config_dict.ConfigDict):
       raise _unknown(path)
+  if sections == ['loss'] and name not in config:
+    raise UserError(
+      f'--trials: loss {config.name!r} has no hyper-parameter {name!r}'
+    )
   if name not in config or isinstance(config[name], config_dict.ConfigDict):
     raise _unknown(path)
   return config, name

@@ -62,7 +62,8 @@ def plot_runs(
     look = style(number) | {'label': name}
     plot_mean_std(axes[0], runs, ('test', 'accuracy'), look)
     plot_mean_std(axes[1], runs, ('train_eval', 'memorised'), look)
-    classes(axes[2], runs, number - (len(groups) - 1) / 2, look)
+    if all('test' in run[-1] for run in runs):
+      classes(axes[2], runs, number - (len(groups) - 1) / 2, look)
   axes[0].set(title='Test accuracy', xlabel='epoch', ylabel='test accuracy (%)')
   axes[1].set(
     title='Wrong labels memorised',
@@ -77,7 +78,8 @@ def plot_runs(
   finish(axes[:2], epochs=True)
   finish(axes[2:])
   axes[1].set_ylim(bottom=-0.02 * axes[1].get_ylim()[1])
-  axes[0].legend()
+  if axes[0].lines:
+    axes[0].legend()
   png = io.BytesIO()
   figure.savefig(png, format='png', dpi=120)
   plt.close(figure)
@@ -106,7 +108,9 @@ def overfitting(
   )
   finish(axes, epochs=True)
   figure.legend(
-    *axes[0].get_legend_handles_labels(),
+    *max(
+      (ax.get_legend_handles_labels() for ax in axes), key=lambda x: len(x[0])
+    ),
     loc='outside lower center',
     ncols=4,
     frameon=False,

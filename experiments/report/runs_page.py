@@ -127,14 +127,17 @@ def _results(groups: dict[str, list[Run]]) -> list[Block]:
   rows = []
   for name, runs in groups.items():
     results = [r.result for r in ended[name] if r.result]
-    worst = read.class_accuracy(ended[name]).min(1) / 100 if results else []
+    has_test = any(r['test'] for r in results)
+    worst = read.class_accuracy(ended[name]).min(1) / 100 if has_test else []
     memorised = [r['memorised'] for r in results if r['memorised'] is not None]
     count = Cell(f'{len(results)} of {len(runs)}', value=len(results))
     rows.append(
       [
         name,
         count,
-        statistics.format_mean_std([r['test_accuracy'] for r in results]),
+        statistics.format_mean_std(
+          [r['test_accuracy'] for r in results if r['test']]
+        ),
         statistics.format_mean_std(worst),
         statistics.format_mean_std(memorised),
       ]
@@ -175,6 +178,8 @@ def _curves(groups: dict[str, list[Run]]) -> list[Block]:
 
 def _classes(groups: dict[str, list[Run]]) -> list[Block]:
   first = next(iter(groups.values()))[0].result or {}
+  if not first['test']:
+    return []
   number = len(first['test']['class_accuracy'])
   if number > _MAX_CLASSES:
     return [Text(f'{number} classes: their accuracies are in the run folders.')]
@@ -220,8 +225,9 @@ def _table(runs: Sequence[Run], folder: paths.Path) -> Table:
   for run in runs:
     accuracy, seconds = Cell('-'), Cell('-')
     if run.result:
-      value = 100 * run.result['test_accuracy']
-      accuracy = Cell(f'{value:.2f}', value)
+      if run.result['test']:
+        value = 100 * run.result['test_accuracy']
+        accuracy = Cell(f'{value:.2f}', value)
       seconds = _seconds(run.result['train_seconds'])
     epochs = run.metrics[-1]['epoch'] if run.metrics else 0
     rows.append(

@@ -140,7 +140,7 @@ class Driver:
       if entry.ended == 'done':
         self._done.add(entry.id)
         result = files.read_result(entry.workdir) or {}
-        reached = result.get('test_accuracy', 0.0)
+        reached = result.get('test_accuracy') or 0.0
         self._best = max(self._best or 0.0, reached)
       elif entry.ended == 'failed':
         self._has_failed(entry.id, _reason(entry))

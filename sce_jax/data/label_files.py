@@ -82,6 +82,16 @@ def read(
     ids, labels = readers[where.suffix](content)
     checks.check_ids(ids)
     checks.check_integers('labels', labels, size=len(ids))
+    for name, values, kind in (
+      ('ids', ids, np.int64),
+      ('labels', labels, np.int32),
+    ):
+      limits = np.iinfo(kind)
+      if (
+        values.size
+        and not limits.min <= values.min() <= values.max() <= limits.max
+      ):
+        raise ValueError(f'{name} must fit into {limits.dtype}')
   except ValueError as error:
     raise UserError(f'{os.fspath(path)}: {error}') from None
   return ids.astype(np.int64), labels.astype(np.int32)

@@ -66,7 +66,8 @@ def check_fits(noise_config: NoiseConfig, info: DatasetInfo) -> None:
     )
   try:
     noise.check_fits(name, info.num_classes, info.class_names)
-    noise.transition_matrix(name, info.num_classes, noise_config.rate)
+    if noise.NOISE[name].transition is not None:
+      noise.transition_matrix(name, info.num_classes, noise_config.rate)
   except ValueError as error:
     raise UserError(str(error)) from None
 

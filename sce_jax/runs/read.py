@@ -175,7 +175,11 @@ def class_accuracy(runs: Iterable[Run]) -> np.ma.MaskedArray:
 
   Masked where a class has no test example. Of finished runs only.
   """
-  values = [r.result['test']['class_accuracy'] for r in runs if r.result]
+  values = [
+    r.result['test']['class_accuracy']
+    for r in runs
+    if r.result and r.result['test']
+  ]
   return np.ma.masked_invalid(100 * np.array(values, np.float64))
 
 

@@ -138,6 +138,8 @@ def refusal(path):
       ' [3, 1]',
     ),
     ({'ids': _IDS // 8, 'labels': _LABELS}, 'ids must be unique: '),
+    # What does not fit into int32 must not become another label.
+    ({'ids': _IDS, 'labels': np.array([1, 0, 2**32 + 1])}, ''),
     (
       {'ids': _IDS, 'labels': _LABELS.astype(object)},
       'Object arrays cannot be loaded',
