@@ -4,16 +4,18 @@ Runs are kept by their config in one folder, so that experiments share them and
 none is ever trained twice.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 import datetime
 import os
 import sys
+from typing import Any
 
 from experiments.paper import registry, scales
 from experiments.report import runs_page, text, writer
 from experiments.report.page import Heading, Page, Table, Text
 from sce_jax import train
 from sce_jax.config import check as config_lib
+from sce_jax.errors import UserError
 from sce_jax.parallel import processes
 from sce_jax.runs import metadata, progress, read
 from sce_jax.runs.read import Run
@@ -76,6 +78,7 @@ def run(
     return None
   context = registry.Context(dataset, scale, data_dir, named_class)
   runs = [Run(r.folder, r.labels, r.config) for r in planned]
+  _check_has_test([r.result for r in runs if r.result])
   blocks = list(module.report(context, runs))
   if scaled.note and runs:
     blocks.insert(0, Text(scaled.note, warning=scale != 'full'))
@@ -125,9 +128,25 @@ def _train(planned: Sequence[Run], dataset: str, data_dir: str | None) -> None:
   chunks = list(_chunks(waiting, scales.runs_per_program(dataset)))
   for number, chunk in enumerate(chunks, 1):
     progress.log(f'group {number} of {len(chunks)}, {len(chunk)} runs')
-    train.train_many(
-      [r.config for r in chunk], [r.folder for r in chunk], data_dir
+    _check_has_test(
+      train.train_many(
+        [r.config for r in chunk], [r.folder for r in chunk], data_dir
+      )
     )
+
+
+def _check_has_test(results: Iterable[Mapping[str, Any]]) -> None:
+  """Checks that runs have figures of a test split, which experiments show.
+
+  Raises:
+    UserError: a run that ended has none.
+  """
+  for result in results:
+    if 'failed' not in result and not result['test']:
+      raise UserError(
+        f'experiments show test accuracy, and data set {result["dataset"]!r}'
+        ' has no test split: use --mode=compare or --mode=report'
+      )
 
 
 def _chunks(waiting: Sequence[Run], size: int) -> Iterator[list[Run]]:

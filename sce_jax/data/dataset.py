@@ -171,19 +171,20 @@ def _channel_statistics(
         f'config.data.{name} has {len(values)} values, but the images of'
         f' {data_config.name!r} have {channels} channel(s)'
       )
-  if given[0] is not None and given[1] is not None:
-    return tuple(map(float, given[0])), tuple(map(float, given[1]))
+  mean, std = (None if v is None else tuple(map(float, v)) for v in given)
+  if mean is not None and std is not None:
+    return mean, std
   # From counts of the 256 pixel values: exact, and the images are not copied.
   scaled = np.arange(256) / data_config.pixel_max
   means, stds = [], []
   for channel in range(channels):
     counts = np.bincount(image[..., channel].ravel(), minlength=256)
-    mean = float(np.average(scaled, weights=counts))
-    variance = np.average((scaled - mean) ** 2, weights=counts)
-    means.append(mean)
+    center = float(np.average(scaled, weights=counts))
+    variance = np.average((scaled - center) ** 2, weights=counts)
+    means.append(center)
     # Of equal pixels nothing is left to divide; the normalised ones are 0.
     stds.append(float(max(np.sqrt(variance), 1e-6)))
-  return tuple(means), tuple(stds)
+  return mean or tuple(means), std or tuple(stds)
 
 
 def load_on_all_processes(

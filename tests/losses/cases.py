@@ -1,6 +1,6 @@
 """What the table-driven tests run every loss on.
 
-A loss that is new in the table of methods is taken up by itself: its
+A loss that is new in the table of methods is included automatically: its
 hyper-parameters get the values below where a name is known, and their defaults
 otherwise.
 """

@@ -1,6 +1,7 @@
 """Methods with state or two networks: all runners, together, and resumed."""
 
 import copy
+import functools
 import pathlib
 import re
 
@@ -8,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from sce_jax import methods, train
+from sce_jax import methods, models, train
 from sce_jax.parallel import preemption, runners
 from sce_jax.runs import files, restore
 from tests import synthetic
@@ -16,6 +17,15 @@ from tests.conftest import REPOSITORY
 
 NAMES = ('elr', 'co_teaching', 'd2l')
 ONE = runners.make_runner('pmap', jax.devices()[:1])
+
+
+@pytest.fixture(scope='module', autouse=True)
+def small_network():
+  """Digits' network with batch norm but no convolution: quickly compiled."""
+  network = functools.partial(models.cnn.CNN, stages=(), pooled=(), hidden=16)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setitem(models.MODELS, 'digits_cnn', network)
+    yield
 
 
 def config(name, seed=0):
@@ -36,7 +46,7 @@ def run(configs, runner=ONE):
 
 
 @pytest.fixture(scope='module')
-def alone():
+def alone(small_network):
   return {name: run([config(name)]) for name in NAMES}
 
 

@@ -17,6 +17,14 @@ import urllib.parse
 
 from sce_jax.errors import UserError
 
+_WAYS_OUT = (
+  '; or copy a folder prepared elsewhere (file format array_record) and name it'
+  ' with --data_dir or TFDS_DATA_DIR'
+)
+_NEEDS_TENSORFLOW = (
+  'the first preparation needs TensorFlow: pip install tensorflow' + _WAYS_OUT
+)
+
 
 def download_and_prepare(
   name: str, data_dir: str, asked: str | None = None
@@ -54,20 +62,13 @@ def _why_unavailable(builder: Any) -> str | None:
   hosts = sorted({urllib.parse.urlsplit(url).hostname or '' for url in urls})
   if not hosts:
     return None
-  ways_out = (
-    '; or copy a folder prepared elsewhere (file format array_record) and name'
-    ' it with --data_dir or TFDS_DATA_DIR'
-  )
   if importlib.util.find_spec('tensorflow') is None:
-    return (
-      'the first preparation needs TensorFlow: pip install tensorflow'
-      + ways_out
-    )
+    return _NEEDS_TENSORFLOW
   try:
     # tfds itself would retry for minutes.
     socket.getaddrinfo(hosts[0], 443)
   except OSError:
-    return f'the network is missing ({hosts[0]} is not found)' + ways_out
+    return f'the network is missing ({hosts[0]} is not found)' + _WAYS_OUT
   return None
 
 
@@ -92,6 +93,9 @@ def main() -> None:
       builder.download_and_prepare()
   except Exception as error:  # noqa: BLE001  Any library's, told in one line.
     reason = f'{type(error).__name__}: {" ".join(str(error).split())[:500]}'
+    # Some builders do not list what they download.
+    if importlib.util.find_spec('tensorflow') is None:
+      reason += f' ({_NEEDS_TENSORFLOW})'
   sys.exit(reason)
 
 

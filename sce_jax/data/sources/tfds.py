@@ -45,7 +45,7 @@ def read(
   if missing:
     raise UserError(
       f'data set {name!r} has no feature {missing[0]!r}, which'
-      f' config.data.label_sets names; it has {", ".join(features)}'
+      f' config.data.label_sets names; it has {", ".join(sorted(features))}'
     )
   keys = (image_key, label_key, 'id' if 'id' in features else None)
   splits = builder.info.splits
@@ -79,10 +79,10 @@ def _image_and_label(name: str, info: Any) -> tuple[str, str]:
         return key
     if len(found) == 1:
       return found[0]
-    what = f'several: {", ".join(found)}' if found else 'none'
+    what = f'several: {", ".join(sorted(found))}' if found else 'none'
     raise UserError(
       f'data set {name!r} cannot be used: it must have one {kind}, but has'
-      f' {what} (features: {", ".join(features)})'
+      f' {what} (features: {", ".join(sorted(features))})'
     )
 
   def is_image(feature):
@@ -133,7 +133,12 @@ def _prepared_builder(
 def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
   try:
     return tfds.builder(name, data_dir=data_dir)
-  except (tfds.core.DatasetNotFoundError, ValueError, AssertionError) as error:
+  except (
+    tfds.core.DatasetNotFoundError,
+    ValueError,
+    AssertionError,
+    ImportError,
+  ) as error:
     line = ' '.join(str(error).split()) or type(error).__name__
     raise UserError(
       f'config.data.name is {name!r}: tfds knows no such data set, and it is'
