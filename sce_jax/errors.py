@@ -1,4 +1,4 @@
-"""Errors the user can fix (bad input), as opposed to bugs."""
+"""Errors that are no bugs: bad input, and runs that diverge."""
 
 
 class UserError(ValueError):
@@ -7,3 +7,7 @@ class UserError(ValueError):
   Raised before anything is compiled or written. launch.py prints it without a
   traceback.
   """
+
+
+class NonFiniteLoss(Exception):
+  """The loss of a run became NaN or inf: it has diverged."""

@@ -14,15 +14,11 @@ from sce_jax.config.check import Config, LossConfig
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data.dataset import Dataset
 from sce_jax.engine.trainer import Trainer
-from sce_jax.errors import UserError
+from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.loop import Loop
 from sce_jax.parallel import processes
 from sce_jax.runs import files, progress, restore
 from sce_jax.runs.run import Result, TrainingRun
-
-
-class NonFiniteLoss(Exception):
-  """The loss of a run became infinite or NaN."""
 
 
 def train_and_evaluate(

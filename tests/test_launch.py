@@ -8,56 +8,68 @@ import sys
 from PIL import Image
 import pytest
 
-from configs import cifar100, digits
-from experiments import commands
+from experiments.cli import runtime
 from sce_jax import train
+from sce_jax.exit_codes import ExitCode
 from sce_jax.runs import files
-from tests import conftest
+from tests import conftest, synthetic
 from tests.conftest import REPOSITORY
 
-SHORT = (
-  '--config=configs/digits.py:sl,symmetric,0.4',
-  '--config.train.epochs=2',
-  '--config.data.limit=128',
+# How ml_collections reads a config file.
+pytestmark = pytest.mark.filterwarnings(
+  'ignore:the load_module:DeprecationWarning'
 )
+
+DIGITS = '--config=configs/digits.py:sl,symmetric,0.4'
+
+
+def refused(arguments, capsys):
+  """The one line that a command line gets."""
+  assert runtime.run(['launch.py', *arguments]) == ExitCode.BAD_INPUT
+  (line,) = capsys.readouterr().err.splitlines()
+  return line
 
 
 @pytest.mark.parametrize(
   ('arguments', 'message'),
   [
-    (['--nope=1'], 'nope'),
-    (['more'], "'more' is not a flag"),
-    (['--mode=nope'], 'train|evaluate|compare'),
+    (['trian'], 'did you mean train?'),
+    (['more'], "'more' is not a command (commands: train, compare,"),
+    (['train', 'more'], "'more' is not a flag"),
+    (['--seeds=2', 'compare'], 'commands come first'),
+    (['--nope=1'], "'nope' (see python launch.py compare --help)"),
+    (['train', DIGITS, '--losses=ce'], '--losses is a flag of compare, not'),
+    (['--executor=ray'], 'a flag of sweep, not of compare'),
+    (['--config.optim.momentum=0'], '--config.optim.momentum needs a --config'),
     (['--seeds=0'], 'positive'),
     (['--config=configs/nope.py'], 'configs/nope.py'),
     (['--config=configs/digits.py:sl,nope=1'], 'nope=1'),
-    (['--config=configs/digits.py', '--config.los.alpha=1'], 'Did you mean'),
-    (
-      ['--config=configs/digits.py', '--config.loss.q=1'],
-      "no hyper-parameter 'q'",
-    ),
-    (['--config=configs/digits.py', '--config.train.epochs=x'], 'epochs=x'),
+    ([DIGITS, '--config.los.alpha=1'], 'Did you mean'),
+    ([DIGITS, '--config.loss.q=1'], "no hyper-parameter 'q'"),
+    ([DIGITS, '--config.train.epochs=x'], 'epochs=x'),
+    ([DIGITS, '--config.loss.alpha 1'], 'give --config.FIELD=VALUE'),
+    (['train'], 'needs a config'),
+    (['evaluate'], '--workdir'),
+    (['evaluate', '--workdir=no/such/run'], 'holds no run'),
+    (['compare', '--losses=ce,nope'], "'nope' is not known"),
+    (['experiment', 'nope'], "'nope' is not known: use one of comparison"),
+    (['experiment', 'theory', 'gradients'], 'one experiment at a time'),
   ],
 )
-def test_a_bad_command_line_gets_one_line(arguments, message, tmp_path):
-  done = subprocess.run(
-    conftest.command(*arguments, f'--workdir={tmp_path / "run"}'),
-    cwd=conftest.REPOSITORY,
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert done.returncode in (1, 2)
-  assert message in done.stderr
-  assert len(done.stderr.splitlines()) == 1
-  assert not (tmp_path / 'run').exists()
+def test_a_bad_command_line_gets_one_line(
+  arguments, message, capsys, monkeypatch, tmp_path
+):
+  monkeypatch.chdir(tmp_path)
+  assert message in refused(arguments, capsys)
+  assert not list(tmp_path.iterdir())
 
 
-def test_help_names_the_modes_without_jax():
+def test_help_is_a_screen_of_the_commands_own_flags_and_needs_no_jax():
   code = (
-    'import runpy, sys; sys.argv = ["launch.py", "--help"]\n'
-    'try: runpy.run_path("launch.py", run_name="__main__")\n'
-    'except SystemExit: pass\n'
+    'import sys\n'
+    'from experiments.cli import runtime\n'
+    'for name in runtime.COMMANDS:\n'
+    '  assert runtime.run(["launch.py", name, "--help"]) == 0\n'
     'sys.exit("jax" in sys.modules)'
   )
   done = subprocess.run(
@@ -68,31 +80,39 @@ def test_help_names_the_modes_without_jax():
     check=False,
   )
   assert done.returncode == 0, done.stderr
-  assert '--mode: <train|evaluate|compare|report>' in done.stdout
+  pages = done.stdout.split('Flags:')[1:]
+  with_losses = ['\n  --losses=' in page for page in pages]
+  assert with_losses == [name == 'compare' for name in runtime.COMMANDS]
+  assert all(len(line) < 80 for line in done.stdout.splitlines())
 
 
-def run(mode='train', **changes):
-  """launch.py's call into the code, in this process."""
-  arguments = {
-    'config': None,
-    'workdir': None,
-    'data_dir': None,
-    'losses': ['ce', 'sl'],
-    'seeds': 1,
-    'trials': [],
-  }
-  return commands.run(mode, **(arguments | changes))
+def test_a_config_is_found_beside_launch_py_and_at_home(
+  capsys, monkeypatch, tmp_path
+):
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setenv('HOME', str(tmp_path))
+  assert 'epochs=x' in refused([DIGITS, '--config.train.epochs=x'], capsys)
+  (tmp_path / 'own.py').write_text('from configs.digits import get_config')
+  own = ['--config=~/own.py:sl', '--config.train.epochs=x']
+  assert 'epochs=x' in refused(own, capsys)
+
+
+def test_a_bug_keeps_its_traceback_in_a_file(capsys, monkeypatch, tmp_path):
+  def broken(*unused):
+    raise ZeroDivisionError('by zero')
+
+  monkeypatch.setattr(runtime.load('report'), 'main', broken)
+  arguments = ['launch.py', 'report', f'--workdir={tmp_path}']
+  assert runtime.run(arguments) == ExitCode.CRASHED
+  *_, last = capsys.readouterr().err.splitlines()
+  assert last == 'error: unexpected ZeroDivisionError: by zero'
+  assert 'in broken' in (tmp_path / 'crash.log').read_text()
 
 
 def test_an_unwritable_workdir_gets_one_line(data_dir, tmp_path, capsys):
   (tmp_path / 'file').write_text('')
-  code = run(
-    config=digits.get_config('sl'),
-    workdir=str(tmp_path / 'file' / 'run'),
-    data_dir=data_dir,
-  )
-  assert code == 2
-  (line,) = capsys.readouterr().err.splitlines()
+  folder = tmp_path / 'file' / 'run'
+  line = refused([DIGITS, f'--workdir={folder}'], capsys)
   assert 'cannot be written' in line
 
 
@@ -103,32 +123,16 @@ def test_missing_data_get_one_line(tmp_path, capsys, monkeypatch):
   (tmp_path / 'socket.py').write_text(
     'AF_INET = 2\ndef getaddrinfo(*_): raise OSError'
   )
-  code = run(
-    config=cifar100.get_config('sl'),
-    workdir=str(tmp_path / 'run'),
-    data_dir=str(tmp_path / 'empty'),
+  line = refused(
+    [
+      '--config=configs/cifar100.py:sl',
+      f'--workdir={tmp_path / "run"}',
+      f'--data_dir={tmp_path / "empty"}',
+    ],
+    capsys,
   )
-  assert code == 2
-  (line,) = capsys.readouterr().err.splitlines()
   assert 'cifar100' in line
   assert not (tmp_path / 'run').exists()
-
-
-@pytest.mark.parametrize(
-  ('changes', 'message'),
-  [
-    ({'mode': 'train'}, 'needs a config'),
-    ({'mode': 'evaluate'}, '--workdir'),
-    ({'mode': 'evaluate', 'workdir': 'no/such/run'}, 'holds no run'),
-    ({'mode': 'compare', 'losses': ['ce', 'nope']}, "'nope' is not known"),
-    ({'mode': 'compare', 'trials': ['seed=0,1']}, '--trials goes with'),
-    ({'mode': 'train', 'trials': ['seed=0,1']}, 'needs a config'),
-  ],
-)
-def test_what_is_missing_is_named(changes, message, capsys):
-  assert run(**changes) == 2
-  (line,) = capsys.readouterr().err.splitlines()
-  assert message in line
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(launch, tmp_path):
@@ -138,7 +142,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(launch, tmp_path):
     '--config.optim.learning_rate=1e30',
     f'--workdir={folder}',
   )
-  assert done.returncode == 3
+  assert done.returncode == ExitCode.DIVERGED
   assert 'the loss is not finite at step ' in done.stderr
   assert 'optim.learning_rate=1e+30' in done.stderr
   assert files.read_metrics(folder) == []
@@ -146,7 +150,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(launch, tmp_path):
 
 
 def test_one_that_is_not_finite_leaves_the_others(data_dir, tmp_path):
-  good, bad = (digits.get_config(f'sl,seed={seed}') for seed in (0, 1))
+  good, bad = (synthetic.config(f'sl,seed={seed}') for seed in (0, 1))
   for config in (good, bad):
     config.data.limit = 64
     config.train.epochs = 2
@@ -161,12 +165,14 @@ def test_one_that_is_not_finite_leaves_the_others(data_dir, tmp_path):
 
 @pytest.fixture(scope='module')
 def comparison(data_dir, tmp_path_factory):
-  """What compare mode leaves, on a few digits."""
+  """What compare leaves, on a few digits."""
   folder = tmp_path_factory.mktemp('compare')
   done = subprocess.run(
     conftest.command(
-      *SHORT,
-      '--mode=compare',
+      'compare',
+      DIGITS,
+      '--config.train.epochs=2',
+      '--config.data.limit=128',
       '--losses=ce,sl,gce',
       '--seeds=2',
       f'--workdir={folder / "runs"}',

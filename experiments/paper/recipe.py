@@ -95,7 +95,7 @@ def parts(dataset: str, scale: str) -> dict[str, dict[str, dict[str, Any]]]:
       }
   if differing:
     raise UserError(
-      f'--experiment=recipe takes recipe=paper and recipe=apl apart, but on'
+      f'experiment recipe takes recipe=paper and recipe=apl apart, but on'
       f' {dataset} they differ in {", ".join(sorted(differing))} too: use'
       ' --dataset=mnist or cifar10'
     )

@@ -71,8 +71,7 @@ def load(name: str) -> ModuleType:
   """
   if name not in NAMES:
     raise UserError(
-      f'--experiment={name} is not known: use one of {", ".join(NAMES)}, or'
-      ' help'
+      f'experiment {name!r} is not known: use one of {", ".join(NAMES)}'
     )
   return importlib.import_module(f'experiments.paper.{name}')
 
@@ -85,7 +84,7 @@ def describe() -> str:
     lines.append(f'  {name:12}{title}')
   lines += [
     '',
-    'python launch.py --experiment=NAME --dataset=DATASET'
+    'python launch.py experiment NAME --dataset=DATASET'
     f' --scale={"|".join(scales.SCALES)}',
     '--dataset is a config file, or the name of one in configs/.',
     'Runs are shared between experiments and never trained twice.',

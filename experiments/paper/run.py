@@ -145,7 +145,7 @@ def _check_has_test(results: Iterable[Mapping[str, Any]]) -> None:
     if 'failed' not in result and not result['test']:
       raise UserError(
         f'experiments show test accuracy, and data set {result["dataset"]!r}'
-        ' has no test split: use --mode=compare or --mode=report'
+        ' has no test split: use compare or report'
       )
 
 

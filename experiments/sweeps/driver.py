@@ -22,7 +22,7 @@ from experiments.sweeps.executors import Executor
 from experiments.sweeps.manifest import Entry
 from experiments.sweeps.task import Job
 from sce_jax.errors import UserError
-from sce_jax.parallel import preemption
+from sce_jax.exit_codes import ExitCode
 from sce_jax.runs import files
 from sce_jax.storage import lock as lock_lib
 from sce_jax.storage import paths
@@ -105,7 +105,7 @@ class Driver:
     if self._have_ended(task):
       self._seconds.append(taken / len(task.entries))
       return
-    if code == preemption.EXIT_CODE and self._comes_further(task):
+    if code == ExitCode.PREEMPTED and self._comes_further(task):
       self._say(f'{name}: preempted, resumes')
       self._waiting.append(name)
       return

@@ -19,7 +19,7 @@ from ml_collections import config_dict
 
 from experiments.paper import scales
 from sce_jax.config import fields
-from sce_jax.errors import UserError
+from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.runs import files
 from sce_jax.runs import read as read_lib
 from sce_jax.storage import paths
@@ -211,3 +211,30 @@ def _set(config: config_dict.ConfigDict, path: str, text: str) -> None:
     section[name] = text == 'True'
   else:
     section[name] = kind(text)
+
+
+def train(path: str, names: Sequence[str]) -> None:
+  """Trains runs of a manifest together.
+
+  Raises:
+    UserError: one of them is not there.
+    NonFiniteLoss: some have diverged; the others ended.
+  """
+  from sce_jax import train as train_lib  # noqa: PLC0415  A driver needs no jax.
+
+  def pick(entries: list[Entry]) -> list[Entry]:
+    by_name = {entry.id: entry for entry in entries}
+    unknown = [name for name in names if name not in by_name]
+    if unknown:
+      raise UserError(f'{path} has no run {unknown[0]}')
+    return [by_name[name] for name in names]
+
+  chosen = read(path, pick)
+  results = train_lib.train_many(
+    [config_of(entry.command) for entry in chosen],
+    [entry.workdir for entry in chosen],
+    data_dir_of(chosen[0].command),
+  )
+  failed = [r['failed'] for r in results if 'failed' in r]
+  if failed:
+    raise NonFiniteLoss('; '.join(failed))

@@ -36,7 +36,7 @@ from typing import Any
 
 from experiments.sweeps import ray_node
 from sce_jax.errors import UserError
-from sce_jax.parallel import preemption
+from sce_jax.exit_codes import ExitCode
 
 _INSTALL = 'pip install "ray>=2.60,<3"'
 _REPOSITORY = pathlib.Path(__file__).parent.parent.parent
@@ -163,7 +163,7 @@ class Cluster:
       return _CANNOT_START
     except errors.RayError as error:  # Its worker or node was lost.
       self._note(name, f'lost: {type(error).__name__}')
-      return preemption.EXIT_CODE
+      return ExitCode.PREEMPTED
 
   def _note(self, name: str, text: str) -> None:
     with open(self.log(name), 'a') as log:

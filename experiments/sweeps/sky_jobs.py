@@ -26,7 +26,7 @@ from experiments.sweeps import accelerators, manifest
 from experiments.sweeps.accelerators import Accelerator
 from experiments.sweeps.manifest import Entry
 from sce_jax.errors import UserError
-from sce_jax.parallel import preemption
+from sce_jax.exit_codes import ExitCode
 
 # Where manifest and YAML file go: on this machine.
 LOCAL = 'runs'
@@ -230,7 +230,7 @@ def _task(
     'use_spot': True,
     'job_recovery': {
       'strategy': 'EAGER_NEXT_REGION',
-      'recover_on_exit_codes': [preemption.EXIT_CODE, _TERMINATED],
+      'recover_on_exit_codes': [ExitCode.PREEMPTED, _TERMINATED],
     },
   }
   shipped = f'{_SHIPPED}/{path.name}'

@@ -58,7 +58,7 @@ def _task(
   members = ','.join(entry.id for entry in group)
   return Job(
     f'{first.id}-and-{len(group) - 1}-more',
-    ['launch.py', f'--manifest={path}', f'--members={members}', *flags],
+    ['launch.py', 'train', f'--manifest={path}', f'--ids={members}', *flags],
     group,
   )
 

@@ -5,8 +5,6 @@ import threading
 
 from sce_jax.parallel import processes
 
-EXIT_CODE = 75  # EX_TEMPFAIL: the same command resumes from here.
-
 
 class Preempted(Exception):
   """The run received SIGTERM and has saved."""

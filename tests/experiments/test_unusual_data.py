@@ -5,11 +5,15 @@ import pathlib
 
 import pytest
 
-from configs import digits
-from experiments import commands
+from experiments.cli import runtime
 from experiments.sweeps import driver, manifest, task
 from sce_jax.runs import files
 from tests.data import animals
+
+# How ml_collections reads a config file.
+pytestmark = pytest.mark.filterwarnings(
+  'ignore:the load_module:DeprecationWarning'
+)
 
 TEST = {'test': animals.examples(*([0, 1, 2] * 8))}
 TRAIN = {'train': animals.examples(*([0, 1, 2] * 16))}
@@ -21,6 +25,7 @@ def get_config(argument=None):
   c.data.name = 'animals'
   c.data.pixel_max = 255.0
   c.data.mean = c.data.std = None
+  c.data.clean_labels = {is_clean}
   c.train.batch_size = 16
   return c
 """
@@ -40,28 +45,20 @@ class Data:
     self.folder = folder / 'runs'
     self._data_dir = folder / 'data'
     animals.write(self._data_dir, splits=TRAIN | (TEST if has_test else {}))
-    (folder / 'own.py').write_text(OWN)
+    (folder / 'own.py').write_text(OWN.format(is_clean=is_clean))
     self.file = str(folder / 'own.py')
 
-  def config(self):
+  @property
+  def config(self) -> str:
     noise = 'symmetric,0.4' if self.is_clean else 'clean,0.0'
-    c = digits.get_config(f'sl,{noise},tiny')
-    c.data.name = 'animals'
-    c.data.pixel_max = 255.0
-    c.data.mean = c.data.std = None
-    c.data.clean_labels = self.is_clean
-    return c
+    return f'--config={self.file}:sl,{noise},tiny'
 
-  def run(self, mode, **changes):
-    arguments = {
-      'config': None,
-      'workdir': None,
-      'data_dir': str(self._data_dir),
-      'losses': ['ce', 'sl'],
-      'seeds': 1,
-      'trials': [],
-    }
-    return commands.run(mode, **(arguments | changes))
+  def run(self, *arguments, workdir):
+    return runtime.run(['launch.py', *arguments, f'--workdir={workdir}'])
+
+  @property
+  def data_dir(self) -> str:
+    return f'--data_dir={self._data_dir}'
 
 
 @pytest.fixture(
@@ -78,7 +75,7 @@ def data(request, tmp_path_factory):
 def trained(data):
   """A run that has ended: launch.py's code, and the run's folder."""
   folder = data.folder / 'one'
-  return data.run('train', config=data.config(), workdir=str(folder)), folder
+  return data.run(data.config, data.data_dir, workdir=folder), folder
 
 
 def test_a_run_ends_with_what_is_known(data, trained):
@@ -107,7 +104,7 @@ def test_a_run_ends_with_what_is_known(data, trained):
 def test_it_is_evaluated(data, trained, capsys):
   _, folder = trained
   capsys.readouterr()
-  assert data.run('evaluate', workdir=str(folder)) == 0
+  assert data.run('evaluate', data.data_dir, workdir=folder) == 0
   out = capsys.readouterr().out
   assert ('test split, 24 examples' in out) == data.has_test
   assert 'training split, 40 examples' in out
@@ -116,7 +113,7 @@ def test_it_is_evaluated(data, trained, capsys):
 
 def test_its_report_is_written(data, trained):
   assert trained[0] == 0
-  assert data.run('report', workdir=str(data.folder)) == 0
+  assert data.run('report', workdir=data.folder) == 0
   text = (data.folder / 'report.md').read_text()
   assert '1 finished' in text
   assert 'nan' not in text and 'None' not in text
@@ -131,7 +128,14 @@ def test_a_sweep_counts_it_as_done(data, trained, tmp_path):
 
 def test_runs_on_it_are_compared(data, capsys):
   folder = data.folder.parent / 'compared'
-  code = data.run('compare', config=data.config(), workdir=str(folder))
+  code = data.run(
+    'compare',
+    data.config,
+    data.data_dir,
+    '--seeds=1',
+    '--losses=ce,sl',
+    workdir=folder,
+  )
   assert code == 0
   (row,) = (
     line
@@ -147,11 +151,12 @@ def test_runs_on_it_are_compared(data, capsys):
 def test_an_experiment_takes_a_config_file_of_ones_own(tmp_path):
   data = Data(tmp_path, has_test=True, is_clean=True)
   code = data.run(
-    'train',
-    experiment_name='confidence',
-    dataset=data.file,
-    scale='tiny',
-    workdir=str(data.folder),
+    'experiment',
+    'confidence',
+    f'--dataset={data.file}',
+    '--scale=tiny',
+    data.data_dir,
+    workdir=data.folder,
   )
   assert code == 0
   text = (data.folder / 'confidence-own-tiny' / 'report.md').read_text()

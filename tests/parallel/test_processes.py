@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from experiments import commands
+from experiments.cli import runtime
 from sce_jax import errors
 from sce_jax.parallel import processes as processes_lib
 from sce_jax.parallel import runners, startup
@@ -72,18 +72,18 @@ class Processes:
     ]
 
 
-def arguments(folder, num_processes, *more):
+def arguments(folder, num_processes, *more, command='train'):
   """Only process 0 is told the folder; the others name one of their own."""
   folders = [folder] + [
     folder.parent / f'{folder.name}-of-{i}' for i in range(1, num_processes)
   ]
-  return [[*ARGUMENTS, *more, f'--workdir={path}'] for path in folders]
+  return [[command, *ARGUMENTS, *more, f'--workdir={path}'] for path in folders]
 
 
-def train(data_dir, home, folder, num_processes, *more):
+def train(data_dir, home, folder, num_processes, *more, **options):
   """Trains in several processes; only process 0 writes and speaks."""
   with Processes(
-    data_dir, home, arguments(folder, num_processes, *more)
+    data_dir, home, arguments(folder, num_processes, *more, **options)
   ) as processes:
     (first, *others) = processes.wait()
   assert first[0] == 0, first[2]
@@ -195,9 +195,9 @@ def test_the_folder_is_that_of_one_process(one, two):
 @pytest.mark.slow
 def test_runs_are_spread_over_processes(one, data_dir, home, tmp_path):
   folder = tmp_path / 'runs'
-  train(data_dir, home, folder, 2, '--trials=seed=0,1')
-  check_close(folder / 'seed=0', one)
-  assert len(metrics(folder / 'seed=1')) == EPOCHS
+  train(data_dir, home, folder, 2, '--trials=seed=0,1', command='compare')
+  check_close(folder / 'sl-seed0', one)
+  assert len(metrics(folder / 'sl-seed1')) == EPOCHS
 
 
 def test_a_signal_to_one_stops_all(two, data_dir, home, tmp_path):
@@ -253,25 +253,19 @@ def test_an_error_of_one_ends_all(data_dir, home, tmp_path):
     ((None, 2, None), '--coordinator and --process_id must be given'),
     ((None, 2, 1), '--coordinator must be given'),
     (('h:1', 2, 2), '--process_id=2 is not one of 2 processes'),
-    (('h:1', 2, -1), '--process_id=-1 is not one of 2 processes'),
+    (('h:1', 2, -1), '--process_id=-1: -1 is not a non-negative integer'),
     (('h', 2, 1), '--coordinator=h is not understood'),
     (('h:x', 2, 1), '--coordinator=h:x is not understood'),
   ],
 )
 def test_flags_that_do_not_fit_get_one_line(given, message, capsys):
-  coordinator, num_processes, process_id = given
-  code = commands.run(
-    'train',
-    config=None,
-    workdir=None,
-    data_dir=None,
-    losses=[],
-    seeds=1,
-    trials=[],
-    coordinator=coordinator,
-    num_processes=num_processes,
-    process_id=process_id,
-  )
+  names = ('coordinator', 'num_processes', 'process_id')
+  flags = [
+    f'--{name}={value}'
+    for name, value in zip(names, given, strict=True)
+    if value is not None
+  ]
+  code = runtime.run(['launch.py', 'compare', *flags])
   assert code == 2
   (line,) = capsys.readouterr().err.splitlines()
   assert message in line

@@ -117,11 +117,11 @@ def test_what_is_done_with_a_run(scheme, ended, cloud, launch):
   before = paths.listing(paths.path(folder))
   again = launch(*SHORT, f'--workdir={folder}', more=server)
   assert 'ended before' in again.stdout
-  evaluated = launch('--mode=evaluate', f'--workdir={folder}', more=server)
+  evaluated = launch('evaluate', f'--workdir={folder}', more=server)
   figures = metrics(ended)[-1]['test']
   assert f'{figures["accuracy"]:.4f}' in evaluated.stdout, evaluated.stderr
   assert paths.listing(paths.path(folder)) == before
-  report = launch('--mode=report', f'--workdir={root}', more=server)
+  report = launch('report', f'--workdir={root}', more=server)
   assert f'report:   {root}/report.html' in report.stdout, report.stderr
   assert 'run/' not in paths.path(f'{root}/report.md').read_text()
   other = launch(

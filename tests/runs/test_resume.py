@@ -148,7 +148,7 @@ def test_a_second_launcher_is_refused(undisturbed, launch):
 
 def test_evaluate_mode_gives_the_last_figures(undisturbed, launch):
   before = listing(undisturbed)
-  done = launch('--mode=evaluate', f'--workdir={undisturbed}')
+  done = launch('evaluate', f'--workdir={undisturbed}')
   assert done.returncode == 0, done.stderr
   last = files.read_metrics(undisturbed)[-1]
   assert f'epoch {EPOCHS}' in done.stdout
@@ -177,7 +177,7 @@ def test_a_folder_of_another_version_is_refused(undisturbed, tmp_path, launch):
   del described['format']  # As all were before there was a number.
   (folder / 'config.json').write_text(json.dumps(described))
   before = listing(folder)
-  for more in ((), ('--mode=evaluate',)):
+  for more in ((), ('evaluate',)):
     done = launch(*(more or ARGUMENTS), f'--workdir={folder}')
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()

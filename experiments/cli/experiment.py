@@ -1,0 +1,75 @@
+"""One of the paper's tables or figures: trains its runs, writes a page.
+
+python launch.py experiment
+    Lists them.
+python launch.py experiment comparison --dataset=mnist --scale=short
+"""
+
+from absl import flags
+
+from experiments.cli import runtime
+from sce_jax.errors import UserError
+
+
+def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
+  """Defines the flags."""
+  flags.DEFINE_string(
+    'dataset',
+    'digits',
+    'A config file, or the name of one in configs/.',
+    flag_values=values,
+  )
+  runtime.define_scale(values)
+  runtime.define_workdir(values, 'Folder of all runs. None: runs/.')
+  flags.DEFINE_bool(
+    'report_only',
+    False,
+    'Train nothing: show what is there.',
+    flag_values=values,
+  )
+  flags.DEFINE_bool(
+    'dry_run', False, 'Show what would be trained.', flag_values=values
+  )
+  flags.DEFINE_integer(
+    'class',
+    None,
+    'confidence: which class to show.',
+    lower_bound=0,
+    flag_values=values,
+  )
+  runtime.define_run_flags(values)
+
+
+def main(values: flags.FlagValues, arguments: list[str]) -> int | None:
+  """Trains and reports."""
+  from experiments.paper import registry  # noqa: PLC0415
+
+  if not arguments or arguments == ['help']:
+    print(registry.describe())
+    return None
+  if len(arguments) > 1:
+    raise UserError(f'one experiment at a time, not {" ".join(arguments)}')
+  (name,) = arguments
+  registry.load(name)
+  if values.dry_run:
+    return runtime.call(
+      'sweep',
+      f'--experiment={name}',
+      f'--dataset={values.dataset}',
+      f'--scale={values.scale}',
+      f'--workdir={values.workdir or "runs"}',
+      '--dry_run',
+    )
+  runtime.start(values)
+  from experiments.paper import run  # noqa: PLC0415
+
+  run.run(
+    name,
+    values.dataset,
+    values.scale,
+    values.workdir or 'runs',
+    values.data_dir,
+    train_missing=not values.report_only,
+    named_class=values['class'].value,
+  )
+  return None

@@ -1,0 +1,27 @@
+"""Writes a page of tables and figures on a folder of runs.
+
+python launch.py report --workdir=runs
+"""
+
+from absl import flags
+
+from experiments.cli import runtime
+
+
+def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
+  """Defines the flags."""
+  runtime.define_workdir(values, 'Folder of runs. None: runs/.')
+  flags.DEFINE_string(
+    'dataset',
+    None,
+    'The only data set shown, by name. None: any.',
+    flag_values=values,
+  )
+
+
+def main(values: flags.FlagValues, arguments: list[str]) -> None:
+  """Writes the page."""
+  from experiments.report import runs_page  # noqa: PLC0415
+
+  runtime.no_arguments(arguments)
+  runs_page.report(values.workdir or 'runs', values.dataset)

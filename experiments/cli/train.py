@@ -1,0 +1,63 @@
+"""Trains one run: config, checkpoints and figures in one folder.
+
+python launch.py --config=configs/mnist.py:sl,symmetric,0.4
+python launch.py train --config=configs/mnist.py:ce --config.optim.momentum=0
+"""
+
+import os
+
+from absl import flags
+
+from experiments.cli import runtime
+from sce_jax.errors import UserError
+
+
+def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
+  """Defines the flags."""
+  runtime.define_config(values, argv)
+  runtime.define_workdir(values, 'Folder of the run. None: one in runs/.')
+  runtime.define_run_flags(values)
+  flags.DEFINE_string(
+    'manifest',
+    None,
+    'Train runs of a sweep, in place of --config; see --ids.',
+    flag_values=values,
+  )
+  flags.DEFINE_list(
+    'ids', [], 'Which runs of the manifest.', flag_values=values
+  )
+
+
+def main(values: flags.FlagValues, arguments: list[str]) -> None:
+  """Trains."""
+  from experiments import grid  # noqa: PLC0415
+  from experiments.analysis import plots  # noqa: PLC0415
+  from sce_jax import train  # noqa: PLC0415
+  from sce_jax.config import check  # noqa: PLC0415
+  from sce_jax.parallel import processes  # noqa: PLC0415
+  from sce_jax.runs import read  # noqa: PLC0415
+  from sce_jax.storage import paths  # noqa: PLC0415
+
+  runtime.no_arguments(arguments)
+  if (values.manifest is None) == (values.config is None):
+    raise UserError(
+      'train needs a config: --config=configs/mnist.py:sl,symmetric,0.4, say;'
+      ' or else --manifest and --ids'
+    )
+  runtime.start(values)
+  if values.manifest is not None:
+    from experiments.sweeps import manifest  # noqa: PLC0415
+
+    manifest.train(values.manifest, values.ids)
+    return
+  config = values.config
+  check.check_config(config)
+  folder = paths.path(
+    values.workdir or os.path.join('runs', read.run_name(config))
+  )
+  result = train.train_and_evaluate(config, folder, values.data_dir)
+  if processes.is_primary():
+    label = grid.plot_label(config.loss.name)
+    picture = plots.plot_runs({label: [folder]}, folder / 'run.png')
+    print(grid.table({config.loss.name: [result]}))
+    print(f'run:      {folder}\npicture:  {picture}')

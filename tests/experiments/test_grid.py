@@ -1,0 +1,247 @@
+"""Grids: which runs a command line means, their table, each run alone."""
+
+import json
+
+import numpy as np
+import pytest
+
+from configs import digits
+from experiments import grid
+from experiments.grid import Grid
+from sce_jax import errors, train
+from sce_jax.runs import files
+
+
+def config():
+  c = digits.get_config('sl,symmetric,0.4,tiny')
+  c.train.epochs = 3
+  return c
+
+
+def configs(*trials, of=None, **options):
+  """The runs' configs by name."""
+  groups = Grid(of or config(), trials=trials, **options).configs()
+  return {name: c for runs in groups.values() for name, c in runs.items()}
+
+
+def test_all_combinations_with_the_seed_last():
+  found = configs('seed=3..5', 'loss.alpha=0.5,2')
+  assert list(found) == [
+    f'loss.alpha={alpha}-seed{seed}'
+    for alpha in (0.5, 2.0)
+    for seed in (3, 4, 5)
+  ]
+  last = found['loss.alpha=2.0-seed5']
+  assert (last.loss.alpha, last.seed) == (2.0, 5)
+  assert last.loss.beta == config().loss.beta
+
+
+def test_losses_and_seeds_are_fields_as_all_others():
+  groups = Grid(
+    config(), losses=['ce', 'sl'], seeds=2, trials=['noise.rate=0.2,0.6']
+  ).configs()
+  assert {group: list(runs) for group, runs in groups.items()} == {
+    f'{loss},noise.rate={rate}': [
+      f'{loss},noise.rate={rate}-seed{seed}' for seed in (0, 1)
+    ]
+    for loss in ('ce', 'sl')
+    for rate in (0.2, 0.6)
+  }
+  listed = configs('loss.name=ce,sl', 'seed=0,1', 'noise.rate=0.2,0.6')
+  assert list(listed) == [name for runs in groups.values() for name in runs]
+
+
+@pytest.mark.parametrize(
+  ('field', 'expected'),
+  [
+    ('noise.seed=1,7', [1, 7]),
+    ('noise.rate=0,0.5', [0.0, 0.5]),
+    ('noise.mode=iid,exact', ['iid', 'exact']),
+    ('data.augment.flip=true,False', [True, False]),
+  ],
+)
+def test_values_have_the_type_of_their_field(field, expected):
+  path = field.partition('=')[0].split('.')
+  values = []
+  for section in configs(field).values():
+    for part in path:
+      section = section[part]
+    values.append(section)
+  assert values == expected
+  assert [type(v) for v in values] == [type(v) for v in expected]
+
+
+def test_a_hyper_parameter_that_the_config_leaves_to_its_default():
+  found = configs('loss.q=0.5,1', of=digits.get_config('gce,symmetric,0.4'))
+  assert [c.loss.q for c in found.values()] == [0.5, 1.0]
+
+
+def test_losses_have_the_parameters_of_the_config_file(tmp_path):
+  config = digits.get_config('sl,pair_flip,0.3,seed=4')
+  config.loss.alpha = 7.0
+  config.optim.momentum = 0.1
+  found = configs(
+    of=config,
+    losses=['sl', 'rce', 'co_teaching'],
+    seeds=2,
+    config_file='configs/digits.py',
+  )
+  assert [(c.loss.name, c.seed) for c in found.values()] == [
+    (name, seed) for name in ('sl', 'rce', 'co_teaching') for seed in (4, 5)
+  ]
+  # The config's own loss keeps what was changed; digits have A = -4.
+  assert found['sl-seed4'].loss.alpha == 7.0
+  assert found['rce-seed5'].loss.to_dict() == {'name': 'rce', 'log_zero': -4.0}
+  assert found['co_teaching-seed4'].loss.forget_rate == 0.3
+  assert all(c.optim.momentum == 0.1 for c in found.values())
+  own = tmp_path / 'own.py'
+  own.write_text(
+    'from configs import digits\n'
+    'def get_config(argument=None):\n'
+    '  c = digits.get_config(argument)\n'
+    "  if c.loss.name == 'rce':\n"
+    '    c.loss.log_zero = -2.5\n'
+    '  return c\n'
+  )
+  (rce,) = configs(of=config, losses=['rce'], config_file=str(own)).values()
+  assert rce.loss.log_zero == -2.5
+
+
+@pytest.mark.parametrize(
+  ('fields', 'message'),
+  [
+    (['seed'], "--trials='seed': give FIELD=VALUES"),
+    (['seed='], "--trials='seed=': give FIELD=VALUES"),
+    (['seed=0,x'], 'its values must be of type int'),
+    (['seed=2..1'], '2..1 is empty, write it 1..2'),
+    (['seed=0,0..1'], 'a value is given twice'),
+    (['seed=0', 'seed=1'], 'seed is given twice'),
+    (['nope=1'], "the config has no field 'nope'"),
+    (['loss=1'], "the config has no field 'loss'"),
+    (['loss.alpha.x=1'], "the config has no field 'loss.alpha.x'"),
+    (['optim.boundaries=1,2'], 'its values must be of type tuple'),
+    (['loss.name=ce,nope'], "loss 'nope' is not known: use some of ce, rce,"),
+    (['noise.rate=0.1,1'], 'config.noise.rate is 1.0'),
+    (['loss.q=0.5'], "loss 'sl' has no hyper-parameter 'q'"),
+    (['loss.name=sl,ce', 'loss.alpha=1'], "'ce' has no hyper-parameter"),
+  ],
+)
+def test_what_cannot_be_is_refused_before_any_work(fields, message, tmp_path):
+  with pytest.raises(errors.UserError) as caught:
+    grid.run(Grid(config(), trials=fields), tmp_path / 'runs', '/no/data')
+  assert message in str(caught.value)
+  assert len(str(caught.value).splitlines()) == 1
+  assert not (tmp_path / 'runs').exists()
+
+
+def result(accuracy, memorised=0.25, classes=(0.5, 0.75), seconds=2.0):
+  return {
+    'test_accuracy': accuracy,
+    'memorised': memorised,
+    'test': None if classes is None else {'class_accuracy': list(classes)},
+    'train_seconds': seconds,
+  }
+
+
+def cells(results):
+  """The table's cells below the headings and their line."""
+  lines = grid.table(results).splitlines()[2:]
+  return [[x.strip() for x in y.split('  ') if x.strip()] for y in lines]
+
+
+def test_means_and_spreads_by_hand():
+  runs = [
+    result(0.5, 0.1, (0.4, 0.6), 1.0),
+    result(0.7, 0.3, (0.8, None, 0.6), 4.0),
+  ]
+  assert cells({'ce': runs, 'loss.alpha=1': [result(0.5)]}) == [
+    # The worst classes are 0.4 and 0.6; deviations are those of a sample.
+    [
+      'cross entropy (CE)',
+      '60.0 % +- 14.1',
+      '50.0 % +- 14.1',
+      '20.0 % +- 14.1',
+      '2.5',
+    ],
+    ['loss.alpha=1', '50.0 %', '50.0 %', '25.0 %', '2.0'],
+  ]
+
+
+def test_what_is_not_known_is_left_out():
+  assert cells({'sl': [result(None, classes=None)]}) == [
+    ['symmetric learning (SL)', '-', '-', '25.0 %', '2.0']
+  ]
+  assert cells({'sl': [result(0.5, memorised=None)]}) == [
+    ['symmetric learning (SL)', '50.0 %', '50.0 %', '-', '2.0']
+  ]
+
+
+def test_runs_that_failed_do_not_count():
+  failed = {'run': 'a', 'failed': 'the loss is not finite'}
+  assert cells({'ce': [failed], 'sl': [failed, result(0.5)]}) == [
+    ['cross entropy (CE)', 'failed'],
+    ['symmetric learning (SL)', '50.0 %', '50.0 %', '25.0 %', '2.0'],
+  ]
+
+
+def test_each_trial_is_its_own_run_and_a_bad_one_stops_alone(
+  data_dir, tmp_path, capsys
+):
+  fields = ['loss.alpha=0.01,1e30', 'seed=0,1']
+  group = tmp_path / 'together'
+  with pytest.raises(train.NonFiniteLoss, match=r'loss.alpha=1e\+30-seed0'):
+    grid.run(Grid(config(), trials=fields), group, data_dir)
+  out = capsys.readouterr().out
+  assert 'failed' in out and 'loss.alpha=0.01' in out
+  for name, c in configs('loss.alpha=0.01', 'seed=0,1').items():
+    alone = train.train_and_evaluate(c, tmp_path / name, data_dir)
+    result = json.loads((group / name / 'result.json').read_text())
+    check_equal(result, alone)
+    for record, expected in zip(
+      files.read_metrics(group / name),
+      files.read_metrics(tmp_path / name),
+      strict=True,
+    ):
+      check_equal(record, expected)
+    checkpoints = [
+      sorted(p.name for p in files.checkpoints(folder / name).iterdir())
+      for folder in (group, tmp_path)
+    ]
+    assert checkpoints[0] == checkpoints[1]
+  header, *lines = (group / 'results.csv').read_text().splitlines()
+  assert header.startswith('run,dataset')
+  assert len(lines) == 2  # Of the runs that ended.
+
+
+def test_trials_of_several_programs(data_dir, tmp_path):
+  """Trained after each other, as each would be alone."""
+  fields = ['optim.momentum=0.5,0.9', 'model.use_bias=true,false']
+  group = tmp_path / 'together'
+  results = grid.run(Grid(config(), trials=fields), group, data_dir)
+  names = list(configs(*fields))
+  assert [f'{group}-seed0' for group in results] == names
+  assert names[1] == 'optim.momentum=0.5,model.use_bias=False-seed0'
+  alone = train.train_and_evaluate(
+    configs(*fields)[names[1]], tmp_path / 'alone', data_dir
+  )
+  (result,) = results[names[1].removesuffix('-seed0')]
+  check_equal(result, alone)
+  assert files.read_config(group / names[1])['optim']['momentum'] == 0.5
+  assert len({r['test']['loss'] for (r,) in results.values()}) == 4
+
+
+def check_equal(record, expected):
+  """All but times; batched products round differently, in the 6th digit."""
+  assert record.keys() == expected.keys()
+  for key, value in expected.items():
+    if key in ('seconds', 'images_per_second', 'train_seconds', 'run'):
+      continue
+    if isinstance(value, dict):
+      check_equal(record[key], value)
+    elif isinstance(value, str) or value is None:
+      assert record[key] == value
+    else:
+      # Confidences may be next to 0: an absolute tolerance of their rounding.
+      np.testing.assert_allclose(
+        np.array(record[key], float), np.array(value, float), 1e-4, 1e-6
+      )
