@@ -13,7 +13,12 @@ The same command resumes a run that was stopped.
 
 import sys
 
-from experiments.cli import runtime
+from sce_jax import signals
 
 if __name__ == '__main__':
-  sys.exit(runtime.run(sys.argv))
+  signals.install()
+  from experiments.cli import runtime  # Which takes a moment to import.
+
+  code = runtime.run(sys.argv)
+  signals.ignore()
+  sys.exit(code)

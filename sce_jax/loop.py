@@ -65,6 +65,7 @@ class Loop:
           state, (sums, figures) = self._trainer.train(
             state, self._inputs, step
           )
+          preempted.training_begins()
           step = self._plan.next_boundary(step)
           report = {'train': sums, 'finite_steps': state.finite_steps + 0}
           epoch, within = divmod(step, self._plan.steps)
@@ -76,14 +77,17 @@ class Loop:
           pending = (step, report)
           stop = preempted.should_stop()
           save = within == 0 and (epoch % self._save_every == 0 or step == last)
+          if stop:
+            preempted.saving()
           if save or stop:
             self._record(*pending)
             pending = None
             self._save(state)
           if stop and step < last:
-            raise preemption.Preempted(
-              f'SIGTERM: saved at step {step} (epoch {epoch}); the same'
-              ' command resumes from here'
+            self._wait_until_saved()
+            raise preempted.stopped(
+              f'saved at step {step} (epoch {epoch}); the same command resumes'
+              ' from there'
             )
           if all(run.result for run in self._runs):  # All have failed.
             return
@@ -152,6 +156,10 @@ class Loop:
     for run, own in zip(self._runs, states, strict=True):
       if run.result is None:
         run.save(own, self._seconds())
+
+  def _wait_until_saved(self) -> None:
+    for run in self._runs:
+      run.checkpoints.wait()
 
   def _record(self, step: int, report: dict[str, Any]) -> None:
     report = jax.device_get(self._trainer.replicate(report))

@@ -42,7 +42,8 @@ def train_and_evaluate(
   Raises:
     UserError: config, data or folder cannot be used; nothing has been done.
     NonFiniteLoss: the run has diverged; its checkpoints are kept.
-    preemption.Preempted: SIGTERM was received; the run has saved itself.
+    preemption.Preempted: SIGTERM or SIGHUP was received; the run has saved.
+    KeyboardInterrupt: Ctrl-C; the run has saved.
   """
   (result,) = train_many([config], [workdir], data_dir)
   if 'failed' in result:

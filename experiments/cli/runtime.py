@@ -96,11 +96,8 @@ def _run(arguments: Sequence[str]) -> int:
     processes.barrier()
     processes.report_error(str(notice))
     return ExitCode.PREEMPTED
-  except KeyboardInterrupt:
-    print(
-      'interrupted; the same command resumes from the last checkpoint',
-      file=sys.stderr,
-    )
+  except preemption.Interrupted as notice:
+    processes.report_error(str(notice))
     return ExitCode.INTERRUPTED
   except BrokenPipeError:
     raise

@@ -1,43 +1,64 @@
-"""SIGTERM asks a run to save and exit."""
+"""A signal asks a run to save and exit."""
 
 import signal
 import threading
+from types import FrameType
+from typing import Any
 
+from sce_jax import signals
 from sce_jax.parallel import processes
 
 
 class Preempted(Exception):
-  """The run received SIGTERM and has saved."""
+  """The run was asked to stop; it resumes when the command is given again."""
+
+
+class Interrupted(KeyboardInterrupt):
+  """As Preempted, by Ctrl-C."""
 
 
 class PreemptionHandler:
-  """Records SIGTERM while used as a context manager.
+  """Records signals while used as a context manager, around training."""
 
-  Attributes:
-    received: whether this process has received it.
-  """
-
-  def __init__(self):
-    self.received = False
-    self._previous = None
+  def __init__(self) -> None:
     self._pending = None
+    self._previous: dict[int, Any] = {}
 
   def __enter__(self) -> 'PreemptionHandler':
-    # Only the main thread may set handlers; elsewhere SIGTERM ends the process
-    # and the run can be resumed from its last checkpoint.
-    if threading.current_thread() is threading.main_thread():
-      self._previous = signal.signal(signal.SIGTERM, self._note)
+    signals.received.clear()
+    # Several processes stop together, so none ends while the others compile.
+    signals.is_training = processes.num_processes() > 1
+    # In a notebook, say. Only the main thread may set handlers; elsewhere
+    # signals end the process, and the run resumes from its last checkpoint.
+    is_main = threading.current_thread() is threading.main_thread()
+    if is_main and not signals.is_installed:
+      for number in (signal.SIGTERM, signal.SIGINT):
+        self._previous[number] = signal.signal(number, self._on_signal)
     return self
 
   def __exit__(self, *unused) -> None:
-    if self._previous is not None:
-      signal.signal(signal.SIGTERM, self._previous)
+    signals.is_training = signals.is_saving = False
+    for number, handler in self._previous.items():
+      signal.signal(number, handler)
+
+  @property
+  def received(self) -> bool:
+    """Whether this process has received a signal."""
+    return bool(signals.received)
+
+  def training_begins(self) -> None:
+    """Says that from now on there is something to save."""
+    signals.is_training = True
+
+  def saving(self) -> None:
+    """Says that the run saves, and will stop then."""
+    signals.is_saving = True
 
   def should_stop(self) -> bool:
     """Whether the run must stop here; call it once per dispatch.
 
     Several processes must all stop at the same step, so each learns whether any
-    of them had received SIGTERM at the previous call: by then the answer has
+    of them had received a signal at the previous call: by then the answer has
     arrived, and no device waits for it.
     """
     if processes.num_processes() == 1:
@@ -45,5 +66,18 @@ class PreemptionHandler:
     before, self._pending = self._pending, processes.any_process(self.received)
     return before is not None and bool(before)
 
-  def _note(self, *unused) -> None:
-    self.received = True
+  def stopped(self, what: str) -> Preempted | Interrupted:
+    """The exception that ends the run.
+
+    Args:
+      what: what has become of it, for the user.
+    """
+    # Another process may have received it.
+    number = (signals.received or [signal.SIGTERM])[0]
+    kind = Interrupted if number == signal.SIGINT else Preempted
+    return kind(f'{signals.name(number)}: {what}')
+
+  def _on_signal(self, number: int, frame: FrameType | None) -> None:
+    signals.received.append(number)
+    if number == signal.SIGINT and len(signals.received) > 1:
+      raise KeyboardInterrupt

@@ -103,10 +103,15 @@ class Checkpoints:
     )
     return restored['state'], restored['extra']
 
-  def close(self) -> None:
+  def wait(self) -> None:
     """Waits until everything is saved."""
     if self._manager is not None:
       self._manager.wait_until_finished()
+
+  def close(self) -> None:
+    """Waits until everything is saved, and ends."""
+    self.wait()
+    if self._manager is not None:
       self._manager.close()
 
 

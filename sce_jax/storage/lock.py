@@ -17,6 +17,7 @@ import time
 from typing import Any
 import uuid
 
+from sce_jax import signals
 from sce_jax.storage import paths
 
 # Seconds. Changed by no flag: all who share a folder must have the same.
@@ -138,6 +139,7 @@ class _Lease(Lock):
     self._stop = threading.Event()
     self._thread = threading.Thread(target=self._keep, daemon=True)
     self._thread.start()
+    signals.release_at_exit(self.close)
 
   def check(self) -> None:
     # The thread may have been stopped as long as this one.
