@@ -1,1 +1,1 @@
-"""Benchmarks: each a module that prints a table, see NOTES.md."""
+"""Benchmarks: `python -m experiments.benchmarks`, see README.md."""

@@ -1,6 +1,5 @@
-"""What all benchmarks share: their command line, their clock, their table."""
+"""What all benchmarks share: the clock, the table, the figures."""
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 import datetime
 import importlib.metadata
@@ -11,188 +10,106 @@ import platform
 import statistics
 import sys
 import time
-from typing import Any, NoReturn
+import types
+from typing import Any, NamedTuple
 
-BAD_INPUT = 2
+import jax
+import tabulate
+
+from sce_jax.runs import metadata
+
 Row = Mapping[str, Any]
+_VARIABLES = ('XLA_FLAGS', 'GLIBC_TUNABLES')
 
 
-class Parser(argparse.ArgumentParser):
-  """A benchmark's flags; refuses bad input in one line.
+class Report(NamedTuple):
+  """What a benchmark has measured.
 
-  Args:
-    name: the benchmark's name.
-    doc: its module's docstring.
-    rounds: how often each call is timed by default; None for no such flag.
+  Attributes:
+    rows: the figures; the keys are the table's headings.
+    facts: what else they depend on, besides `describe_machine`.
   """
 
-  def __init__(self, name: str, doc: str | None, rounds: int | None = None):
-    super().__init__(
-      prog=f'python -m experiments.benchmarks.{name}',
-      description=doc,
-      formatter_class=argparse.RawDescriptionHelpFormatter,
-      allow_abbrev=False,
-    )
-    self.add_argument('--json', metavar='FILE', help='also write the figures')
-    if rounds is not None:
-      self.add_argument(
-        '--rounds', type=count, default=rounds, help='rounds to time'
-      )
-
-  def error(self, message: str) -> NoReturn:
-    refuse(f'{message} (see --help)')
-
-  def parse(self, argv: Sequence[str] | None) -> argparse.Namespace:
-    """Parses a command line (None: the process's) and checks --json."""
-    args = self.parse_args(argv)
-    if args.json and not _is_writable(pathlib.Path(args.json)):
-      refuse(f'--json={args.json} cannot be written: is its folder there?')
-    return args
+  rows: Sequence[Row]
+  facts: Row = types.MappingProxyType({})
 
 
-def refuse(message: str) -> NoReturn:
-  """Ends the process with one line and the code of bad input."""
-  print(f'error: {message}', file=sys.stderr)
-  sys.exit(BAD_INPUT)
-
-
-def count(text: str) -> int:
-  """A flag's type: a whole number of at least 1."""
-  if not text.isdecimal() or int(text) < 1:
-    raise argparse.ArgumentTypeError(
-      f'{text!r} is not a whole number of at least 1'
-    )
-  return int(text)
-
-
-def _is_writable(file: pathlib.Path) -> bool:
-  return not file.is_dir() and os.access(
-    file if file.exists() else file.parent, os.W_OK
-  )
-
-
-def say(message: str) -> None:
+def log(message: str) -> None:
   """Tells the waiting user what is being measured."""
   print(message, file=sys.stderr, flush=True)
 
 
-def interleave(
-  calls: Mapping[str, Callable[[], object]], rounds: int
-) -> dict[str, list[float]]:
-  """Seconds of each call, which take turns so that noise hits all alike.
+def by_platform(cpu: Any, accelerator: Any) -> Any:
+  """A default that depends on what jax runs on."""
+  return cpu if jax.default_backend() == 'cpu' else accelerator
+
+
+def time_in_turns(
+  calls: Mapping[str, Callable[[], object]],
+  rounds: int,
+  pick: Callable[[list[float]], float] = statistics.median,
+) -> dict[str, float]:
+  """Seconds of each call; they take turns, so that noise hits all alike.
 
   Args:
-    calls: functions that return when their work is done.
+    calls: functions; what they return is waited for.
     rounds: how often each is timed, after one call to warm up.
+    pick: which of a call's times is returned.
   """
-  for call in calls.values():
-    call()
   seconds: dict[str, list[float]] = {name: [] for name in calls}
+  for call in calls.values():
+    jax.block_until_ready(call())
   for _ in range(rounds):
     for name, call in calls.items():
       start = time.perf_counter()
-      call()
+      jax.block_until_ready(call())
       seconds[name].append(time.perf_counter() - start)
-  return seconds
+  return {name: pick(values) for name, values in seconds.items()}
 
 
-def medians(seconds: Mapping[str, Sequence[float]]) -> dict[str, float]:
-  """The median of each."""
-  return {name: statistics.median(values) for name, values in seconds.items()}
-
-
-def threads() -> int:
-  """Processors that this process may use: what XLA takes, too."""
-  if hasattr(os, 'sched_getaffinity'):
-    return len(os.sched_getaffinity(0))
-  return os.cpu_count() or 1
-
-
-def processor() -> str:
-  """The processor's name."""
-  try:
-    lines = pathlib.Path('/proc/cpuinfo').read_text().splitlines()
-  except OSError:
-    return platform.processor()
-  names = [x.partition(':')[2].strip() for x in lines if 'model name' in x]
-  return names[0] if names else platform.processor()
-
-
-def machine(device: str | None = None) -> dict[str, Any]:
-  """What the figures depend on.
-
-  Args:
-    device: the name of the device; None for jax's.
-  """
-  if device is None:
-    import jax  # noqa: PLC0415 (A process that only directs others needs none.)
-
-    first = jax.devices()[0]
-    device = first.device_kind if first.platform != 'cpu' else processor()
-    if first.platform != 'cpu':
-      device = f'{jax.device_count()} x {device}'
+def describe_machine() -> dict[str, Any]:
+  """What the figures depend on."""
+  kind = f'{jax.device_count()} x {jax.devices()[0].device_kind}'
   return {
-    'device': device,
-    'threads': threads(),
+    'device': by_platform(metadata.processor(), kind),
     'date': datetime.date.today().isoformat(),
-    'python': platform.python_version(),
     'jax': importlib.metadata.version('jax'),
-    'glibc_tunables': os.environ.get('GLIBC_TUNABLES', ''),
+    'python': platform.python_version(),
+    **{name: os.environ[name] for name in _VARIABLES if name in os.environ},
   }
 
 
-def heading(machine: Mapping[str, Any]) -> str:
-  """The machine in a line."""
-  tunables = machine['glibc_tunables']
-  versions = [
-    f'{name} {machine[name]}'
-    for name in ('jax', 'torch', 'python')
-    if name in machine
-  ]
-  return (
-    f'{machine["device"]}, {machine["threads"]} threads, {machine["date"]},'
-    f' {", ".join(versions)}'
-    + (f', GLIBC_TUNABLES={tunables}' if tunables else '')
-  )
+def show(
+  command: str, settings: Row, report: Report, file: pathlib.Path | None
+) -> None:
+  """Prints a table in Markdown, numbers to three digits.
 
-
-def table(rows: Sequence[Row]) -> str:
-  """Rows of equal keys as a table in Markdown, numbers to three digits."""
-  columns = list(rows[0])
-  lines = [columns, ['---'] * len(columns)]
-  lines += [[_text(row[column]) for column in columns] for row in rows]
-  return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
+  Args:
+    command: the benchmark.
+    settings: its flags; those that are None are not shown.
+    report: the figures.
+    file: where to write them as JSON, too.
+  """
+  machine = describe_machine() | dict(report.facts)
+  flags = [f'--{k}={_text(v)}' for k, v in settings.items() if v is not None]
+  rows = [{k: _text(v) for k, v in row.items()} for row in report.rows]
+  print(' '.join([command, *flags]))
+  print(', '.join(f'{k}: {_text(v)}' for k, v in machine.items()) + '\n')
+  print(tabulate.tabulate(rows, 'keys', 'github', disable_numparse=True))
+  if file is not None:
+    figures = {
+      'command': command,
+      'settings': settings,
+      'machine': machine,
+      'rows': report.rows,
+    }
+    file.write_text(json.dumps(figures, indent=2) + '\n')
 
 
 def _text(value: Any) -> str:
-  if value is None:
-    return ''
+  if isinstance(value, list | tuple):
+    return ','.join(map(str, value))
   if isinstance(value, float):
-    # Three digits, but no exponent for what is large.
+    # Three digits, but no exponent for large numbers.
     return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.3g}'
-  return f'{value:,}' if isinstance(value, int) else str(value)
-
-
-def report(
-  name: str, rows: Sequence[Row], args: argparse.Namespace, machine: Row
-) -> None:
-  """Prints the table and writes the figures if asked to.
-
-  Args:
-    name: the benchmark's name.
-    rows: the figures, keys are the table's headings.
-    args: the parsed command line.
-    machine: see `machine`.
-  """
-  settings = {k: v for k, v in vars(args).items() if k != 'json'}
-  shown = ' '.join(
-    f'--{k}' if v is True else f'--{k}={v}'
-    for k, v in settings.items()
-    if v not in (None, False)
-  )
-  print(f'{name} {shown}\n{heading(machine)}\n\n{table(rows)}')
-  if args.json:
-    figures = {'benchmark': name, 'settings': settings, 'machine': machine}
-    pathlib.Path(args.json).write_text(
-      json.dumps(figures | {'rows': list(rows)}, indent=2) + '\n'
-    )
+  return '' if value is None else str(value)

@@ -1,39 +1,50 @@
-"""This program, training on random data: what the benchmarks time."""
+"""Training on random data: what most benchmarks time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
-from jax import lax
-import jax.numpy as jnp
 import numpy as np
 
 from configs import cifar10, cifar100, digits, mnist
 from experiments.benchmarks import harness
+from sce_jax import methods
 from sce_jax.config import check as config_lib
 from sce_jax.config.check import Config
 from sce_jax.data import dataset as dataset_lib
+from sce_jax.data import labels
 from sce_jax.data.dataset import Dataset
 from sce_jax.data.sources.columns import Columns, Part
+from sce_jax.engine import compilation_cache
 from sce_jax.engine.trainer import Trainer
 from sce_jax.parallel import runners
 
+# Beside runners.RUNNERS, which spread a batch over devices: this spreads runs.
+RUN_PARALLEL = 'run_parallel'
+
 
 class Shape(NamedTuple):
-  """A config module, the recipe that suits the network, and its images."""
+  """What a network is trained on, by a recipe of a config module."""
 
   module: ModuleType
   recipe: str
   image_shape: tuple[int, int, int]
   num_classes: int
+  batch: int = 128
+  cpu_steps: int = 2  # Steps that take about a second on a CPU.
+
+  @property
+  def steps(self) -> int:
+    """Steps of a dispatch that is long enough to be timed."""
+    return harness.by_platform(self.cpu_steps, 40)
 
 
 NETWORKS = {
-  'digits_cnn': Shape(digits, 'small', (8, 8, 1), 10),
-  'mnist_cnn': Shape(mnist, 'paper', (28, 28, 1), 10),
-  'cifar_cnn': Shape(cifar10, 'apl', (32, 32, 3), 10),
+  'digits_cnn': Shape(digits, 'small', (8, 8, 1), 10, 64, 200),
+  'mnist_cnn': Shape(mnist, 'paper', (28, 28, 1), 10, 128, 20),
+  'cifar_cnn': Shape(cifar10, 'apl', (32, 32, 3), 10, 128, 4),
   'resnet44': Shape(cifar100, 'paper', (32, 32, 3), 100),
   'resnet34': Shape(cifar100, 'apl', (32, 32, 3), 100),
   'resnet50': Shape(cifar100, 'apl', (32, 32, 3), 100),
@@ -47,14 +58,15 @@ class Workload:
   Attributes:
     network: a key of NETWORKS.
     batch: examples a step and run.
-    steps: steps a dispatch.
+    steps: steps a dispatch, which is an epoch.
     dtype: 'float32' or 'bfloat16'.
-    loss: a loss's name.
+    loss: a key of methods.SPECS.
     runs: how many runs in one program.
-    method: how they are carried, see trials.py; None for the platform's.
-    runner: 'pmap', 'jit' or 'spread' (runs over devices).
+    strategy: how they are mapped over, see multirun.py; None for the best.
+    runner: a key of runners.RUNNERS, or RUN_PARALLEL.
     devices: how many devices; None for all.
-    augment: whether images are augmented, as the config says.
+    augment: whether images are augmented as the recipe does.
+    recipe: of the config; None for the one that suits the network.
   """
 
   network: str
@@ -63,81 +75,122 @@ class Workload:
   dtype: str = 'float32'
   loss: str = 'sl'
   runs: int = 1
-  method: str | None = None
+  strategy: str | None = None
   runner: str = 'pmap'
-  devices: int | None = None
+  devices: int | None = 1
   augment: bool = False
+  recipe: str | None = None
 
   def config(self) -> Config:
     """The config, checked."""
-    module, recipe, *_ = NETWORKS[self.network]
-    config = module.get_config(f'{self.loss},symmetric,0.4,recipe={recipe}')
+    shape = NETWORKS[self.network]
+    config = shape.module.get_config(
+      f'{self.loss},symmetric,0.4,recipe={self.recipe or shape.recipe}'
+    )
     config.model.name = self.network
     config.model.dtype = self.dtype
     config.train.batch_size = self.batch
     config.train.steps_per_dispatch = self.steps
     if not self.augment:
-      for field, off in (
-        ('pad_crop', 0),
-        ('shift', 0.0),
-        ('rotate', 0.0),
-        ('flip', False),
-      ):
-        config.data.augment[field] = off
+      off = {'pad_crop': 0, 'shift': 0.0, 'rotate': 0.0, 'flip': False}
+      config.data.augment.update(off)
     return config_lib.check_config(config)
 
 
 class Training:
-  """A workload that has been set up; a call trains for one dispatch."""
+  """A workload that has been set up; a call trains for one dispatch.
 
-  def __init__(self, workload: Workload):
+  Args:
+    workload: what is trained.
+    num_train: number of training images; None for those of one dispatch.
+    num_test: number of test images.
+
+  Attributes:
+    seconds: of a dispatch; set by `time_in_turns`.
+    plan: how an epoch is cut into dispatches.
+  """
+
+  def __init__(
+    self, workload: Workload, num_train: int | None = None, num_test: int = 1
+  ):
     self.workload = workload
-    config = workload.config()
+    self.seconds = 0.0
+    config, runs = workload.config(), workload.runs
+    size = num_train or workload.batch * workload.steps
+    dataset = random_dataset(workload.network, config, size, num_test)
     devices = jax.devices()[: workload.devices]
-    if workload.runner == 'spread':
-      runner: runners.Runner = runners.RunParallelRunner(devices)
-    else:
+    runner: runners.Runner = runners.RunParallelRunner(devices)
+    if workload.runner != RUN_PARALLEL:
       runner = runners.make_runner(workload.runner, devices)
-    size = self.images_per_run
-    dataset = random_dataset(workload.network, config, size, size)
-    self.trainer = Trainer(
-      config,
-      dataset.info,
-      workload.runs,
-      runner=runner,
-      strategy=workload.method,
+    self._trainer = Trainer(
+      config, dataset.info, runs, runner=runner, strategy=workload.strategy
     )
-    self.trainer.load(dataset)
-    self._inputs = self.trainer.make_inputs(
-      range(workload.runs),
-      [dataset.train.label] * workload.runs,
-      [config.traced_hparams] * workload.runs,
+    self._trainer.load(dataset)
+    self._inputs = self._trainer.make_inputs(
+      range(runs),
+      [dataset.train.label] * runs,
+      [_hparams(config, dataset)] * runs,
     )
-    self._state = self.trainer.init(self._inputs)
+    self._state = self._trainer.init(self._inputs)
+    self.plan = self._trainer.plan
+
+  def __call__(self, step: int = 0) -> Any:
+    """Starts the dispatch from a step of an epoch on."""
+    self._state, sums = self._trainer.train(self._state, self._inputs, step)
+    return self._state, sums
+
+  def evaluate(self) -> Any:
+    """Starts an evaluation on the test images."""
+    return self._trainer.evaluate(self._state, self._inputs, 'test')
 
   @property
-  def images_per_run(self) -> int:
-    """Images that a run sees in a dispatch."""
-    return self.workload.batch * self.workload.steps
+  def step(self) -> float:
+    """Seconds of a step, of all runs together."""
+    return self.seconds / self.workload.steps
 
   @property
-  def images(self) -> int:
-    """Images that all runs together see in a dispatch."""
-    return self.images_per_run * self.workload.runs
+  def rate(self) -> float:
+    """Images a second, of all runs together."""
+    return self.workload.runs * self.workload.batch / self.step
 
-  def __call__(self) -> None:
-    self._state, sums = self.trainer.train(self._state, self._inputs, 0)
-    jax.block_until_ready((self._state, sums))
-
-  def evaluate(self) -> None:
-    """Evaluates on as many images as a dispatch has."""
-    jax.block_until_ready(
-      self.trainer.evaluate(self._state, self._inputs, 'test')
-    )
+  @property
+  def ends_epoch(self) -> bool:
+    """Whether its method computes something at the end of an epoch."""
+    loss = self.workload.config().loss
+    return methods.build(loss.name, loss.hparams).end_epoch is not None
 
   def compiled(self) -> Any:
     """The compiled dispatch, for jax.stages' analyses."""
-    return self.trainer.lower(self._state, self._inputs, 0).compile()
+    return self._trainer.lower(self._state, self._inputs, 0).compile()
+
+
+def time_in_turns(workloads: Sequence[Workload], rounds: int) -> list[Training]:
+  """Trains workloads in turn, see harness.time_in_turns."""
+  compilation_cache.enable()
+  trainings = {}
+  for workload in workloads:
+    harness.log(f'compiles {workload}')
+    trainings[str(workload)] = Training(workload)
+  seconds = harness.time_in_turns(trainings, rounds)
+  for name, training in trainings.items():
+    training.seconds = seconds[name]
+  return list(trainings.values())
+
+
+def _hparams(config: Config, dataset: Dataset) -> Mapping[str, Any]:
+  """The traced hyper-parameters, with those that the method computes."""
+  hparams = config.loss.hparams
+  method = methods.build(config.loss.name, hparams)
+  if method.prepare is None:
+    return config.traced_hparams
+  transition = labels.transition_matrix(config.noise, dataset.info)
+
+  def fit(name, runs):
+    raise NotImplementedError('the true transition matrix is used')
+
+  context = methods.PrepareContext(hparams, transition)
+  (prepared,) = method.prepare(fit, [context])
+  return {**config.traced_hparams, **(prepared or {})}
 
 
 def random_dataset(
@@ -149,55 +202,10 @@ def random_dataset(
 
   def split(size):
     top = int(config.data.pixel_max) + 1
-    labels = rng.integers(0, shape.num_classes, size, np.int32)
+    label = rng.integers(0, shape.num_classes, size, np.int32)
     images = rng.integers(0, top, (size, *shape.image_shape), np.uint8)
-    return Part(images, labels, np.arange(size, dtype=np.int32))
+    return Part(images, label, np.arange(size, dtype=np.int32))
 
   return dataset_lib.from_columns(
     Columns(split(num_train), split(num_test), shape.num_classes), config.data
   )
-
-
-@dataclasses.dataclass(frozen=True)
-class Roofline:
-  """What a device can do at most, as measured.
-
-  Attributes:
-    flops: floating-point operations a second of a product of square matrices,
-      by type.
-    bandwidth: bytes a second, read and written, of a scaled copy.
-  """
-
-  flops: dict[str, float]
-  bandwidth: float
-
-  def min_seconds(self, dtype: str, flops: float, num_bytes: float) -> float:
-    """Seconds that so much work takes at least."""
-    return max(flops / self.flops[dtype], num_bytes / self.bandwidth)
-
-
-def measure_roofline(
-  dtypes: Sequence[str] = ('float32', 'bfloat16'),
-) -> Roofline:
-  """Measures the first device: the best of several, each in one dispatch."""
-  small = jax.default_backend() == 'cpu'
-  size, repeats = (2048, 4) if small else (8192, 20)
-
-  def seconds(step, x):
-    # A loop in one dispatch, so that dispatching does not count.
-    run = jax.jit(lambda x: lax.fori_loop(0, repeats, lambda _, x: step(x), x))
-    call = {'': lambda: jax.block_until_ready(run(x))}
-    return min(harness.interleave(call, 5)['']) / repeats
-
-  def product(x):
-    y = lax.dot_general(
-      x, x, (((1,), (0,)), ((), ())), preferred_element_type=jnp.float32
-    )
-    return y.astype(x.dtype)
-
-  flops = {
-    dtype: 2 * size**3 / seconds(product, jnp.zeros((size, size), dtype))
-    for dtype in dtypes
-  }
-  x = jnp.ones((64 if small else 1024, 2**20), jnp.float32)
-  return Roofline(flops, 2 * x.nbytes / seconds(lambda x: x * 1.5, x))
