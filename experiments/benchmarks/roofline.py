@@ -10,6 +10,9 @@ import jax.numpy as jnp
 
 from experiments.benchmarks import harness
 
+# The matrices' size, repetitions in a dispatch, 2^20 floats to copy.
+CPU, ACCELERATOR = (2048, 4, 64), (8192, 20, 1024)
+
 
 class Roofline(NamedTuple):
   """What a device can do at most.
@@ -35,7 +38,7 @@ class Roofline(NamedTuple):
 
 def measure_roofline(dtypes: Sequence[str] = ()) -> Roofline:
   """Measures the first device: the best of several, each in one dispatch."""
-  size, repeats, mega = harness.by_platform((2048, 4, 64), (8192, 20, 1024))
+  size, repeats, mega = harness.by_platform(CPU, ACCELERATOR)
 
   def seconds(step, x):
     # A loop in one dispatch, so that dispatching does not count.

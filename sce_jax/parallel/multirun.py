@@ -27,7 +27,7 @@ _CPU_VMAP_PIXELS = 16 * 16
 def choose_strategy(image_shape: tuple[int, int, int]) -> str:
   """The fastest way to map over runs on images of this shape here.
 
-  As measured by experiments/benchmarks/trials.py.
+  As measured by `python -m experiments.benchmarks trials`.
 
   Returns:
     'vmap': side by side; 'map': in turn, by one compiled body; 'unrolled': a
