@@ -36,7 +36,7 @@ COMMANDS: dict[str, Callable[..., harness.Report]] = {
   'versus_torch': versus_torch,
 }
 # What `all` runs: a command line for each table.
-_ALL = {
+ALL = {
   'run': 'run',
   'step': 'step --networks=cifar_cnn,resnet44 --rounds=3',
   'step_losses': 'step --networks=cifar_cnn --dtypes=float32 --batches=128'
@@ -125,7 +125,8 @@ class _Parser(argparse.ArgumentParser):
     raise UserError(f'{message} (see --help)')
 
 
-def _parse(argv: Sequence[str]) -> argparse.Namespace:
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+  """Reads a command line; UserError if it is wrong."""
   # Flags alone are those of `all`.
   if not argv or (argv[0].startswith('-') and argv[0] not in ('-h', '--help')):
     argv = ['all', *argv]
@@ -151,10 +152,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     for flag, parameter in inspect.signature(fn).parameters.items():
       kind, what = FLAGS[flag]
       default = parameter.default
-      if isinstance(default, tuple):
-        what += f'; default: {",".join(map(str, default))}'
-      elif isinstance(default, int):
-        what += f'; default: {default}'
+      if default is not None:
+        what += f'; default: {harness.text(default)}'
       command.add_argument(f'--{flag}', type=kind, default=default, help=what)
     command.add_argument('--json', type=_FILE, help='also write the figures')
   everything = commands.add_parser(
@@ -169,7 +168,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
 def main(argv: Sequence[str]) -> int:
   """Runs a command; returns the exit code."""
   try:
-    settings = vars(_parse(argv))
+    settings = vars(parse(argv))
     command = settings.pop('command')
     if command == 'all':
       return run_all(settings['out'])
@@ -188,7 +187,7 @@ def run_all(out: pathlib.Path) -> int:
   Args:
     out: the folder for the tables.
   """
-  tasks = dict(_ALL)
+  tasks = dict(ALL)
   if importlib.util.find_spec('torch') is None:
     harness.log('versus_torch is left out: PyTorch is not installed')
     del tasks['versus_torch']

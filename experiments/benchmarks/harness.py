@@ -91,10 +91,10 @@ def show(
     file: where to write them as JSON, too.
   """
   machine = describe_machine() | dict(report.facts)
-  flags = [f'--{k}={_text(v)}' for k, v in settings.items() if v is not None]
-  rows = [{k: _text(v) for k, v in row.items()} for row in report.rows]
+  flags = [f'--{k}={text(v)}' for k, v in settings.items() if v is not None]
+  rows = [{k: text(v) for k, v in row.items()} for row in report.rows]
   print(' '.join([command, *flags]))
-  print(', '.join(f'{k}: {_text(v)}' for k, v in machine.items()) + '\n')
+  print(', '.join(f'{k}: {text(v)}' for k, v in machine.items()) + '\n')
   print(tabulate.tabulate(rows, 'keys', 'github', disable_numparse=True))
   if file is not None:
     figures = {
@@ -106,10 +106,11 @@ def show(
     file.write_text(json.dumps(figures, indent=2) + '\n')
 
 
-def _text(value: Any) -> str:
+def text(value: Any) -> str:
+  """A cell of a table: numbers to three digits."""
   if isinstance(value, list | tuple):
     return ','.join(map(str, value))
   if isinstance(value, float):
-    # Three digits, but no exponent for large numbers.
+    # No exponent for large numbers.
     return f'{value:,.0f}' if abs(value) >= 100 else f'{value:.3g}'
   return '' if value is None else str(value)

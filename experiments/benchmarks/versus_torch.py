@@ -38,7 +38,7 @@ _REPOSITORY = pathlib.Path(__file__).parents[2]
 
 def versus_torch(
   networks: Sequence[str] = tuple(NETWORKS),
-  torch_python: str = sys.executable,
+  torch_python: str | None = None,
   steps: int | None = None,
   rounds: int = 5,
 ) -> harness.Report:
@@ -58,7 +58,7 @@ def versus_torch(
         f'--networks: {network} is not written in PyTorch: use some of'
         f' {", ".join(NETWORKS)}'
       )
-  pythons = {'torch': torch_python, 'jax': sys.executable}
+  pythons = {'torch': torch_python or sys.executable, 'jax': sys.executable}
   gpus = {side: _gpu(python, side) for side, python in pythons.items()}
   on_gpu = all(gpus.values())
   rows, version = [], ''

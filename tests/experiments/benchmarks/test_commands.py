@@ -204,9 +204,14 @@ def test_bad_flags_get_one_line(flags, message, refusal):
   assert message in refusal(*flags.split())
 
 
+@pytest.mark.parametrize('line', __main__.ALL.values())
+def test_what_all_runs_has_good_flags(line):
+  __main__.parse(line.split())
+
+
 def test_all_runs_the_rest_if_one_fails(tmp_path, monkeypatch, capsys):
   tasks = {'bad': 'step --rounds=0', 'good': 'loss --classes=2 --size=32'}
-  monkeypatch.setattr(__main__, '_ALL', {**tasks, 'versus_torch': 'loss'})
+  monkeypatch.setattr(__main__, 'ALL', {**tasks, 'versus_torch': 'loss'})
   monkeypatch.setattr(__main__.importlib.util, 'find_spec', lambda name: None)
   assert __main__.main([f'--out={tmp_path}']) == 1
   out, err = capsys.readouterr()
