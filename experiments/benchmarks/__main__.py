@@ -3,7 +3,7 @@
 Without a command: `all`, which runs those that a machine with one accelerator
 is judged by, in under ten minutes there, each in a separate process. The folder
 --out then has a table NAME.md and the figures NAME.json of each. If one fails
-the others still run, and the exit code is 1.
+the others still run, and the exit code is 4.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from experiments.benchmarks.versus_torch import versus_torch
 from experiments.benchmarks.workload import NETWORKS
 from sce_jax import methods, models
 from sce_jax.errors import UserError
+from sce_jax.exit_codes import ExitCode
 from sce_jax.parallel import runners
 
 _PROGRAM = 'python -m experiments.benchmarks'
@@ -48,7 +49,6 @@ ALL = {
   'loss': 'loss',
   'input': 'input',
 }
-_FAILED, _BAD_INPUT = 1, 2
 
 
 def _whole(text: str, low: int = 1) -> int:
@@ -176,9 +176,9 @@ def main(argv: Sequence[str]) -> int:
     report = COMMANDS[command](**settings)
   except UserError as error:
     harness.log(f'error: {error}')
-    return _BAD_INPUT
+    return ExitCode.BAD_INPUT
   harness.show(command, settings, report, file)
-  return 0
+  return ExitCode.DONE
 
 
 def run_all(out: pathlib.Path) -> int:
@@ -208,7 +208,7 @@ def run_all(out: pathlib.Path) -> int:
       (out / f'{name}.md').write_text(done.stdout)
   if failed:
     harness.log(f'error: failed: {", ".join(failed)}')
-  return _FAILED if failed else 0
+  return ExitCode.SOME_FAILED if failed else ExitCode.DONE
 
 
 if __name__ == '__main__':

@@ -46,11 +46,20 @@ def measure_roofline(dtypes: Sequence[str] = ()) -> Roofline:
     calls = {'': functools.partial(run, x)}
     return harness.time_in_turns(calls, 5, min)[''] / repeats
 
-  def product(x):
-    return jnp.matmul(x, x, preferred_element_type=jnp.float32).astype(x.dtype)
+  def product(factors):
+    a, b = factors
+    c = jnp.matmul(a, b, preferred_element_type=jnp.float32)
+    return a, c.astype(a.dtype)
+
+  def random(dtype):
+    # Zeros would need less power, so that a GPU would not slow down. Products
+    # of these neither grow nor shrink.
+    return (
+      jax.random.normal(jax.random.key(0), (size, size), dtype) * size**-0.5
+    )
 
   flops = {
-    dtype: 2 * size**3 / seconds(product, jnp.zeros((size, size), dtype))
+    dtype: 2 * size**3 / seconds(product, (random(dtype), random(dtype)))
     for dtype in dtypes
   }
   x = jnp.ones((mega, 2**20), jnp.float32)

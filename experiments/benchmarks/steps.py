@@ -17,7 +17,7 @@ from sce_jax.parallel import multirun, runners
 # The others take seconds a step on a CPU.
 _CPU_NETWORKS = ('digits_cnn', 'mnist_cnn', 'cifar_cnn')
 # Larger unrolled programs compile for minutes.
-_MOST_UNROLLED = 8
+MOST_UNROLLED = 8
 _RUNS_OVER_DEVICES = 8
 
 
@@ -112,7 +112,7 @@ def trials(
         *(
           one(runs=count, strategy=strategy)
           for strategy in multirun.STRATEGIES
-          if strategy != 'unrolled' or count <= _MOST_UNROLLED
+          if strategy != 'unrolled' or count <= MOST_UNROLLED
         ),
       ],
       rounds,

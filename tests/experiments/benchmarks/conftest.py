@@ -9,6 +9,7 @@ import pytest
 
 from experiments.benchmarks import __main__, roofline, workload
 from sce_jax import models
+from sce_jax.exit_codes import ExitCode
 
 # Programs that compile in half the time; nothing looks at how fast they are.
 SETTINGS = {
@@ -63,7 +64,7 @@ def refusal(capsys):
   """Runs a command that must refuse; returns the line that says why."""
 
   def run(*flags: str) -> str:
-    assert __main__.main(flags) == 2
+    assert __main__.main(flags) == ExitCode.BAD_INPUT
     out, err = capsys.readouterr()
     assert not out
     (line,) = err.splitlines()

@@ -10,10 +10,12 @@ from experiments.benchmarks import (
   data_paths,
   harness,
   losses,
+  steps,
   workload,
 )
 from experiments.benchmarks.workload import Workload
 from sce_jax.data import batches
+from sce_jax.exit_codes import ExitCode
 from sce_jax.parallel import runners
 
 SMALL = ('--network=digits_cnn', '--rounds=1')
@@ -44,15 +46,12 @@ def test_step_measures_every_kind_of_method(measure):
   assert by_loss['d2l']['ms a step'] > 0
 
 
-def test_trials_need_more_memory_than_one_run(measure):
+def test_trials_need_more_memory_than_one_run(measure, monkeypatch):
+  # Nobody waits for many unrolled runs to be compiled; here 2 are too many.
+  monkeypatch.setattr(steps, 'MOST_UNROLLED', 1)
   rows, _ = measure('trials', '--runs=2', '--steps=2', *SMALL)
   alone, *together = rows
-  assert [row['strategy'] for row in rows] == [
-    'sequence',
-    'vmap',
-    'map',
-    'unrolled',
-  ]
+  assert [row['strategy'] for row in rows] == ['sequence', 'vmap', 'map']
   for row in together:
     assert row['program MiB'] > alone['program MiB']
 
@@ -97,13 +96,13 @@ def test_input_measures_each_path(data_dir, measure):
   'path', ['on device: gather', list(data_paths.ON_DEVICE)[1]]
 )
 def test_batches_are_those_of_a_shuffled_split(path):
-  size, steps = 300, 3
+  size = 300
   recipe, augmented = data_paths.ON_DEVICE[path]
   config = Workload('cifar_cnn', augment=augmented, recipe=recipe).config()
   dataset = workload.random_dataset('cifar_cnn', config, size, 1)
   split = batches.to_device_split(dataset.train, dataset.pixel_mean)
   labels = jnp.asarray(dataset.train.label)
-  run = data_paths.make_batches(config, dataset.info, steps)
+  run = data_paths.make_batches(config, dataset.info, 3)
   made = run(split, labels, jax.random.key(0))
   # 384 examples of 300: each once, then the first again.
   rows = np.asarray(made.position).reshape(-1)
@@ -213,7 +212,7 @@ def test_all_runs_the_rest_if_one_fails(tmp_path, monkeypatch, capsys):
   tasks = {'bad': 'step --rounds=0', 'good': 'loss --classes=2 --size=32'}
   monkeypatch.setattr(__main__, 'ALL', {**tasks, 'versus_torch': 'loss'})
   monkeypatch.setattr(__main__.importlib.util, 'find_spec', lambda name: None)
-  assert __main__.main([f'--out={tmp_path}']) == 1
+  assert __main__.main([f'--out={tmp_path}']) == ExitCode.SOME_FAILED
   out, err = capsys.readouterr()
   assert 'versus_torch is left out' in err and 'failed: bad' in err
   table = (tmp_path / 'good.md').read_text()
