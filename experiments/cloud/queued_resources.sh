@@ -6,7 +6,7 @@
 #   experiments/cloud/queued_resources.sh create   # asks for the slice, on spot
 #   experiments/cloud/queued_resources.sh status   # until it says ACTIVE
 #   experiments/cloud/queued_resources.sh setup    # code and packages, each host
-#   experiments/cloud/queued_resources.sh run      # given again, it goes on
+#   experiments/cloud/queued_resources.sh run      # given again, it resumes
 #   experiments/cloud/queued_resources.sh delete   # it costs until then
 set -euo pipefail
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # One run on Slurm: 2 hosts with 8 GPUs, one task a GPU, which train as one. They
-# find each other by themselves. Rendered and checked (bash -n, shellcheck), not
+# find each other automatically. Rendered and checked (bash -n, shellcheck), not
 # run.
 #
 #   sbatch experiments/cloud/slurm.sh --config=configs/cifar10.py:sl,symmetric,0.4
 #
 # --signal sends SIGTERM to the tasks 2 minutes before the time is up: they save
-# themselves and end with 75; a job that ended so puts itself into the queue again.
+# their run and end with 75; such a job is put into the queue again.
 #SBATCH --job-name=sce-jax
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=8

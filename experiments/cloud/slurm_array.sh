@@ -2,7 +2,7 @@
 # A sweep on Slurm: an array job, each task of which takes its share of a
 # manifest, on one GPU. Rendered and checked (bash -n, shellcheck), not run.
 #
-#   python launch.py --config=configs/mnist.py --sweep --executor=print
+#   python launch.py sweep --config=configs/mnist.py --executor=print
 #   sbatch --array=0-15 experiments/cloud/slurm_array.sh runs/sweep-mnist.jsonl
 #
 # The first writes the manifest. Any other array than 0-N is refused: a share would
@@ -24,5 +24,5 @@ if [ "$SLURM_ARRAY_TASK_MIN" -ne 0 ] ||
 fi
 manifest=$1
 shift
-exec .venv/bin/python launch.py --manifest="$manifest" \
+exec .venv/bin/python launch.py sweep --manifest="$manifest" \
   --shard="$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT" "$@"

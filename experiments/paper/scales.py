@@ -29,7 +29,9 @@ def config_file(dataset: str) -> str:
     UserError: there is no such file.
   """
   if dataset.endswith('.py'):
-    file = pathlib.Path(dataset)
+    file = pathlib.Path(dataset).expanduser()
+    if not file.is_file():
+      file = _CONFIGS.parent / file  # As typed beside launch.py.
   else:
     file = _CONFIGS / f'{dataset}.py'
   if not file.is_file() or file.name == 'common.py':

@@ -1,5 +1,7 @@
-"""Many runs, each a launch.py command: planned, handed out, taken up again.
+"""Many runs: planned, handed out to processes, resumed.
 
-manifest.py says which commands, driver.py sees each of them to its end, and an
-executor (local.py) says where they run. None of this needs jax.
+request.py is the door. expand.py says which runs, manifest.py writes them down,
+jobs.py groups them into processes, driver.py sees each to its end, an executor
+(local.py, ray_cluster.py) says where, and worker.py, which alone needs jax, is
+what a process does.
 """

@@ -1,6 +1,7 @@
 """Which runs a config file's sweep, or an experiment, means."""
 
 from collections.abc import Iterable, Mapping
+import os
 from typing import Any
 
 from experiments.paper import registry, scales
@@ -10,7 +11,11 @@ from sce_jax.errors import UserError
 
 
 def of_experiment(
-  name: str, dataset: str, scale: str, root: str, data_dir: str | None
+  name: str,
+  dataset: str,
+  scale: str,
+  root: str | os.PathLike,
+  data_dir: str | None,
 ) -> list[Entry]:
   """The runs of an experiment.
 
@@ -20,11 +25,11 @@ def of_experiment(
   trials = registry.load(name).sweep(dataset, scale)
   if not trials:
     raise UserError(
-      f'--experiment={name} trains nothing: leave --sweep out to see its page'
+      f'experiment {name} trains nothing: see its page with launch.py'
+      f' experiment {name}'
     )
-  file = scales.config_file(dataset)
   return _unique(
-    [manifest.entry(t.config, root, data_dir, file) for t in trials]
+    manifest.entry(t.config, root, data_dir, t.labels) for t in trials
   )
 
 
@@ -32,7 +37,7 @@ def of_config(
   config: str,
   name: str,
   overrides: Mapping[str, Any],
-  root: str,
+  root: str | os.PathLike,
   data_dir: str | None,
 ) -> list[Entry]:
   """The runs of a config file's sweep.
@@ -44,7 +49,7 @@ def of_config(
     name: which sweep; '' for sweep().
     overrides: fields that the command line changes, by path.
     root: the folder of all runs.
-    data_dir: handed on.
+    data_dir: the tfds folder.
 
   Raises:
     UserError: there is no such sweep, or no such field.
@@ -54,25 +59,23 @@ def of_config(
   wanted = f'sweep_{name}' if name else 'sweep'
   if not hasattr(module, wanted):
     have = [
-      '--sweep' + x.removeprefix('sweep').replace('_', '=', 1)
+      '--name=' + x.removeprefix('sweep').removeprefix('_')
       for x in vars(module)
       if x == 'sweep' or x.startswith('sweep_')
     ]
     raise UserError(
-      f'{file} has no function {wanted}(): use {" or ".join(have)}'
-      if have
-      else f'{file} has no function {wanted}()'
+      f'{file} has no function {wanted}()'
+      + (f': use {" or ".join(have)}' if have else '')
     )
   entries = []
   for changes in getattr(module, wanted)():
-    chosen = module.get_config(changes.get('argument', argument or None))
     changes = {**overrides, **changes}
-    changes.pop('argument', None)
     try:
+      chosen = module.get_config(changes.pop('argument', argument or None))
       scales.change(chosen, changes)
-    except (UserError, TypeError) as error:
+      entries.append(manifest.entry(chosen, root, data_dir))
+    except (ValueError, TypeError) as error:
       raise UserError(f'{file}, {wanted}(): {error}') from None
-    entries.append(manifest.entry(chosen, root, data_dir, file))
   return _unique(entries)
 
 

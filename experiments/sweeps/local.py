@@ -1,17 +1,19 @@
 """Runs commands as processes of this machine, each with its share of it."""
 
-from collections.abc import Mapping, Sequence
-import ctypes
+from collections.abc import Sequence
+import contextlib
 import os
 import pathlib
+import queue
 import shutil
-import signal
 import subprocess
-import sys
+import threading
 
+from experiments.sweeps import child
 from sce_jax.errors import UserError
+from sce_jax.exit_codes import ExitCode
 
-_PR_SET_PDEATHSIG = 1
+_SAVE_SECONDS = 60.0
 
 
 class Local:
@@ -37,65 +39,51 @@ class Local:
       raise UserError(f'--jobs={jobs}: this machine has {most} {what}')
     self.slots = jobs or len(self._gpus) or 1
     self._cores = [cores[i :: self.slots] for i in range(self.slots)]
+    self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for slot in range(self.slots):
+      self._free.put(slot)
     self._logs = logs
-    self._free = list(range(self.slots))
-    self._running: dict[str, tuple[subprocess.Popen, int]] = {}
+    self._starting = threading.Lock()
+    self._stopped = False
+    self._running: set[subprocess.Popen] = set()
 
-  def start(self, name: str, command: Sequence[str]) -> None:
-    """Starts a command; there must be a free slot."""
-    slot = self._free.pop(0)
-    self._logs.mkdir(parents=True, exist_ok=True)
-    with open(self.log(name), 'a') as log:
-      process = subprocess.Popen(
-        [sys.executable, *command],
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env=self._environment(slot),
-        # Ctrl-C is for the driver, which lets its runs save themselves.
-        start_new_session=True,
-        preexec_fn=_end_with_parent,
-      )
-    if not self._gpus:
-      os.sched_setaffinity(process.pid, self._cores[slot])
-    self._running[name] = process, slot
+  def run(self, name: str, command: Sequence[str]) -> int:
+    """Runs a command in a free slot; returns its exit code."""
+    slot = self._free.get()
+    try:
+      with self._starting:
+        if self._stopped:
+          return ExitCode.PREEMPTED
+        process = child.start(command, self.log(name), self._environment(slot))
+        self._running.add(process)
+      if not self._gpus:
+        with contextlib.suppress(ProcessLookupError):  # It has ended.
+          os.sched_setaffinity(process.pid, self._cores[slot])
+      code = process.wait()
+      self._running.discard(process)
+      return code
+    finally:
+      self._free.put(slot)
 
-  def ended(self) -> dict[str, int]:
-    """Those that have ended since it was asked last, with their exit codes."""
-    codes = {}
-    for name, (process, slot) in list(self._running.items()):
-      code = process.poll()
-      if code is not None:
-        codes[name] = code
-        self._free.append(slot)
-        del self._running[name]
-    return codes
-
-  def stop(self, seconds: float = 60.0) -> None:
+  def stop(self) -> None:
     """Lets all save themselves and end; kills what does not in time."""
-    for process, _ in self._running.values():
-      process.send_signal(signal.SIGTERM)
-    for process, _ in self._running.values():
-      try:
-        process.wait(seconds)
-      except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    with self._starting:
+      self._stopped = True
+    running = list(self._running)
+    for process in running:
+      process.terminate()
+    for process in running:
+      child.stop(process, _SAVE_SECONDS)
 
   def log(self, name: str) -> pathlib.Path:
     """Where a command's output is."""
     return self._logs / f'{name}.log'
 
-  def _environment(self, slot: int) -> Mapping[str, str]:
+  def _environment(self, slot: int) -> dict[str, str]:
     environment = dict(os.environ)
     if self._gpus:
       environment['CUDA_VISIBLE_DEVICES'] = self._gpus[slot]
     return environment
-
-
-def _end_with_parent() -> None:
-  # A killed driver takes its runs with it: they save and can be resumed.
-  ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _gpus() -> list[str]:

@@ -1,20 +1,13 @@
-"""A command on a node of a Ray cluster: a process that ends with its worker.
-
-Ray's worker is one process, the command another, which this file starts. It
-needs nothing but the standard library.
-"""
+"""A command on a node of a Ray cluster: a process that ends with its worker."""
 
 from collections.abc import Mapping, Sequence
-import ctypes
 import os
-import signal
-import subprocess
-import sys
 import time
 
+from experiments.sweeps import child
+from sce_jax.exit_codes import ExitCode
+
 _POLL_SECONDS = 0.2
-_PR_SET_PDEATHSIG = 1
-_PREEMPTED = 75  # As preemption.EXIT_CODE, whose imports are not needed here.
 
 
 def run(
@@ -41,43 +34,13 @@ def run(
   inherited = {k: v for k, v in os.environ.items() if k[:4] != 'RAY_'}
   process = None
   try:
-    with open(log, 'a') as output:
-      process = subprocess.Popen(
-        # Not through preexec_fn: Ray's workers have threads.
-        [sys.executable, __file__, str(os.getpid()), *command],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        env={**inherited, **environment},
-        start_new_session=True,
-      )
+    process = child.start(command, log, {**inherited, **environment}, folder)
     # ray.cancel raises between two Python instructions, so no long wait. And
     # Ray's node may die without its workers, whose work is then lost to it.
     while process.poll() is None and os.getppid() == node:
       time.sleep(_POLL_SECONDS)
   except KeyboardInterrupt:
     pass
-  return _PREEMPTED if process is None else _end(process, seconds)
-
-
-def _end(process: subprocess.Popen, seconds: float) -> int:
-  """Lets a process save itself if it still runs; its exit code."""
-  process.send_signal(signal.SIGTERM)  # Nothing to one that has ended.
-  try:
-    return process.wait(seconds)
-  except subprocess.TimeoutExpired:
-    process.kill()
-    return process.wait()
-
-
-def _become(parent: int, command: Sequence[str]) -> None:
-  """Turns this process into the command, to end with its parent."""
-  ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-  if os.getppid() != parent:  # It was quicker.
-    sys.exit(_PREEMPTED)
-  os.execv(sys.executable, [sys.executable, *command])
-
-
-if __name__ == '__main__':
-  _become(int(sys.argv[1]), sys.argv[2:])
+  if process is None:
+    return int(ExitCode.PREEMPTED)
+  return child.stop(process, seconds)

@@ -34,7 +34,7 @@ def is_cloud(path: str | os.PathLike) -> bool:
 
 
 def path(text: str | os.PathLike) -> Path:
-  """The path that a text means.
+  """The path that a text means; a leading ~ is the home.
 
   Raises:
     UserError: it is in a cloud that is not known, or whose package is missing.
@@ -42,7 +42,10 @@ def path(text: str | os.PathLike) -> Path:
   given = os.fspath(text)
   scheme, separator, rest = given.partition('://')
   if not separator:
-    return pathlib.Path(text)
+    try:
+      return pathlib.Path(text).expanduser()
+    except RuntimeError:
+      raise UserError(f'{given}: there is no such home') from None
   if scheme not in _BACKENDS:
     known = ' or '.join(f'{name}://' for name in _BACKENDS)
     raise UserError(

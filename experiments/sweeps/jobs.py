@@ -1,23 +1,26 @@
-"""What a process of a sweep does: a run, or several packed into one program."""
+"""The processes of a sweep: each trains a run, or several packed together."""
 
 from collections.abc import Iterator, Sequence
 import dataclasses
-import os
+import pathlib
 import re
 
-from experiments.sweeps import manifest
 from experiments.sweeps.manifest import Entry
 from sce_jax.config import fields
 from sce_jax.errors import UserError
 
+# Absolute: jobs may start in another folder.
+LAUNCH = str(pathlib.Path(__file__).resolve().parents[2] / 'launch.py')
+
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-  """A command and the runs that it sees to their end.
+  """A command and the runs that it trains.
 
   Attributes:
     id: its name: that of its run, or of the first of its runs and their number.
-    command: what follows the interpreter on the command line.
+    command: what follows the interpreter on the command line. It is idempotent:
+      given again it resumes, and does nothing once its runs have ended.
     entries: its runs.
   """
 
@@ -25,51 +28,34 @@ class Job:
   command: Sequence[str]
   entries: Sequence[Entry]
 
-  @property
-  def waiting(self) -> list[Entry]:
-    """Those of its runs that have not ended."""
-    return [entry for entry in self.entries if entry.ended is None]
-
 
 def pack(
-  entries: Sequence[Entry],
-  size: int,
-  path: str | os.PathLike,
-  flags: Sequence[str] = (),
+  entries: Sequence[Entry], size: int, flags: Sequence[str]
 ) -> list[Job]:
-  """Packs runs of equal shape into tasks.
+  """Packs runs that share a program into jobs.
 
   Args:
     entries: the runs.
-    size: how many share a program at most; 1: each is a separate job.
-    path: the manifest that has them all.
-    flags: more flags for every command.
+    size: how many a job has at most.
+    flags: of every command, --manifest among them.
   """
-  groups = [[e] for e in entries] if size == 1 else _groups(entries, size)
-  return [_task(group, path, flags) for group in groups]
-
-
-def _task(
-  group: Sequence[Entry], path: str | os.PathLike, flags: Sequence[str]
-) -> Job:
-  first = group[0]
-  if len(group) == 1:
-    return Job(first.id, [*first.command, *flags], group)
-  members = ','.join(entry.id for entry in group)
-  return Job(
-    f'{first.id}-and-{len(group) - 1}-more',
-    ['launch.py', 'train', f'--manifest={path}', f'--ids={members}', *flags],
-    group,
-  )
+  return [
+    Job(
+      f'{group[0].id}-and-{len(group) - 1}-more' if group[1:] else group[0].id,
+      [LAUNCH, 'train', *flags, f'--ids={",".join(e.id for e in group)}'],
+      group,
+    )
+    for group in _groups(entries, size)
+  ]
 
 
 def _groups(entries: Sequence[Entry], size: int) -> Iterator[Sequence[Entry]]:
+  if size == 1:
+    yield from ([entry] for entry in entries)
+    return
   alike: dict[tuple[str, str | None], list[Entry]] = {}
   for entry in entries:
-    program = _program(manifest.config_of(entry.command))
-    alike.setdefault((program, manifest.data_dir_of(entry.command)), []).append(
-      entry
-    )
+    alike.setdefault((_program(entry.config), entry.data_dir), []).append(entry)
   for group in alike.values():
     for start in range(0, len(group), size):
       yield group[start : start + size]

@@ -1,0 +1,47 @@
+"""What a process of a sweep does: it trains runs of a manifest, together."""
+
+from collections.abc import Sequence
+
+from experiments.sweeps import manifest
+from sce_jax import train as train_lib
+from sce_jax.errors import UserError
+from sce_jax.storage import paths
+
+
+def train(
+  path: str,
+  ids: Sequence[str],
+  root: str | None = None,
+  data_dir: str | None = None,
+) -> None:
+  """Trains runs of a manifest; those that share a program together.
+
+  Args:
+    path: the manifest.
+    ids: which of its runs.
+    root: the folder of all runs; None: the manifest's.
+    data_dir: the tfds folder in place of that of the manifest.
+
+  Raises:
+    UserError: they cannot be read or trained; nothing has been done.
+    train.NonFiniteLoss: some of them have diverged; the others have ended.
+  """
+  entries = {
+    entry.id: entry
+    for entry in manifest.load(
+      paths.path(path), root and paths.path(root), data_dir
+    )
+  }
+  for name in ids:
+    if name not in entries:
+      raise UserError(f'--ids: {path} has no run {name!r}')
+  chosen = [entries[name] for name in ids]
+  (data_dir,) = {entry.data_dir for entry in chosen}
+  results = train_lib.train_many(
+    [entry.config for entry in chosen],
+    [entry.workdir for entry in chosen],
+    data_dir,
+  )
+  failed = [r['failed'] for r in results if 'failed' in r]
+  if failed:
+    raise train_lib.NonFiniteLoss('; '.join(failed))
