@@ -59,7 +59,7 @@ def of_config(
   wanted = f'sweep_{name}' if name else 'sweep'
   if not hasattr(module, wanted):
     have = [
-      '--name=' + x.removeprefix('sweep').removeprefix('_')
+      f'--name={x.removeprefix("sweep_")}' if x != 'sweep' else 'no --name'
       for x in vars(module)
       if x == 'sweep' or x.startswith('sweep_')
     ]

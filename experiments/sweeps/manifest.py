@@ -92,7 +92,7 @@ def load(
   """
   root = root or path.parent
   try:
-    lines = paths.read(path).decode().splitlines()
+    lines = paths.read(path).splitlines()
   except OSError as error:
     raise UserError(
       f'manifest {path} cannot be read ({error.strerror or "not there"}): write'
@@ -106,6 +106,7 @@ def load(
         dataclasses.replace(
           one,
           workdir=os.fspath(root / one.workdir),
+          config=dict(one.config),
           data_dir=data_dir or one.data_dir,
         )
       )

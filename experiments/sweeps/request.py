@@ -119,6 +119,8 @@ def _plan(request: SweepRequest) -> tuple[paths.Path, list[Entry]]:
     raise UserError(
       'a sweep needs one of --config, --experiment and --manifest'
     )
+  if request.name and request.config is None:
+    raise UserError('--name is one of the sweeps of a --config')
   if request.manifest is not None:
     paths.check(request.manifest)
     paths.check(request.root)

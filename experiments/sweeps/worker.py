@@ -26,6 +26,8 @@ def train(
     UserError: they cannot be read or trained; nothing has been done.
     train.NonFiniteLoss: some of them have diverged; the others have ended.
   """
+  if not ids:
+    raise UserError(f'--manifest={path}: say which of its runs with --ids=A,B')
   entries = {
     entry.id: entry
     for entry in manifest.load(
@@ -36,11 +38,12 @@ def train(
     if name not in entries:
       raise UserError(f'--ids: {path} has no run {name!r}')
   chosen = [entries[name] for name in ids]
-  (data_dir,) = {entry.data_dir for entry in chosen}
+  if len({entry.data_dir for entry in chosen}) > 1:
+    raise UserError('--ids: these runs read different folders: give --data_dir')
   results = train_lib.train_many(
     [entry.config for entry in chosen],
     [entry.workdir for entry in chosen],
-    data_dir,
+    chosen[0].data_dir,
   )
   failed = [r['failed'] for r in results if 'failed' in r]
   if failed:

@@ -1,0 +1,151 @@
+"""Sweeps from the command line."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from experiments.paper import scales
+from experiments.sweeps import request
+from experiments.sweeps.request import SweepRequest
+from sce_jax import errors
+from sce_jax.config.check import check_config
+from sce_jax.runs import files
+from sce_jax.storage import lock
+from tests import conftest
+
+CONFIG = """
+from configs import digits
+
+def get_config(argument=None):
+  c = digits.get_config(argument)
+  c.data.limit = 64
+  c.train.epochs = 2
+  c.optim.boundaries = (1, 3)
+  return c
+
+def sweep():
+  yield {'seed': 0}
+  yield {'seed': 1, 'loss.alpha': 1e30}
+  yield {'seed': 2}
+"""
+
+
+def test_sweep_from_another_folder(launch, tmp_path):
+  """Packed, with paths as a user types them; then a share of its manifest."""
+  (tmp_path / 'small.py').write_text(CONFIG)
+  folder = tmp_path / 'runs'  # The home is tmp_path.
+  first = launch(
+    'sweep',
+    '--config=small.py:sl,symmetric,0.4',
+    '--pack=3',
+    '--workdir=~/runs',
+    cwd=tmp_path,
+  )
+  assert first.returncode == 4, first.stderr
+  assert '2 of 3 runs have ended well' in first.stdout
+  failure = first.stderr.splitlines()[-1]
+  assert failure.startswith('failed: ')
+  assert 'seed1' in failure and 'not finite' in failure
+  (log,) = folder.glob('sweep-small.logs/*.log')
+  assert 'sl, 3 runs' in log.read_text()
+  assert not (tmp_path / '~').exists()
+
+  # Each run has the config that the plain command would give it.
+  (path,) = folder.glob('digits-sl-*seed2-*')
+  plain = scales.load_module(str(tmp_path / 'small.py')).get_config(
+    'sl,symmetric,0.4,seed=2'
+  )
+  assert files.read_config(path) == json.loads(
+    json.dumps(check_config(plain).to_dict())
+  )
+
+  before = {p: p.stat().st_mtime_ns for p in folder.glob('*/result.json')}
+  assert len(before) == 2
+  again = launch('sweep', f'--manifest={folder}/sweep-small.jsonl')
+  assert again.returncode == 4, again.stderr
+  assert before == {p: p.stat().st_mtime_ns for p in before}
+
+
+def test_planning_needs_no_jax(tmp_path):
+  code = (
+    'import sys\n'
+    'from experiments.cli import runtime\n'
+    f'more = ["--workdir={tmp_path}/runs"]\n'
+    'for line in (\n'
+    '  ["--experiment=comparison", "--dry_run"],\n'
+    '  ["--config=configs/mnist.py", "--executor=print"],\n'
+    '):\n'
+    '  assert not runtime.run(["launch.py", "sweep", *line, *more])\n'
+    'bad = {"jax", "orbax"} & {m.split(".")[0] for m in sys.modules}\n'
+    'sys.exit(f"imported: {bad}" if bad else 0)'
+  )
+  done = subprocess.run(
+    [sys.executable, '-c', code],
+    cwd=conftest.REPOSITORY,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  assert [path.name for path in tmp_path.glob('runs/*')] == [
+    'sweep-mnist.jsonl'
+  ]
+  commands = [x for x in done.stdout.splitlines() if x.startswith('python ')]
+  assert len(commands) == 36
+  start = f'python {conftest.REPOSITORY}/launch.py train --manifest={tmp_path}'
+  assert all(x.startswith(start) for x in commands)
+
+
+def planned(tmp_path, **changes):
+  values = {
+    'config': 'configs/digits.py',
+    'root': str(tmp_path / 'runs'),
+    'executor': 'print',
+  }
+  return SweepRequest(**{**values, **changes})
+
+
+def test_manifest_has_all_shares(tmp_path, capsys):
+  assert request.run(planned(tmp_path, shard='1/2')) == 0
+  assert len(capsys.readouterr().out.splitlines()) == 13
+  path = tmp_path / 'runs' / 'sweep-digits.jsonl'
+  moved = planned(
+    tmp_path,
+    config=None,
+    manifest=str(path),
+    root=str(tmp_path / 'others'),
+    data_dir='~/data',
+    flags=['--tracker=wandb'],
+  )
+  assert request.run(moved) == 0
+  lines = capsys.readouterr().out.splitlines()
+  assert len(lines) == 27
+  assert f' --workdir={tmp_path}/others --data_dir=/' in lines[0]
+  assert '/data --tracker=wandb --ids=digits-ce-' in lines[0]
+
+
+@pytest.mark.parametrize(
+  ('changes', 'message'),
+  [
+    ({'experiment': 'comparison'}, 'needs one of --config, --experiment and'),
+    ({'config': None}, 'needs one of --config, --experiment and'),
+    ({'config': None, 'experiment': 'theory'}, 'theory trains nothing'),
+    ({'config': None, 'manifest': 'a', 'name': 'b'}, '--name is one of'),
+    ({'executor': 'local', 'jobs': 9999}, '--jobs=9999: this machine has'),
+  ],
+)
+def test_bad_requests_are_refused(changes, message, tmp_path):
+  with pytest.raises(errors.UserError, match=message):
+    request.run(planned(tmp_path, **changes))
+  assert not list(tmp_path.glob('runs/*.jsonl'))
+
+
+def test_second_driver_of_a_sweep_is_refused(tmp_path):
+  logs = tmp_path / 'runs' / 'sweep-digits.logs'
+  logs.mkdir(parents=True)
+  held = lock.acquire(logs)
+  with pytest.raises(errors.UserError, match='another sweep is at work'):
+    request.run(planned(tmp_path, executor='local'))
+  held.close()
