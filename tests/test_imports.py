@@ -40,7 +40,7 @@ def test_configs_import_ml_collections_only():
 
 
 @pytest.mark.parametrize(
-  'name', ['noise', 'configs.mnist', 'launch', 'experiments.sweeps.command']
+  'name', ['noise', 'configs.mnist', 'launch', 'experiments.sweeps.request']
 )
 def test_light_parts_do_not_import_jax(name):
   module = name if name != 'noise' else 'sce_jax.noise'

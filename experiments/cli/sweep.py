@@ -11,79 +11,57 @@ from absl import flags
 from ml_collections import config_flags
 
 from experiments.cli import runtime
+from experiments.sweeps import request
+from experiments.sweeps.ray_cluster import Resources
 
 
 def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
   """Defines the flags."""
+
+  def text(name: str, default: str | None, what: str) -> None:
+    flags.DEFINE_string(name, default, what, flag_values=values)
+
+  def integer(name: str, default: int | None, low: int, what: str) -> None:
+    flags.DEFINE_integer(
+      name, default, what, lower_bound=low, flag_values=values
+    )
+
   runtime.define_config(values, argv, ' Its sweep() says which runs.')
-  flags.DEFINE_string(
-    'name',
-    '',
-    "Another of the config file's sweeps: sweep_NAME().",
-    flag_values=values,
-  )
-  flags.DEFINE_string(
-    'experiment',
-    None,
-    'The runs of this experiment, in place of a config.',
-    flag_values=values,
-  )
-  flags.DEFINE_string(
-    'dataset', 'digits', 'Data set of the experiment.', flag_values=values
-  )
+  text('name', '', "Another of the config file's sweeps: sweep_NAME().")
+  text('experiment', None, 'The runs of this experiment, not of a config.')
+  text('dataset', 'digits', 'Data set of the experiment.')
   runtime.define_scale(values)
-  flags.DEFINE_string(
-    'manifest',
-    None,
-    'Run the sweep that was written to this file before.',
-    flag_values=values,
+  text('manifest', None, 'Run the sweep that was written to this file before.')
+  text('shard', None, 'I/N: only the I-th of N shares of the runs, from 0 on.')
+  runtime.define_workdir(
+    values, "Folder of all runs. None: the manifest's, or runs/."
   )
-  flags.DEFINE_string(
-    'shard',
-    None,
-    'I/N: only the I-th of N shares of its runs, from 0 on.',
-    flag_values=values,
-  )
-  runtime.define_workdir(values, 'Folder of all runs. None: runs/.')
   runtime.define_data_dir(values)
   runtime.define_tracker(values)
   flags.DEFINE_bool(
     'dry_run', False, 'Show what would run.', flag_values=values
   )
-  flags.DEFINE_string(
+  flags.DEFINE_enum(
     'executor',
     'local',
-    'local: processes of this machine; ray: a Ray cluster; sky: write SkyPilot'
-    ' jobs; print: print the commands.',
+    request.EXECUTORS,
+    'local: processes of this machine; ray: a Ray cluster; print: print the'
+    ' commands. SkyPilot: experiments/cloud/sweep.sky.yaml.',
     flag_values=values,
   )
-  flags.DEFINE_integer(
+  integer(
     'jobs',
     None,
+    1,
     'How many at a time. None: local: one an accelerator, or one; ray: as many'
     ' as there is room for.',
-    lower_bound=1,
-    flag_values=values,
   )
-  flags.DEFINE_integer(
-    'retries',
-    2,
-    'How often a run that breaks is tried again.',
-    lower_bound=0,
-    flag_values=values,
-  )
-  flags.DEFINE_integer(
-    'pack',
-    1,
-    'How many runs that share a program train together in a process.',
-    lower_bound=1,
-    flag_values=values,
-  )
-  flags.DEFINE_string(
+  integer('retries', 2, 0, 'How often a run that breaks is tried again.')
+  integer('pack', 1, 1, 'How many runs of one program share a process.')
+  text(
     'address',
     None,
     'ray: HOST:PORT of a cluster. None: $RAY_ADDRESS, or this machine.',
-    flag_values=values,
   )
   for name, default, what in (
     ('cpus', 1, 'CPU cores'),
@@ -97,42 +75,32 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
       lower_bound=0,
       flag_values=values,
     )
-  flags.DEFINE_string(
-    'accelerator', None, 'sky: what each task gets.', flag_values=values
-  )
-  flags.DEFINE_integer(
-    'shards', None, 'sky: among how many tasks.', flag_values=values
-  )
 
 
 def main(values: flags.FlagValues, arguments: list[str]) -> int:
   """Plans and runs, or shows, the sweep."""
-  from experiments.sweeps import (  # noqa: PLC0415
-    command,
-    executors,
-    sky_jobs,
-  )
-
   runtime.no_arguments(arguments)
   flag = values['config']
-  return command.launch(
-    values.name if values.config is not None or values.experiment else None,
-    config=config_flags.get_config_filename(flag) if flag.present else None,
-    overrides=(config_flags.get_override_values(flag) if flag.present else {}),
-    experiment=values.experiment,
-    dataset=values.dataset,
-    scale=values.scale,
-    root=values.workdir or 'runs',
-    data_dir=values.data_dir,
-    written=values.manifest,
-    shard=values.shard,
-    executor=values.executor,
-    resources=executors.Resources(
-      values.jobs, values.address, values.cpus, values.gpus, values.tpus
-    ),
-    sky=sky_jobs.Request(values.accelerator, values.shards, values.data_dir),
-    dry_run=values.dry_run,
-    retries=values.retries,
-    pack=values.pack,
-    flags=[f'--tracker={name}' for name in values.tracker],
+  return request.run(
+    request.SweepRequest(
+      config=config_flags.get_config_filename(flag) if flag.present else None,
+      name=values.name,
+      overrides=config_flags.get_override_values(flag) if flag.present else {},
+      experiment=values.experiment,
+      dataset=values.dataset,
+      scale=values.scale,
+      manifest=values.manifest,
+      root=values.workdir,
+      data_dir=values.data_dir,
+      shard=values.shard,
+      executor=values.executor,
+      jobs=values.jobs,
+      resources=Resources(
+        values.address, values.cpus, values.gpus, values.tpus
+      ),
+      dry_run=values.dry_run,
+      retries=values.retries,
+      pack=values.pack,
+      flags=[f'--tracker={name}' for name in values.tracker],
+    )
   )

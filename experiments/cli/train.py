@@ -46,9 +46,9 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
     )
   runtime.start(values)
   if values.manifest is not None:
-    from experiments.sweeps import manifest  # noqa: PLC0415
+    from experiments.sweeps import worker  # noqa: PLC0415
 
-    manifest.train(values.manifest, values.ids)
+    worker.train(values.manifest, values.ids, values.workdir, values.data_dir)
     return
   config = values.config
   check.check_config(config)

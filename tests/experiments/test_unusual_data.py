@@ -6,7 +6,7 @@ import pathlib
 import pytest
 
 from experiments.cli import runtime
-from experiments.sweeps import driver, manifest, task
+from experiments.sweeps import driver, jobs, manifest
 from sce_jax.runs import files
 from tests.data import animals
 
@@ -119,11 +119,17 @@ def test_its_report_is_written(data, trained):
   assert 'nan' not in text and 'None' not in text
 
 
+class NoExecutor:
+  """Nothing is left for it."""
+
+  slots = 1
+
+
 def test_a_sweep_counts_it_as_done(data, trained, tmp_path):
   _, folder = trained
-  entry = manifest.Entry('one', ['launch.py'], 'f', str(folder), 2)
-  jobs = task.pack([entry], 1, tmp_path / 'sweep.jsonl')
-  assert driver.Driver(jobs, None, retries=0).run() == {}
+  entry = manifest.Entry('one', str(folder), {})
+  packed = jobs.pack([entry], 1, [])
+  assert driver.Driver(packed, NoExecutor(), retries=0).run() == {}
 
 
 def test_runs_on_it_are_compared(data, capsys):
