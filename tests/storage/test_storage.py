@@ -32,7 +32,16 @@ def said_nothing(line):
   raise AssertionError(line)
 
 
-@pytest.mark.parametrize('text', ['runs/a', '/tmp/b', '~/c', '.', '../d'])
+def test_a_tilde_is_the_home(monkeypatch):
+  monkeypatch.setenv('HOME', '/home/me')
+  assert paths.path('~/runs/x') == pathlib.Path('/home/me/runs/x')
+  assert paths.path('~') == pathlib.Path('/home/me')
+  assert paths.path('a/~') == pathlib.Path('a/~')
+  with pytest.raises(UserError, match='~nobody-here/x: there is no such home'):
+    paths.path('~nobody-here/x')
+
+
+@pytest.mark.parametrize('text', ['runs/a', '/tmp/b', 'a~/c', '.', '../d'])
 def test_a_local_path_is_pathlibs_as_it_is(text):
   assert paths.path(text) == pathlib.Path(text)
   assert str(paths.path(text)) == str(pathlib.Path(text))

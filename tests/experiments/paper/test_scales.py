@@ -55,6 +55,10 @@ def test_a_file_elsewhere_keeps_its_path(own, monkeypatch, tmp_path):
   monkeypatch.chdir(tmp_path)
   assert scales.config_file('own.py') == 'own.py'
   assert pathlib.Path(scales.config_file('digits')).is_absolute()
+  # As it is typed in the folder of launch.py.
+  assert scales.config_file('configs/mnist.py') == scales.config_file('mnist')
+  monkeypatch.setenv('HOME', str(tmp_path))
+  assert scales.config_file('~/own.py') == 'own.py'
 
 
 def test_what_a_file_does_not_say_is_the_common_value(own):

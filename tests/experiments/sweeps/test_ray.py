@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import pathlib
-import re
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ import sys
 import tempfile
 import time
 
+import psutil
 import pytest
 
 from experiments.sweeps import ray_cluster
@@ -72,37 +72,20 @@ def wait_for(condition, seconds=240):
   return value
 
 
-def processes():
-  """The parent and the command line of each process, by id."""
-  found = {}
-  for folder in pathlib.Path('/proc').glob('[0-9]*'):
-    # It may be gone by now.
-    with contextlib.suppress(OSError):
-      status = (folder / 'stat').read_text().rpartition(')')[2].split()
-      words = (folder / 'cmdline').read_bytes().decode().split('\0')
-      if status[0] != 'Z':
-        found[int(folder.name)] = int(status[1]), words
-  return found
+def has_ended(process):
+  try:
+    return process.status() == psutil.STATUS_ZOMBIE
+  except psutil.NoSuchProcess:
+    return True
 
 
-def below(pid):
-  """A process and all that descend from it."""
-  known = processes()
-  found = {pid}
-  while more := {
-    p for p, (parent, _) in known.items() if parent in found and p not in found
-  }:
-    found |= more
-  return found
-
-
-def having(word):
-  """Those processes whose environment has a word in it."""
-  found = set()
-  for pid in processes():
-    with contextlib.suppress(OSError):
-      if word.encode() in pathlib.Path(f'/proc/{pid}/environ').read_bytes():
-        found.add(pid)
+def matching(is_wanted):
+  """Those processes of this machine of which something is true."""
+  found = []
+  for process in psutil.process_iter():
+    with contextlib.suppress(psutil.Error):  # It may be gone by now.
+      if is_wanted(process):
+        found.append(process)
   return found
 
 
@@ -126,7 +109,8 @@ def environment(data_dir, tmp_path, short_folder):
     'PYTHONWARNINGS': 'ignore',
   }
   # All that a test has started, orphans of a lost node too, is gone in the end.
-  wait_for(lambda: not having(f'HOME={variables["HOME"]}\0'))
+  home = variables['HOME']
+  wait_for(lambda: not matching(lambda p: p.environ().get('HOME') == home))
 
 
 @pytest.fixture
@@ -185,45 +169,24 @@ def refusal(process):
   return err
 
 
-def listening(pids):
-  """The addresses at which processes wait for connections."""
-  inodes = set()
-  for pid in pids:
-    with contextlib.suppress(OSError):
-      for file in pathlib.Path(f'/proc/{pid}/fd').iterdir():
-        with contextlib.suppress(OSError):
-          inodes |= set(re.findall(r'socket:\[(\d+)\]', os.readlink(file)))
-  found = set()
-  for table in ('tcp', 'tcp6'):
-    for line in pathlib.Path(f'/proc/net/{table}').read_text().splitlines():
-      words = line.split()
-      if words[3] == '0A' and words[9] in inodes:
-        found.add(words[1].partition(':')[0])
-  return found
-
-
-LOOPBACK = {
-  '0100007F',  # 127.0.0.1
-  '0000000000000000FFFF00000100007F',  # ::ffff:127.0.0.1
-}
-
-
 @needs_ray
 def test_a_sweep_on_a_cluster_of_its_own(sweep, tmp_path):
   driver = sweep('')
   folder = tmp_path / 'runs'
   wait_for(lambda: list(folder.glob('sweep-small.logs/*.log')))
-  family = below(driver.pid)
+  family = psutil.Process(driver.pid).children(recursive=True)
   # Nobody is let in from elsewhere, and nobody else here.
-  where = listening(family)
-  assert where and where <= LOOPBACK
-  raylets = [
-    pid
-    for pid, (_, words) in processes().items()
-    if pid in family and words[0].endswith('/raylet')
-  ]
-  tokens = having('RAY_AUTH_MODE=token\0')
-  assert raylets and tokens.issuperset(raylets)
+  (raylet,) = (process for process in family if process.name() == 'raylet')
+  assert raylet.environ()['RAY_AUTH_MODE'] == 'token'
+  where = set()
+  for process in family:
+    with contextlib.suppress(psutil.Error):
+      where |= {
+        connection.laddr.ip
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+      }
+  assert where and where <= {'127.0.0.1', '::ffff:127.0.0.1'}
   assert 'jax' not in pathlib.Path(f'/proc/{driver.pid}/maps').read_text()
   out, err = driver.communicate(timeout=240)
   assert driver.returncode == 0, err
@@ -233,7 +196,7 @@ def test_a_sweep_on_a_cluster_of_its_own(sweep, tmp_path):
     assert 'test_accuracy' in files.read_result(path.parent)
   assert len(list(folder.glob('*/result.json'))) == 2
   assert not list(folder.parent.glob('.ray/*'))
-  wait_for(lambda: not family & processes().keys())
+  wait_for(lambda: all(map(has_ended, family)))
 
 
 @needs_ray
@@ -305,11 +268,11 @@ def undisturbed():
 
 
 def kill_worker(driver, cluster, victim):
-  os.kill(processes()[victim][0], signal.SIGKILL)
+  victim.parent().kill()
 
 
 def kill_command(driver, cluster, victim):
-  os.kill(victim, signal.SIGKILL)
+  victim.kill()
 
 
 def kill_node(driver, cluster, victim):
@@ -353,26 +316,28 @@ def test_killed_runs_end_as_if_nothing_had_happened(
   def commands():
     """Commands that are some epochs on their way, by run."""
     return {
-      name: pid
-      for pid, (_, words) in processes().items()
+      name: process
       for name in undisturbed
-      if f'--ids={name}' in words
-      and f'--manifest={path}' in words
-      and len(files.read_metrics(folder / name)) > 3
+      if len(files.read_metrics(folder / name)) > 3
+      for process in matching(
+        lambda p, words={f'--ids={name}', f'--manifest={path}'}: (
+          words <= set(p.cmdline())
+        )
+      )
     }
 
   driver = sweep('long', *flags, **token)
   running = wait_for(lambda: len(commands()) == 2 and commands())
-  workers = {processes()[pid][0] for pid in running.values()}
-  assert len({processes()[pid][0] for pid in workers}) == 2  # Nodes.
-  name, victim = sorted(running.items())[0]
+  nodes = {process.parent().ppid() for process in running.values()}
+  assert len(nodes) == 2
+  name, victim = min(running.items())
   assert files.read_result(folder / name) is None
   fault(driver, cluster, victim)
   if said is None:
     driver.communicate(timeout=120)
     assert driver.returncode in (-signal.SIGKILL, 130)
     # Its runs save themselves and end.
-    wait_for(lambda: not set(running.values()) & processes().keys())
+    wait_for(lambda: all(map(has_ended, running.values())))
     for name in running:
       assert files.read_result(folder / name) is None
       log = folder / 'sweep-small-long.logs' / f'{name}.log'
