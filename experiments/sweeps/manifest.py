@@ -76,9 +76,7 @@ def write(path: paths.Path, entries: Iterable[Entry]) -> None:
 
 
 def load(
-  path: paths.Path,
-  root: paths.Path | None = None,
-  data_dir: str | None = None,
+  path: str, root: str | None = None, data_dir: str | None = None
 ) -> list[Entry]:
   """Reads a manifest.
 
@@ -90,9 +88,10 @@ def load(
   Raises:
     UserError: it does not exist or is no manifest.
   """
-  root = root or path.parent
+  file = paths.path(path)
+  folder = file.parent if root is None else paths.path(root)
   try:
-    lines = paths.read(path).splitlines()
+    lines = paths.read(file).splitlines()
   except OSError as error:
     raise UserError(
       f'manifest {path} cannot be read ({error.strerror or "not there"}): write'
@@ -105,7 +104,7 @@ def load(
       entries.append(
         dataclasses.replace(
           one,
-          workdir=os.fspath(root / one.workdir),
+          workdir=os.fspath(folder / one.workdir),
           config=dict(one.config),
           data_dir=data_dir or one.data_dir,
         )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
+import os
 import pathlib
 import shlex
 import sys
@@ -74,16 +75,23 @@ def run(request: SweepRequest) -> int:
     UserError: bad input; nothing has been run.
     KeyboardInterrupt: Ctrl-C; what ran has saved itself.
   """
+  # Processes may start in another folder.
+  request = dataclasses.replace(
+    request,
+    manifest=_absolute(request.manifest),
+    root=_absolute(request.root),
+    data_dir=_absolute(request.data_dir),
+  )
   path, planned = _plan(request)
   entries = planned
   if request.shard is not None:
     entries = jobs.shard(planned, request.shard)
-  # Absolute, for processes may start in another folder.
   flags = [f'--manifest={path}']
-  if request.manifest is not None and request.root is not None:
-    flags.append(f'--workdir={_absolute(request.root)}')
-  if request.manifest is not None and request.data_dir is not None:
-    flags.append(f'--data_dir={_absolute(request.data_dir)}')
+  if request.manifest is not None:  # A new one has both in it.
+    if request.root is not None:
+      flags.append(f'--workdir={request.root}')
+    if request.data_dir is not None:
+      flags.append(f'--data_dir={request.data_dir}')
   packed = jobs.pack(entries, request.pack, [*flags, *request.flags])
   if request.dry_run:
     print(_summary(entries))
@@ -121,16 +129,13 @@ def _plan(request: SweepRequest) -> tuple[paths.Path, list[Entry]]:
     )
   if request.name and request.config is None:
     raise UserError('--name is one of the sweeps of a --config')
+  paths.check(request.manifest)
+  paths.check(request.root)
+  data_dir = request.data_dir
   if request.manifest is not None:
-    paths.check(request.manifest)
-    paths.check(request.root)
-    path = _absolute(request.manifest)
-    root = path.parent if request.root is None else _absolute(request.root)
-    data_dir = request.data_dir and str(_absolute(request.data_dir))
-    return path, manifest.load(path, root, data_dir)
-  root = _absolute(request.root or 'runs')
-  paths.check(root)
-  data_dir = request.data_dir and str(_absolute(request.data_dir))
+    planned = manifest.load(request.manifest, request.root, data_dir)
+    return paths.path(request.manifest), planned
+  root = paths.path(request.root or os.path.abspath('runs'))
   if request.experiment is not None:
     stem = f'{request.experiment}-{pathlib.Path(request.dataset).stem}'
     name = f'{stem}-{request.scale}'
@@ -155,8 +160,8 @@ def _save(
     manifest.write(path, planned)
 
 
-def _absolute(text: str) -> paths.Path:
-  return paths.absolute(paths.path(text))
+def _absolute(text: str | None) -> str | None:
+  return text and os.fspath(paths.absolute(paths.path(text)))
 
 
 @contextlib.contextmanager

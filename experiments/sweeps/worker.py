@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from experiments.sweeps import manifest
-from sce_jax import train as train_lib
-from sce_jax.errors import UserError
-from sce_jax.storage import paths
+from sce_jax.errors import NonFiniteLoss, UserError
+from sce_jax.train import train_many
 
 
 def train(
@@ -24,27 +23,22 @@ def train(
 
   Raises:
     UserError: they cannot be read or trained; nothing has been done.
-    train.NonFiniteLoss: some of them have diverged; the others have ended.
+    NonFiniteLoss: some of them have diverged; the others have ended.
   """
   if not ids:
     raise UserError(f'--manifest={path}: say which of its runs with --ids=A,B')
-  entries = {
-    entry.id: entry
-    for entry in manifest.load(
-      paths.path(path), root and paths.path(root), data_dir
-    )
-  }
+  entries = {entry.id: entry for entry in manifest.load(path, root, data_dir)}
   for name in ids:
     if name not in entries:
       raise UserError(f'--ids: {path} has no run {name!r}')
   chosen = [entries[name] for name in ids]
   if len({entry.data_dir for entry in chosen}) > 1:
     raise UserError('--ids: these runs read different folders: give --data_dir')
-  results = train_lib.train_many(
+  results = train_many(
     [entry.config for entry in chosen],
     [entry.workdir for entry in chosen],
     chosen[0].data_dir,
   )
   failed = [r['failed'] for r in results if 'failed' in r]
   if failed:
-    raise train_lib.NonFiniteLoss('; '.join(failed))
+    raise NonFiniteLoss('; '.join(failed))

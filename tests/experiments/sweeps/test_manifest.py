@@ -15,7 +15,7 @@ from sce_jax.runs import read
 def written_and_read(config, folder):
   path = folder / 'sweep.jsonl'
   manifest.write(path, [manifest.entry(config, folder)])
-  (entry,) = manifest.load(path)
+  (entry,) = manifest.load(str(path))
   return entry
 
 
@@ -82,14 +82,14 @@ def test_manifest_can_move(tmp_path):
   planned = [manifest.entry(tiny(s), root, '/data', {'s': 'x'}) for s in (0, 1)]
   manifest.write(path, planned)
   assert [p.name for p in root.iterdir()] == ['sweep.jsonl']
-  assert [e.workdir for e in manifest.load(path)] == [
+  assert [e.workdir for e in manifest.load(str(path))] == [
     str(root / e.id) for e in planned
   ]
-  assert [e.labels for e in manifest.load(path)] == [{'s': 'x'}] * 2
+  assert [e.labels for e in manifest.load(str(path))] == [{'s': 'x'}] * 2
   assert (
     json.loads(path.read_text().splitlines()[0])['workdir'] == planned[0].id
   )
-  elsewhere = manifest.load(path, tmp_path / 'others', '/mine')
+  elsewhere = manifest.load(str(path), str(tmp_path / 'others'), '/mine')
   assert elsewhere[1].workdir == str(tmp_path / 'others' / planned[1].id)
   assert [e.data_dir for e in elsewhere] == ['/mine', '/mine']
 
@@ -111,7 +111,7 @@ def test_load_refuses_malformed_manifest(text, message, tmp_path):
   if text is not None:
     path.write_bytes(text.encode() if isinstance(text, str) else text)
   with pytest.raises(errors.UserError, match=message):
-    manifest.load(path)
+    manifest.load(str(path))
 
 
 CONFIG = """
