@@ -72,8 +72,12 @@ class Local:
     running = list(self._running)
     for process in running:
       process.terminate()
-    for process in running:
-      child.stop(process, _SAVE_SECONDS)
+    try:
+      for process in running:
+        child.stop(process, _SAVE_SECONDS)
+    finally:  # A second Ctrl-C does not wait.
+      for process in running:
+        process.kill()
 
   def log(self, name: str) -> pathlib.Path:
     """Where a command's output is."""
