@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import difflib
+import errno
 import importlib
 import os
 import pathlib
@@ -101,8 +102,11 @@ def _run(arguments: Sequence[str]) -> int:
     return ExitCode.INTERRUPTED
   except BrokenPipeError:
     raise
-  except Exception as error:  # noqa: BLE001  Logged, and told in a line.
-    processes.report_error(_crash(error, workdir))
+  except Exception as error:  # noqa: BLE001  Told in a line, or logged.
+    known = _explain(error, workdir)
+    processes.report_error(
+      f'error: {known}' if known else _crash(error, workdir)
+    )
     return ExitCode.CRASHED
 
 
@@ -231,6 +235,26 @@ def _message(error: flags.Error) -> str:
   return ' '.join(lines)
 
 
+def _explain(error: BaseException | None, workdir: str | None) -> str | None:
+  """What an error of another library means to the user; None: it is a bug."""
+  while error is not None:
+    text = str(error)
+    if 'out of memory' in text.lower():
+      return (
+        "the device's memory is too small: train with a smaller"
+        ' --config.train.batch_size'
+      )
+    if (
+      isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    ) or 'No space left on device' in text:
+      return (
+        f'the disk of {workdir or "runs"} is full: make room, and give the same'
+        ' command again; it resumes from the last whole checkpoint'
+      )
+    error = error.__cause__ or error.__context__
+  return None
+
+
 def _crash(error: Exception, workdir: str | None) -> str:
   """Keeps the traceback of a bug in a file, and shows it."""
   trace = traceback.format_exc()
@@ -264,6 +288,7 @@ def start(values: flags.FlagValues) -> None:
   startup.initialize(
     values.coordinator, values.num_processes, values.process_id
   )
+  startup.check_devices()
   trackers.enable(list(values.tracker))
   processes.on_primary(lambda: paths.check(values.workdir))
   named = values.data_dir or os.environ.get('TFDS_DATA_DIR')

@@ -61,6 +61,26 @@ def initialize(
   processes.any_process(False).block_until_ready()
 
 
+def check_devices() -> None:
+  """Checks that jax finds the devices that it is asked for.
+
+  Raises:
+    UserError: it does not.
+  """
+  import jax  # noqa: PLC0415
+
+  try:
+    jax.devices()
+  # Of several types, assertions among them, and of text that guesses.
+  except Exception as error:  # noqa: BLE001
+    reason = ' '.join(str(error).split())[:200] or type(error).__name__
+    raise UserError(
+      f'jax finds no device ({reason}): install jax for the one that you have,'
+      ' such as pip install "jax[cuda13]", or set JAX_PLATFORMS (now'
+      f' {os.environ.get("JAX_PLATFORMS")!r}) to cpu'
+    ) from None
+
+
 def _options(
   coordinator: str | None,
   num_processes: int | None,
