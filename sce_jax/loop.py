@@ -14,6 +14,7 @@ from sce_jax.engine.train_state import TrainState
 from sce_jax.engine.trainer import Trainer
 from sce_jax.parallel import multirun, preemption
 from sce_jax.runs import progress
+from sce_jax.runs.checkpointing import restore_newest
 from sce_jax.runs.run import TrainingRun
 
 # Maximum number of runs listed by name in the log.
@@ -111,19 +112,17 @@ class Loop:
     return report
 
   def _restore(self) -> tuple[TrainState, int]:
-    # If the job was stopped between two runs' saves, only some have the last.
-    common = set.intersection(
-      *(set(run.checkpoints.steps()) for run in self._runs)
+    found = restore_newest(
+      [run.checkpoints for run in self._runs], self._trainer.abstract_state()
     )
-    step = max(common, default=0)
+    step = found[0] if found else 0
     for run in self._runs:
+      run.checkpoints.set_damaged_aside()
       run.workdir.truncate_metrics_after(step)
-    if not step:
-      return self._trainer.init(self._inputs), step
-    like = self._trainer.abstract_state()
-    restored = [run.checkpoints.restore(step, like) for run in self._runs]
-    self._seconds_before = restored[0][1]['seconds']
-    state = multirun.stack([state for state, _ in restored])
+    if found is None:
+      return self._trainer.init(self._inputs), 0
+    self._seconds_before = found[1][0][1]['seconds']
+    state = multirun.stack([state for state, _ in found[1]])
     return self._trainer.device_put(state), step
 
   def _announce(self, step: int) -> None:

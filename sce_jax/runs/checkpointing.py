@@ -1,10 +1,13 @@
 """Saves and restores runs: the only file that knows orbax."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent import futures
 import logging
+import os
 import pathlib
+import shutil
 import tempfile
+import time
 from typing import Any
 
 import jax
@@ -12,15 +15,22 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from sce_jax.engine.train_state import TrainState
+from sce_jax.errors import UserError
 from sce_jax.parallel import processes
+from sce_jax.runs import progress
 from sce_jax.storage import paths
 
-# Orbax reports every step of every save at level INFO and above.
-logging.getLogger('absl').setLevel(logging.ERROR)
+# Orbax reports every step of every save at level INFO and above, and each error
+# once more than it raises it.
+logging.getLogger('absl').setLevel(logging.CRITICAL)
 
 
 # Orbax's own name for what it writes last.
 _COMMITTED = 'commit_success.txt'
+# What a damaged checkpoint's folder is called once training has replaced it.
+_DAMAGED = 'damaged-'
+# A state and what was saved with it.
+Restored = tuple[TrainState, dict[str, Any]]
 
 
 class Checkpoints:
@@ -41,7 +51,9 @@ class Checkpoints:
     keep: int | None,
     check: Callable[[], None] = lambda: None,
   ):
+    self.folder = folder
     self._manager: ocp.CheckpointManager | _Cloud | None = None
+    self._damaged: list[int] = []
     if processes.is_primary():
       self._manager = (
         _manager(folder, keep)
@@ -77,31 +89,61 @@ class Checkpoints:
       ),
     )
 
-  def restore(
-    self, step: int, like: TrainState
-  ) -> tuple[TrainState, dict[str, Any]]:
+  def restore(self, step: int, like: TrainState) -> Restored | None:
     """Restores what was saved at a step, in memory.
 
     Args:
       step: one of `steps()`.
       like: a state of the same shape.
+
+    Returns:
+      The state and what was saved with it; None: the checkpoint is damaged,
+      which is logged.
     """
     return processes.broadcast(
-      self._read(step, like) if self._manager else (like, {})
+      self._read(step, like) if self._manager else None
     )
 
-  def _read(
-    self, step: int, like: TrainState
-  ) -> tuple[TrainState, dict[str, Any]]:
+  def _read(self, step: int, like: TrainState) -> Restored | None:
     assert self._manager is not None
     abstract = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like)
-    restored = self._manager.restore(
-      step,
-      args=ocp.args.Composite(
-        state=ocp.args.StandardRestore(abstract), extra=ocp.args.JsonRestore()
-      ),
-    )
+    if isinstance(self._manager, _Cloud):
+      self._manager.fetch(step)  # A network that fails damages nothing.
+    try:
+      restored = self._manager.restore(
+        step,
+        args=ocp.args.Composite(
+          state=ocp.args.StandardRestore(abstract), extra=ocp.args.JsonRestore()
+        ),
+      )
+    except MemoryError:
+      raise
+    except Exception as error:  # noqa: BLE001  Orbax raises any of its parts'.
+      reason = ' '.join(str(error).split())[:200]
+      self._damaged.append(step)
+      progress.log(
+        f'{self.folder / str(step)}: the checkpoint is damaged, an older one is'
+        f' looked for ({type(error).__name__}: {reason})'
+      )
+      return None
     return restored['state'], restored['extra']
+
+  def set_damaged_aside(self) -> None:
+    """Renames the checkpoints that turned out to be damaged.
+
+    Otherwise they would count among those that are kept, and nothing could be
+    saved at their steps.
+    """
+    if self._manager is None or not self._damaged:
+      return
+    for step in self._damaged:
+      aside = self.folder / f'{_DAMAGED}{step}-{time.time_ns()}'
+      if isinstance(self._manager, _Cloud):
+        self._manager.move(step, aside)
+      else:
+        os.rename(self.folder / str(step), aside)
+    self._damaged.clear()
+    self._manager.reload()
 
   def wait(self) -> None:
     """Waits until everything is saved."""
@@ -113,6 +155,48 @@ class Checkpoints:
     self.wait()
     if self._manager is not None:
       self._manager.close()
+
+
+def restore_newest(
+  checkpoints: Sequence[Checkpoints], like: TrainState
+) -> tuple[int, list[Restored]] | None:
+  """Restores runs at the newest step at which each has a whole checkpoint.
+
+  If a job was stopped between two runs' saves, only some have the last one.
+
+  Args:
+    checkpoints: of each run.
+    like: a state of the same shape.
+
+  Returns:
+    The step and what each run saved then; None: they have no checkpoint in
+    common.
+
+  Raises:
+    UserError: they have none in common that is whole.
+  """
+  steps = [each.steps() for each in checkpoints]
+  damaged: dict[int, paths.Path] = {}
+  for step in sorted({x for some in steps for x in some}, reverse=True):
+    whole = []
+    for each, own in zip(checkpoints, steps, strict=True):
+      if step not in own:
+        continue
+      # Also where others have none: if it is damaged it must be known.
+      restored = each.restore(step, like)
+      if restored is None:
+        damaged.setdefault(step, each.folder)
+      else:
+        whole.append(restored)
+    if len(whole) == len(checkpoints):
+      return step, whole
+  if damaged:
+    raise UserError(
+      f'{damaged[max(damaged)]} holds no whole checkpoint (step {max(damaged)}'
+      ' is the newest): copy one back from elsewhere, or name another --workdir'
+      ' to train anew'
+    )
+  return None
 
 
 class _Cloud:
@@ -162,12 +246,25 @@ class _Cloud:
     for gone in (*cut, *old):
       paths.remove(self._folder / str(gone), first=_COMMITTED)
 
-  def restore(self, step: int, args: ocp.args.Composite) -> Any:
+  def fetch(self, step: int) -> None:
+    """Copies a checkpoint down, to be restored."""
     self.wait_until_finished()
     if not (self._here / str(step)).exists():
       paths.download(self._folder / str(step), self._here / str(step))
       self._manager.reload()
+
+  def restore(self, step: int, args: ocp.args.Composite) -> Any:
     return self._manager.restore(step, args=args)
+
+  def move(self, step: int, to: paths.Path) -> None:
+    """Moves a checkpoint that was fetched."""
+    paths.upload(self._here / str(step), to, last=_COMMITTED)
+    paths.remove(self._folder / str(step), first=_COMMITTED)
+    shutil.rmtree(self._here / str(step))
+
+  def reload(self) -> None:
+    self._manager.reload()
+    self._steps = _steps(self._folder)[0]
 
   def wait_until_finished(self) -> None:
     if self._saving is not None:

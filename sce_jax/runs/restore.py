@@ -21,7 +21,7 @@ from sce_jax.engine.trainer import Trainer
 from sce_jax.errors import UserError
 from sce_jax.parallel import processes
 from sce_jax.runs import files
-from sce_jax.runs.checkpointing import Checkpoints
+from sce_jax.runs.checkpointing import Checkpoints, restore_newest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ def load(workdir: str | os.PathLike) -> SavedRun:
     workdir: the run's folder; nothing in it is changed.
 
   Raises:
-    UserError: there is no such run, or it has no checkpoint.
+    UserError: there is no such run, or it has no whole checkpoint.
   """
   config = config_lib.check_config(
     processes.on_primary(lambda: files.read_config(workdir))
@@ -95,16 +95,16 @@ def load(workdir: str | os.PathLike) -> SavedRun:
 def last_state(
   workdir: str | os.PathLike, trainer: Trainer
 ) -> tuple[TrainState, int]:
-  """A run's last checkpoint, on the devices, and the step it was saved at."""
+  """A run's last whole checkpoint, on the devices, and its step."""
   folder = files.checkpoints(workdir)
-  exists = processes.on_primary(folder.exists)
-  checkpoints = Checkpoints(folder, None) if exists else None
-  steps = checkpoints.steps() if checkpoints else []
-  if checkpoints is None or not steps:
+  found = None
+  if processes.on_primary(folder.exists):
+    checkpoints = Checkpoints(folder, None)
+    found = restore_newest([checkpoints], trainer.abstract_state())
+    checkpoints.close()
+  if found is None:
     raise UserError(f'{workdir} has no checkpoint yet: train it further first')
-  step = steps[-1]
-  state, _ = checkpoints.restore(step, trainer.abstract_state())
-  checkpoints.close()
+  step, [(state, _)] = found
   return trainer.device_put(state), step
 
 

@@ -77,7 +77,8 @@ class TensorBoard:
       self._local = tempfile.TemporaryDirectory(prefix='sce_jax_events')
     self._writer = tensorboardX.SummaryWriter(
       self._local.name if self._local else str(folder),
-      purge_step=step + 1 if step else None,
+      # Also at step 0: a run may have been killed before it saved anything.
+      purge_step=step + 1,
     )
 
   def write(self, record: Mapping[str, Any]) -> None:

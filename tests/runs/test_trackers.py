@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from tensorboardX.proto import event_pb2
 
 from configs import digits
 from sce_jax import errors, train
@@ -123,3 +124,33 @@ def test_it_is_not_imported_unless_asked_for(tmp_path):
   started = trackers.start(tmp_path, {}, 0)
   assert [type(t) for t in started] == [trackers.TensorBoard]
   started[0].close()
+
+
+def shown(folder):
+  """Steps of a figure as TensorBoard shows them: from a marker on anew."""
+  steps = []
+  for path in sorted(folder.glob('events.out.tfevents*')):
+    data, at = path.read_bytes(), 0
+    while at < len(data):  # Records: length, checksum, event, checksum.
+      (size,) = struct.unpack_from('<Q', data, at)
+      event = event_pb2.Event.FromString(data[at + 12 : at + 12 + size])
+      at += 16 + size
+      if event.session_log.status == event_pb2.SessionLog.START:
+        steps = [step for step in steps if step < event.step]
+      steps += [event.step for value in event.summary.value if value.tag == 'x']
+  return steps
+
+
+@pytest.mark.parametrize('saved', [0, 10])
+def test_figures_trained_again_stand_once(saved, tmp_path):
+  """Also where a run was killed before it had saved anything."""
+  for i, (step, written) in enumerate([(0, (5, 10, 15)), (saved, (15, 20))]):
+    (tracker,) = trackers.start(tmp_path / str(i), {}, step)
+    for at in written:
+      tracker.write({'x': 1.0, 'step': at})
+    tracker.close()
+  # The names of two files of one second would be the same.
+  for path in (tmp_path / '1').iterdir():
+    path.rename(tmp_path / '0' / f'{path.name}.later')
+  kept = [step for step in (5, 10) if step <= saved]
+  assert shown(tmp_path / '0') == [*kept, 15, 20]
