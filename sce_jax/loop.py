@@ -96,7 +96,7 @@ class Loop:
       self._progress.close()
     for run in self._runs:
       if run.result is None:
-        record = run.workdir.last_metrics
+        record = run.workdir.metrics_at(last)
         seconds = self._seconds() if start < last else record['seconds']
         run.finish(record, seconds)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 import dataclasses
+import functools
 import os
 
 from jaxtyping import Float, Int
@@ -84,6 +85,8 @@ def train_many(
   groups = list(_groups(checked, chosen))
   datasets: dict[str, Dataset] = {}
   # All that can be refused is refused before the first run is begun.
+  for path in workdirs:
+    processes.on_primary(functools.partial(files.check_usable, path))
   for group in groups:
     config = checked[group[0]]
     key = _data_key(config)

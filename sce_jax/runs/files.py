@@ -21,6 +21,7 @@ It may be in a cloud, see storage/paths.py: there metrics.jsonl is rewritten,
 and the events are copied up, every few seconds and before each checkpoint.
 """
 
+from collections.abc import Sequence
 import csv
 import dataclasses
 import io
@@ -40,6 +41,18 @@ from sce_jax.storage import paths
 # Of the layout of the folder. A folder of another version is refused.
 FORMAT = 2
 PREPARE = 'prepare'
+# What a run writes after its config.json.
+_NAMES = (
+  'dataset.json',
+  'noise.npz',
+  'noise.json',
+  'prepared.json',
+  'metrics.jsonl',
+  'checkpoints',
+  'result.json',
+  'failed.json',
+  'results.csv',
+)
 RESULT_FIELDS = (
   'run',
   'dataset',
@@ -60,11 +73,23 @@ def checkpoints(path: str | os.PathLike) -> paths.Path:
   return paths.path(path) / 'checkpoints'
 
 
+class NotARunError(UserError):
+  """A folder whose config.json is not that of a run.
+
+  Attributes:
+    reason: why, without what to do.
+  """
+
+  def __init__(self, reason: str):
+    super().__init__(f'{reason}: name another folder with --workdir')
+    self.reason = reason
+
+
 def read_config(path: str | os.PathLike) -> dict[str, Any]:
   """The config of the run in a folder.
 
   Raises:
-    UserError: there is no run in it.
+    NotARunError, UserError: as in read_description.
   """
   return read_description(path)['config']
 
@@ -73,18 +98,28 @@ def read_description(path: str | os.PathLike) -> dict[str, Any]:
   """The config of a run, and where, when and with what it was begun.
 
   Raises:
+    NotARunError: its config.json is another program's, or cannot be read.
     UserError: there is no run in the folder, or one of another version.
   """
   path = paths.path(path)
+  file = path / 'config.json'
   try:
-    found = json.loads(paths.read(path / 'config.json'))
-  except OSError:
+    found = json.loads(paths.read(file))
+  except FileNotFoundError:
     raise UserError(
       f'{path} holds no run (no config.json): name the folder of one with'
       ' --workdir'
     ) from None
-  if not isinstance(found, dict) or 'config' not in found:
-    raise KeyError(f'{path}: the config.json of something else')
+  except OSError as error:
+    raise NotARunError(
+      f'{file} cannot be read ({error.strerror or error})'
+    ) from None
+  # It is written atomically, so an empty or cut one is not one of ours that was
+  # being written when its process was killed.
+  except (ValueError, RecursionError) as error:
+    raise NotARunError(f'{file} is not of a run ({error})') from None
+  if not _is_description(found):
+    raise NotARunError(f'{file} is not of a run, but of another program')
   if found.get('format', 1) != FORMAT:
     commit = (found.get('git_commit') or 'unknown')[:8]
     raise UserError(
@@ -93,6 +128,34 @@ def read_description(path: str | os.PathLike) -> dict[str, Any]:
       f' that it was trained with, {commit}, or train again elsewhere'
     )
   return found
+
+
+def _is_description(found: Any) -> bool:
+  """Whether the content of a config.json is that of a run, of any version."""
+  config = found.get('config') if isinstance(found, dict) else None
+  return isinstance(config, dict) and all(
+    isinstance(config.get(section), dict)
+    and isinstance(config[section].get('name'), str)
+    for section in ('data', 'noise', 'loss')
+  )
+
+
+def check_usable(path: str | os.PathLike) -> None:
+  """Checks that a run may be begun or resumed in a folder; changes nothing.
+
+  Raises:
+    UserError: the folder holds something else, which would be overwritten.
+  """
+  path = paths.path(path)
+  if (path / 'config.json').exists():
+    read_config(path)
+    return
+  # A run writes its config.json first.
+  for name in _NAMES:
+    if (path / name).exists():
+      raise NotARunError(
+        f'{path} has no config.json, but {name}, which a run would overwrite'
+      )
 
 
 def describe_dataset(
@@ -124,14 +187,13 @@ def read_dataset(
   The image is black where the network's input does not need it.
 
   Raises:
-    UserError: there is none.
+    UserError: there is none, or it is damaged.
   """
-  text = read_text(path, 'dataset.json')
-  if text is None:
+  record = read_record(path, 'dataset.json', ('info', 'digest', 'pixel_mean'))
+  if record is None:
     raise UserError(
       f'{path} lacks dataset.json: train it further first, or name another run'
     )
-  record = json.loads(text)
   values: dict[str, Any] = {
     name: tuple(value) if isinstance(value, list) else value
     for name, value in record['info'].items()
@@ -169,46 +231,85 @@ def read_result(path: str | os.PathLike) -> dict[str, Any] | None:
   """What a run has ended with; None if it has not ended.
 
   One that failed has only 'run' and 'failed', the message.
+
+  Raises:
+    UserError: the record is damaged.
   """
-  for name in ('result.json', 'failed.json'):
-    text = read_text(path, name)
-    if text is not None:
-      return json.loads(text)
-  return None
+  ended = read_record(path, 'result.json', ('test_accuracy', 'test'))
+  return ended or read_record(path, 'failed.json', ('failed',))
 
 
 def read_noise(path: str | os.PathLike) -> dict[str, Any] | None:
-  """The actual noise of a run, 'rate' and 'matrix'; None if it is not known."""
-  text = read_text(path, 'noise.json')
-  return None if text is None else json.loads(text)
+  """The actual noise of a run, 'rate' and 'matrix'; None if it is not known.
+
+  Raises:
+    UserError: the record is damaged.
+  """
+  return read_record(path, 'noise.json', ('rate', 'matrix'))
 
 
 def read_prepared(path: str | os.PathLike) -> dict[str, Any] | None:
-  """Hyper-parameters that the method has computed, as arrays; None: none."""
-  text = read_text(path, 'prepared.json')
-  if text is None:
+  """Hyper-parameters that the method has computed, as arrays; None: none.
+
+  Raises:
+    UserError: the record is damaged.
+  """
+  record = read_record(path, 'prepared.json')
+  if record is None:
     return None
-  return {
-    name: np.array(value, np.float64)
-    for name, value in json.loads(text).items()
-  }
+  return {name: np.array(value, np.float64) for name, value in record.items()}
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
-  """The lines of a run's metrics.jsonl; a torn last line is left out."""
+  """The lines of a run's metrics.jsonl, up to the first that is damaged."""
   records = []
-  for line in (read_text(path, 'metrics.jsonl') or '').splitlines():
+  for line in (_read_text(path, 'metrics.jsonl') or '').splitlines():
     try:
-      records.append(json.loads(line))
+      record = json.loads(line)
     except json.JSONDecodeError:  # Killed while it was written.
       break
+    if not isinstance(record, dict) or not {'epoch', 'step'} <= set(record):
+      break
+    records.append(record)
   return records
 
 
-def read_text(folder: str | os.PathLike, name: str) -> str | None:
+def read_record(
+  folder: str | os.PathLike, name: str, keys: Sequence[str] = ()
+) -> dict[str, Any] | None:
+  """A JSON file of a run's folder; None if it is not there.
+
+  Args:
+    folder: the run's.
+    name: the file's.
+    keys: what it must have.
+
+  Raises:
+    UserError: it is damaged.
+  """
+  text = _read_text(folder, name)
+  if text is None:
+    return None
+  try:
+    record = json.loads(text)
+    if not isinstance(record, dict):
+      raise ValueError(f'it holds a {type(record).__name__}')
+    missing = [key for key in keys if key not in record]
+    if missing:
+      raise ValueError(f'it lacks {missing[0]!r}')
+  except (ValueError, RecursionError) as error:
+    raise UserError(
+      f'{paths.path(folder) / name} is damaged ({error}): copy it back from'
+      ' elsewhere, or remove it and train again with the same command'
+    ) from None
+  return record
+
+
+def _read_text(folder: str | os.PathLike, name: str) -> str | None:
   """A file of a run's folder; None if it is not there."""
   try:
-    return paths.read(paths.path(folder) / name).decode()
+    # What is no text is damaged, and found out by whoever reads it as JSON.
+    return paths.read(paths.path(folder) / name).decode(errors='replace')
   except FileNotFoundError:
     return None
 

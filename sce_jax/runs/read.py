@@ -12,7 +12,7 @@ import numpy as np
 from sce_jax.config import fields
 from sce_jax.data.info import DatasetInfo
 from sce_jax.errors import UserError
-from sce_jax.runs import files
+from sce_jax.runs import files, progress
 from sce_jax.storage import paths
 
 
@@ -93,18 +93,24 @@ def find(root: str | os.PathLike, dataset: str | None = None) -> list[Run]:
     UserError: there are none, or they are on different data sets.
   """
   root = paths.path(root)
-  folders = [
-    path.parent
-    for path in paths.find(root, 'config.json')
-    # What a method trained in preparation is not a separate run.
-    if path.parent.name != files.PREPARE
-  ]
   configs = {}
-  for folder in folders:
-    try:
-      configs[folder] = files.read_config(folder)
-    except (json.JSONDecodeError, KeyError):  # Somebody else's config.json.
+  for file in paths.find(root, 'config.json'):
+    folder = file.parent
+    # What a method trained in preparation is not a separate run.
+    if folder.name == files.PREPARE:
       continue
+    try:
+      config = files.read_config(folder)
+    except files.NotARunError as error:
+      progress.log(f'skipped: {error.reason}')
+      continue
+    try:
+      files.read_result(folder)
+      files.read_noise(folder)
+    except UserError as error:
+      progress.log(f'skipped: {error}')
+      continue
+    configs[folder] = config
   names = sorted({config['data']['name'] for config in configs.values()})
   if dataset is None and len(names) > 1:
     raise UserError(

@@ -100,8 +100,10 @@ def last_state(
   found = None
   if processes.on_primary(folder.exists):
     checkpoints = Checkpoints(folder, None)
-    found = restore_newest([checkpoints], trainer.abstract_state())
-    checkpoints.close()
+    try:
+      found = restore_newest([checkpoints], trainer.abstract_state())
+    finally:
+      checkpoints.close()
   if found is None:
     raise UserError(f'{workdir} has no checkpoint yet: train it further first')
   step, [(state, _)] = found

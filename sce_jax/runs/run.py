@@ -92,6 +92,7 @@ class TrainingRun:
         workdir.record_labels(ids, labels, clean, info.num_classes)
       else:
         labels = workdir.saved_labels(ids)
+      result, prepared = workdir.result, workdir.prepared
     except UserError:
       workdir.close()
       raise
@@ -110,8 +111,8 @@ class TrainingRun:
       labels=labels,
       noise=noise,
       transition=transition,
-      result=workdir.result,
-      prepared=workdir.prepared,
+      result=result,
+      prepared=prepared,
     )
 
   @property

@@ -44,6 +44,7 @@ class Workdir:
     processes.on_primary(self._open)
 
   def _open(self) -> None:
+    files.check_usable(self.path)
     try:
       paths.make_folder(self.path)
       self._lock = lock.acquire(self.path, progress.log)
@@ -93,11 +94,24 @@ class Workdir:
     """What `finish` or `fail` has recorded, None before."""
     return processes.on_primary(lambda: files.read_result(self.path))
 
-  @property
-  def last_metrics(self) -> dict[str, Any]:
-    """The last epoch's figures."""
+  def metrics_at(self, step: int) -> dict[str, Any]:
+    """The figures of the epoch that ended with a step.
+
+    Raises:
+      UserError: they are missing.
+    """
     self.flush()
-    return processes.on_primary(lambda: files.read_metrics(self.path)[-1])
+    return processes.on_primary(lambda: self._metrics_at(step))
+
+  def _metrics_at(self, step: int) -> dict[str, Any]:
+    for record in files.read_metrics(self.path):
+      if record['step'] == step:
+        return record
+    raise UserError(
+      f'{self.path / "metrics.jsonl"} lacks the figures of step {step}: remove'
+      f' {files.checkpoints(self.path) / str(step)}, so that they are made'
+      ' again with the same command'
+    )
 
   def record_dataset(self, dataset: Dataset) -> None:
     """Saves what the network needs to know of its data.
@@ -114,12 +128,13 @@ class Workdir:
     processes.on_primary(lambda: self._record_dataset(text))
 
   def _record_dataset(self, text: str) -> None:
-    before = files.read_text(self.path, 'dataset.json')
+    before = files.read_record(self.path, 'dataset.json', ('info',))
+    now = json.loads(text)
     if before is None:
       self._write('dataset.json', text)
-    elif json.loads(before) != json.loads(text):
-      old, new = json.loads(before)['info'], json.loads(text)['info']
-      what = '; '.join(fields.differences(old, new)) or 'other images'
+    elif before != now:
+      changes = fields.differences(before['info'], now['info'])
+      what = '; '.join(changes) or 'other images'
       raise UserError(
         f'workdir {self.path} holds a run on other data ({what}): give it the'
         ' data that it was trained on, or name another with --workdir'

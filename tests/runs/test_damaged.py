@@ -176,7 +176,9 @@ def test_runs_that_train_together_resume_at_one_step(
   for each in checkpoints:
     each.set_damaged_aside()
     each.close()
-  left = [[x for x in a if x not in b] for a, b in zip(steps, damaged)]
+  left = [
+    [x for x in a if x not in b] for a, b in zip(steps, damaged, strict=True)
+  ]
   assert [each.steps() for each in checkpoints] == left
 
 
@@ -200,3 +202,18 @@ def test_a_damaged_one_is_set_aside_in_a_cloud(cloud, undisturbed):
   again = Checkpoints(folder, 2)
   assert again.restore(9, like)[1] == extra
   again.close()
+
+
+def test_a_result_is_never_made_of_another_epochs_figures(
+  undisturbed, data_dir, tmp_path
+):
+  folder = copy(undisturbed, tmp_path / 'run')
+  path = folder / 'metrics.jsonl'
+  path.write_bytes(path.read_bytes()[:-20])  # Of the last epoch's line.
+  message = told(train.train_and_evaluate, config(), folder, data_dir)
+  assert message == (
+    f'{path} lacks the figures of step 9: remove'
+    f' {files.checkpoints(folder) / "9"}, so that they are made again with the'
+    ' same command'
+  )
+  assert not (folder / 'result.json').exists()

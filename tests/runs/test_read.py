@@ -6,8 +6,10 @@ import pytest
 
 from configs import digits
 from experiments.report import runs_page
-from sce_jax import errors
-from sce_jax.runs import files, read
+from sce_jax import errors, train
+from sce_jax.config.check import check_config
+from sce_jax.runs import files, read, restore, workdir
+from tests.data.reading import told
 
 
 def make(folder, dataset='digits', seed=0, alpha=0.1, result=None, failed=None):
@@ -40,10 +42,14 @@ def make(folder, dataset='digits', seed=0, alpha=0.1, result=None, failed=None):
         }
       )
     )
-    record = {'epoch': 1, 'test': {'accuracy': result}}
+    record = {'epoch': 1, 'step': 5, 'test': {'accuracy': result}}
     (folder / 'metrics.jsonl').write_text(json.dumps(record) + '\n')
   if failed:
     (folder / 'failed.json').write_text(json.dumps({'failed': failed}))
+
+
+def tiny():
+  return digits.get_config('ce,symmetric,0.4,tiny')
 
 
 def test_runs_are_labelled_by_what_they_differ_in(tmp_path):
@@ -132,3 +138,142 @@ def test_a_run_of_another_version_is_refused(tmp_path):
   with pytest.raises(errors.UserError, match='folder format 1') as caught:
     read.find(tmp_path)
   assert '\n' not in str(caught.value)
+
+
+# The content of files of other programs, or of ours that were damaged, and what
+# is said of them.
+FOREIGN = {
+  'a list': ('config.json', '[1, 2]', 'of another program'),
+  'another program': ('config.json', '{"model_type": "bert"}', 'of another pr'),
+  'a text': ('config.json', '{"format": 2, "config": "bert"}', 'of another'),
+  'nothing in it': ('config.json', '{"config": null}', 'of another program'),
+  'null': ('config.json', 'null', 'of another program'),
+  'other sections': (
+    'config.json',
+    '{"format": 2, "config": {"data": "x", "loss": 3, "noise": {}}}',
+    'of another program',
+  ),
+  'empty': ('config.json', '', 'is not of a run (Expecting value'),
+  'cut': ('config.json', '{"format": 2, "con', 'is not of a run (Untermin'),
+  'no text': ('config.json', b'\xff\xfe\x00', "is not of a run ('utf-"),
+  'deep': ('config.json', '[' * 10**5, 'is not of a run ('),
+  'cut result': ('result.json', '{"test_accuracy": 0.', 'is damaged (Expec'),
+  'empty result': ('result.json', '', 'is damaged (Expecting value'),
+  'null result': ('result.json', 'null', 'is damaged (it holds a NoneType)'),
+  'other result': ('result.json', '{"a": 1}', "damaged (it lacks 'test_acc"),
+  'cut failure': ('failed.json', '{"fail', 'is damaged (Unterminated'),
+  'cut noise': ('noise.json', '{"rate": 0.4, "mat', 'is damaged (Untermin'),
+}
+
+
+@pytest.mark.parametrize(
+  ('name', 'content', 'reason'), FOREIGN.values(), ids=FOREIGN
+)
+def test_what_is_not_a_run_is_skipped_with_a_line(
+  name, content, reason, tmp_path, capsys
+):
+  make(tmp_path / 'a', seed=0, result=0.5)
+  make(tmp_path / 'b', seed=1)
+  data = content if isinstance(content, bytes) else content.encode()
+  (tmp_path / 'b' / name).write_bytes(data)
+  found = read.find(tmp_path)
+  assert [run.folder.name for run in found] == ['a']
+  (line,) = capsys.readouterr().out.splitlines()
+  assert line.startswith(f'skipped: {tmp_path / "b" / name} ')
+  assert reason in line
+
+
+def test_a_folder_named_as_the_record_is_skipped(tmp_path, capsys):
+  make(tmp_path / 'a')
+  (tmp_path / 'b' / 'config.json').mkdir(parents=True)
+  assert [run.folder.name for run in read.find(tmp_path)] == ['a']
+  assert 'config.json cannot be read (Is a dir' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+  'content',
+  [
+    b'',
+    b'{"epoch": 1, "st',
+    b'[1, 2]\n',
+    b'null\n',
+    b'\xff\xfe',
+    b'{"a": 1}\n',
+  ],
+)
+def test_a_report_takes_the_epochs_that_are_whole(content, tmp_path):
+  make(tmp_path / 'a', seed=0, result=0.5)
+  make(tmp_path / 'b', seed=1, result=0.5)
+  path = tmp_path / 'b' / 'metrics.jsonl'
+  path.write_bytes(content)
+  assert files.read_metrics(tmp_path / 'b') == []
+  runs_page.report(tmp_path)
+  path.write_bytes((tmp_path / 'a' / 'metrics.jsonl').read_bytes() + content)
+  assert [m['epoch'] for m in files.read_metrics(tmp_path / 'b')] == [1]
+
+
+def content_of(folder):
+  return {x: x.read_bytes() for x in folder.rglob('*') if x.is_file()}
+
+
+@pytest.mark.parametrize(
+  ('name', 'content', 'reason'),
+  [case for case in FOREIGN.values() if case[0] == 'config.json'],
+  ids=[key for key, case in FOREIGN.items() if case[0] == 'config.json'],
+)
+def test_nothing_is_trained_or_evaluated_in_another_programs_folder(
+  name, content, reason, tmp_path, data_dir
+):
+  data = content if isinstance(content, bytes) else content.encode()
+  (tmp_path / name).write_bytes(data)
+  (tmp_path / 'metrics.jsonl').write_text('not ours')
+  before = content_of(tmp_path)
+  for call in (
+    lambda: train.train_and_evaluate(tiny(), tmp_path, data_dir),
+    lambda: restore.evaluate_run(tmp_path, data_dir),
+  ):
+    message = told(call)
+    assert message.startswith(f'{tmp_path / name} ')
+    assert reason in message
+    assert message.endswith(': name another folder with --workdir')
+  assert content_of(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+  'name', ['metrics.jsonl', 'result.json', 'results.csv', 'noise.json']
+)
+def test_files_that_a_run_would_overwrite_are_refused(name, tmp_path, data_dir):
+  folder = tmp_path / 'b'
+  folder.mkdir()
+  (folder / name).write_text('not ours')
+  before = content_of(tmp_path)
+  # Before any of the runs is begun.
+  message = told(
+    train.train_many, [tiny(), tiny()], [tmp_path / 'a', folder], data_dir
+  )
+  assert message == (
+    f'{folder} has no config.json, but {name}, which a run would overwrite:'
+    ' name another folder with --workdir'
+  )
+  assert content_of(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+  ('name', 'content', 'reason'),
+  [
+    ('result.json', '{"test_', 'Unterminated string'),
+    ('dataset.json', '', 'Expecting value'),
+    ('dataset.json', '[]', 'it holds a list'),
+  ],
+)
+def test_a_damaged_record_is_named_and_kept(
+  name, content, reason, tmp_path, data_dir
+):
+  workdir.Workdir(tmp_path, check_config(tiny())).close()
+  (tmp_path / name).write_text(content)
+  before = content_of(tmp_path)
+  message = told(train.train_and_evaluate, tiny(), tmp_path, data_dir)
+  assert message.startswith(f'{tmp_path / name} is damaged ({reason}')
+  assert message.endswith('or remove it and train again with the same command')
+  after = content_of(tmp_path)
+  assert {path: after[path] for path in before} == before
