@@ -5,7 +5,8 @@ The argument string picks an experiment, LOSS,NOISE,RATE and then options:
   --config=configs/cifar10.py:sl,symmetric,0.4,recipe=apl,seed=1,tiny
 
 A leading part may be left out. Any field can be changed after it, on the
-command line: --config.optim.learning_rate=0.1
+command line: --config.optim.learning_rate=0.1, --config.data.limit=None. With
+--config.loss.name=NAME the loss has the values that the argument NAME gives it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,9 @@ import itertools
 import math
 from typing import Any
 
-from ml_collections import config_dict
+from absl import flags
+from ml_collections import config_dict, config_flags
+from ml_collections.config_flags import tuple_parser
 
 # log 0 as both public codes have it: they clip a one-hot label at 1e-4. The
 # paper's text speaks of -4 (benchmarks) and -6 (CIFAR-10 analysis).
@@ -145,6 +148,103 @@ _PRESETS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+class _OrNone(flags.ArgumentParser):
+  """Parses a flag of a field as another parser does, and None or none."""
+
+  def __init__(self, parser: flags.ArgumentParser):
+    self._parser = parser
+    self.syntactic_help = parser.syntactic_help
+
+  def parse(self, argument: Any) -> Any:
+    return None if _is_none(argument) else self._parser.parse(argument)
+
+  def flag_type(self) -> str:
+    return self._parser.flag_type()
+
+
+class _TupleOrNone(tuple_parser.TupleParser):
+  """Parses a flag of a list; None and none become (None,): it must be one."""
+
+  def parse(self, argument: Any) -> tuple[Any, ...]:
+    if isinstance(argument, list) and len(argument) == 1:
+      (argument,) = argument
+    return (None,) if _is_none(argument) else super().parse(argument)
+
+
+def _is_none(argument: Any) -> bool:
+  return isinstance(argument, str) and argument in ('None', 'none')
+
+
+# Fields that may be None are typed by what else they are, and ml_collections
+# parses their flags by type. Whether a field may be None is checked later.
+for _type, _parser in (
+  (int, flags.IntegerParser()),
+  (float, flags.FloatParser()),
+  (str, flags.ArgumentParser()),
+):
+  config_flags.register_flag_parser_for_type(_type, _OrNone(_parser))
+config_flags.register_flag_parser_for_type(tuple, _TupleOrNone())
+
+
+class _OptionalTuple(config_dict.FieldReference):
+  """A list that may be None, which its flag gives as (None,)."""
+
+  def __init__(self):
+    super().__init__(None, tuple)
+
+  def set(self, value: Any, type_safe: bool = True) -> None:
+    super().set(None if value == (None,) else value, type_safe)
+
+
+class _Preset(config_dict.FieldReference):
+  """A hyper-parameter as the config file has it, until it is given a value."""
+
+  def __init__(self, value: Any):
+    super().__init__(value)
+    self.given = False
+
+  def set(self, value: Any, type_safe: bool = True) -> None:
+    super().set(value, type_safe)
+    self.given = True
+
+  def __setstate__(self, state: dict[str, Any]) -> None:
+    super().__setstate__(state)
+    self.given = state['given']
+
+
+class _LossName(config_dict.FieldReference):
+  """The name of a loss: another one brings its own presets into its section.
+
+  Those of the loss before go, unless they have been given a value since: that
+  is refused when the config is checked, if the loss does not have it.
+  """
+
+  def __init__(
+    self,
+    name: str,
+    section: config_dict.ConfigDict,
+    presets: Mapping[str, Mapping[str, Any]],
+  ):
+    self._section = section
+    self._presets = presets
+    super().__init__(name)
+
+  def set(self, value: Any, type_safe: bool = True) -> None:
+    super().set(value, type_safe)
+    section = self._section
+    with section.unlocked():
+      for key, field in section.items(preserve_field_references=True):
+        if isinstance(field, _Preset) and not field.given:
+          del section[key]
+      for key, preset in self._presets.get(value, {}).items():
+        if key not in section:
+          section[key] = _Preset(preset)
+
+  def __setstate__(self, state: dict[str, Any]) -> None:
+    super().__setstate__(state)
+    self._section, self._presets = state['_section'], state['_presets']
+
+
 def loss_section(
   name: str, presets: Mapping[str, Mapping[str, Any]], rate: float
 ) -> config_dict.ConfigDict:
@@ -157,10 +257,13 @@ def loss_section(
     presets: a data set's own values by method, before those of _PRESETS.
     rate: the noise rate, for a method that is told it.
   """
-  section = config_dict.ConfigDict({'name': name})
-  section.update({**_PRESETS, **presets}.get(name, {}))
-  if name == 'co_teaching':
-    section.forget_rate = rate
+  all_presets = {**_PRESETS, **presets}
+  all_presets['co_teaching'] = {
+    'forget_rate': rate,
+    **all_presets.get('co_teaching', {}),
+  }
+  section = config_dict.ConfigDict()
+  section.name = _LossName(name, section, all_presets)
   return section
 
 
@@ -198,8 +301,8 @@ def base_config(
   d.name = dataset  # What the source calls it: any tfds data set of images.
   d.pixel_max = 255.0  # The stored pixel value that becomes 1.
   # Of each channel of the training images scaled to [0, 1]; None: measured.
-  d.mean = config_dict.placeholder(tuple)
-  d.std = config_dict.placeholder(tuple)
+  d.mean = _OptionalTuple()
+  d.std = _OptionalTuple()
   # Whether the labels are the true ones; False: nobody knows the true ones.
   d.clean_labels = True
   # Further labels that can be named as the noise: its name, and the feature.
