@@ -46,13 +46,11 @@ class DeviceSplit:
   Attributes:
     image: pixels as stored.
     clean_label: the true labels, -1 where one is not known; None if none is.
-    example_id: the data set's ids.
     pixel_mean: mean training image of pixels scaled to [0, 1].
   """
 
   image: UInt8[Array, 'M H W C']
   clean_label: Int[Array, ' M'] | None
-  example_id: Int[Array, ' M']
   pixel_mean: Float[Array, 'H W C']
 
 
@@ -67,7 +65,6 @@ class Batch:
     clean_label: the true label, which is only ever counted against; -1 where
       it is not known, None where none is.
     position: the row of the example in its split.
-    example_id: the data set's own id of the example.
     mask: False for examples that only fill up the batch; None if it is full.
   """
 
@@ -75,7 +72,6 @@ class Batch:
   label: Int[Array, ' N']
   clean_label: Int[Array, ' N'] | None
   position: Int[Array, ' N']
-  example_id: Int[Array, ' N']
   mask: Bool[Array, ' N'] | None = None
 
   @property
@@ -94,7 +90,6 @@ def to_device_split(
   return DeviceSplit(
     jnp.asarray(split.image),
     None if clean is None else jnp.asarray(clean),
-    jnp.asarray(split.example_id),
     jnp.asarray(pixel_mean),
   )
 
@@ -129,7 +124,6 @@ def take(
     label=labels[places],
     clean_label=None if clean is None else clean[rows],
     position=rows,
-    example_id=split.example_id[rows],
     mask=mask,
   )
 

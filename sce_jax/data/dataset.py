@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import dataclasses
 import zlib
 
-from jaxtyping import Float32, Int32, Shaped, UInt8
+from jaxtyping import Float32, Int32, Int64, Shaped, UInt8
 import numpy as np
 
 from sce_jax.data.augment import AugmentConfig
@@ -43,14 +43,14 @@ class Split:
     image: pixels as stored.
     label: the labels, which the network sees once noise has been applied.
     clean_label: the true labels, -1 where one is not known; None if none is.
-    example_id: the data set's own ids: the place in the original training
-      order where the data set records it, else in the order of reading.
+    example_id: numbers of the data set's own ids, see ids.py; where it has
+      none, the place in the order of reading.
   """
 
   image: UInt8[np.ndarray, 'N H W C']
   label: Int32[np.ndarray, ' N']
   clean_label: Int32[np.ndarray, ' N'] | None
-  example_id: Int32[np.ndarray, ' N']
+  example_id: Int64[np.ndarray, ' N']
 
   def __len__(self) -> int:
     return len(self.label)
@@ -120,7 +120,10 @@ def from_columns(columns: Columns, data_config: DataConfig) -> Dataset:
     None
     if part is None
     else Split(
-      part.image, part.label, part.label if known or is_test else None, part.ids
+      part.image,
+      part.label,
+      part.label if known or is_test else None,
+      part.ids.astype(np.int64),
     )
     for part, is_test in ((columns.train, False), (columns.test, True))
   )

@@ -1,5 +1,6 @@
 """Labels in files, for programs that know nothing of this one."""
 
+from collections.abc import Callable
 import csv
 import io
 import os
@@ -9,6 +10,7 @@ import zipfile
 from jaxtyping import Int32, Int64, Integer
 import numpy as np
 
+from sce_jax.data import ids as ids_lib
 from sce_jax.errors import UserError
 from sce_jax.noise import checks
 from sce_jax.storage import paths
@@ -62,12 +64,15 @@ def read(
       or a .csv with the columns `example_id` and `label`.
 
   Returns:
-    The ids and the labels.
+    The numbers of the ids, see ids.py, and the labels.
 
   Raises:
     UserError: the file cannot be read, or holds something else; one line.
   """
-  readers = {'.npz': _read_npz, '.csv': _read_csv}
+  readers: dict[str, Callable[[bytes], tuple[Any, np.ndarray]]] = {
+    '.npz': _read_npz,
+    '.csv': _read_csv,
+  }
   where = paths.path(path)
   if where.suffix not in readers:
     raise UserError(f'{os.fspath(path)}: a file of labels ends in .npz or .csv')
@@ -79,22 +84,18 @@ def read(
       f' ({error.strerror or error})'
     ) from None
   try:
-    ids, labels = readers[where.suffix](content)
-    checks.check_ids(ids)
-    checks.check_integers('labels', labels, size=len(ids))
-    for name, values, kind in (
-      ('ids', ids, np.int64),
-      ('labels', labels, np.int32),
+    given, labels = readers[where.suffix](content)
+    numbers = ids_lib.to_numbers(given)
+    checks.check_integers('labels', labels, size=len(numbers))
+    limits = np.iinfo(np.int32)
+    if (
+      labels.size
+      and not limits.min <= labels.min() <= labels.max() <= limits.max
     ):
-      limits = np.iinfo(kind)
-      if (
-        values.size
-        and not limits.min <= values.min() <= values.max() <= limits.max
-      ):
-        raise ValueError(f'{name} must fit into {limits.dtype}')
+      raise ValueError(f'labels must fit into {limits.dtype}')
   except ValueError as error:
     raise UserError(f'{os.fspath(path)}: {error}') from None
-  return ids.astype(np.int64), labels.astype(np.int32)
+  return numbers, labels.astype(np.int32)
 
 
 def _read_npz(content: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -113,7 +114,7 @@ def _read_npz(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     raise ValueError(f'is no .npz file ({error})') from None
 
 
-def _read_csv(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+def _read_csv(content: bytes) -> tuple[list[str], np.ndarray]:
   rows = csv.DictReader(io.StringIO(content.decode('utf-8-sig')))
   missing = {'example_id', 'label'} - set(rows.fieldnames or ())
   if missing:
@@ -124,16 +125,14 @@ def _read_csv(content: bytes) -> tuple[np.ndarray, np.ndarray]:
   ids, labels = [], []
   for row in rows:
     try:
-      ids.append(int(row['example_id']))
       labels.append(int(row['label']))
-    except (TypeError, ValueError):
+      ids.append(row['example_id'].strip())
+    except (AttributeError, TypeError, ValueError):
       raise ValueError(
-        f'line {rows.line_num}: example_id and label must be whole numbers, not'
-        f' {row["example_id"]!r} and {row["label"]!r}'
+        f'line {rows.line_num}: give an example_id, and as label a whole'
+        f' number, not {row["example_id"]!r} and {row["label"]!r}'
       ) from None
   try:
-    return np.array(ids, np.int64), np.array(labels, np.int32)
+    return ids, np.array(labels, np.int32)
   except OverflowError:
-    raise ValueError(
-      'ids must be whole numbers below 2^63, and labels below 2^31'
-    ) from None
+    raise ValueError('labels must be whole numbers below 2^31') from None

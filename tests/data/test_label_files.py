@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from sce_jax.data import label_files
+from sce_jax.data import ids, label_files
 from tests.data.reading import told
 from tests.noise.errors import refuses
 
@@ -75,6 +75,21 @@ def test_reads_a_table(text, tmp_path):
   check(path)
 
 
+@pytest.mark.parametrize('name', ['labels.csv', 'labels.npz'])
+def test_ids_may_be_any_text(name, tmp_path):
+  path = tmp_path / name
+  given = ['0.png', 'train_12', '00000000-ab', '5000000000']
+  if path.suffix == '.npz':
+    np.savez(path, ids=np.array(given), labels=np.arange(4))
+  else:
+    rows = [f'{i},{label}' for label, i in enumerate(given)]
+    path.write_text('\n'.join(['example_id,label', *rows]))
+  found, labels = label_files.read(path)
+  np.testing.assert_array_equal(found, ids.to_numbers(given))
+  assert found[[1, 3]].tolist() == [12, 5_000_000_000]
+  assert labels.tolist() == [0, 1, 2, 3]
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(
   tmp_path, monkeypatch
 ):
@@ -134,10 +149,12 @@ def refusal(path):
     ),
     (
       {'ids': _IDS[:, None], 'labels': _LABELS},
-      'ids must be a NumPy array of integers of shape [N], not int64 of shape'
-      ' [3, 1]',
+      'ids must be of shape [N], not [3, 1]',
     ),
-    ({'ids': _IDS // 8, 'labels': _LABELS}, 'ids must be unique: '),
+    (
+      {'ids': np.array([7, 3, 7]), 'labels': _LABELS},
+      'id 7 stands twice, at places 0 and 2 from 0 on: give each example one',
+    ),
     # What does not fit into int32 must not become another label.
     ({'ids': _IDS, 'labels': np.array([1, 0, 2**32 + 1])}, ''),
     (
@@ -200,12 +217,13 @@ def test_refuses_what_is_no_npz(write, tmp_path):
     ('1,2\n3,4\n', 'lacks the column(s) example_id, label: '),
     (
       'example_id,label\n1,2\n3,cat\n',
-      "line 3: example_id and label must be whole numbers, not '3' and 'cat'",
+      'line 3: give an example_id, and as label a whole number, not'
+      " '3' and 'cat'",
     ),
-    ('example_id,label\n1,2.0\n', 'line 2: example_id and label must be'),
-    ('example_id,label\n1\n', "whole numbers, not '1' and None"),
-    ('example_id,label\n1,2\n\n1,0\n', 'ids must be unique: '),
-    (f'example_id,label\n{2**70},1\n', ''),
+    ('example_id,label\n1,2.0\n', 'line 2: give an example_id, and as label'),
+    ('example_id,label\n1\n', "whole number, not '1' and None"),
+    ('label,example_id\n1\n', "whole number, not None and '1'"),
+    ('example_id,label\n1,2\n\n1,0\n', "id '1' stands twice, at places 0"),
     (f'example_id,label\n1,{2**40}\n', ''),
   ],
 )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 import dataclasses
 
-from jaxtyping import Int32, UInt8
+from jaxtyping import Int, Int32, UInt8
 import numpy as np
 
 
@@ -13,7 +13,7 @@ class Part:
 
   image: UInt8[np.ndarray, 'N H W C']
   label: Int32[np.ndarray, ' N']
-  ids: Int32[np.ndarray, ' N']
+  ids: Int[np.ndarray, ' N']
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 import os
-import re
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
+from sce_jax.data import ids
 from sce_jax.data.sources import (
   cloud,
   digits,  # noqa: F401  Registers the builder.
@@ -167,23 +167,16 @@ def _read_split(
       f'data set {builder.name!r} has images of several sizes, such as'
       f' {first} and {second}: images of one size are needed'
     )
-  ids = np.arange(len(records), dtype=np.int32)
+  numbers = np.arange(len(records))
   if id_key is not None:
-    ids = _ids([r[id_key] for r in records], ids)
-  part = Part(np.stack([r[image_key] for r in records]), column(label_key), ids)
+    try:
+      numbers = ids.to_numbers([r[id_key] for r in records])
+    except ValueError as error:
+      raise UserError(
+        f'data set {builder.name!r}, split {split!r}, feature {id_key!r}:'
+        f' {error}'
+      ) from None
+  part = Part(
+    np.stack([r[image_key] for r in records]), column(label_key), numbers
+  )
   return part, {name: column(key) for name, key in label_sets.items()}
-
-
-def _ids(values: list[Any], default: np.ndarray) -> np.ndarray:
-  """The ids as numbers, if all end in one: CIFAR's are b'train_16399'."""
-  numbers = []
-  for value in values:
-    text = value.decode() if isinstance(value, bytes) else str(value)
-    match = re.search(r'(\d+)$', text)
-    if match is None or int(match[1]) >= 2**31:
-      return default
-    numbers.append(int(match[1]))
-  # An id that names two examples names none.
-  if len(set(numbers)) != len(numbers):
-    return default
-  return np.array(numbers, np.int32)

@@ -228,25 +228,59 @@ def test_labels_that_are_not_known_are_refused(tmp_path):
   )
 
 
-@pytest.mark.parametrize(
-  ('ids', 'found'),
-  [
-    (['train_30', 'train_7', 'train_100'], [30, 7, 100]),
-    # What has no number at its end, the same one twice, or too large a one.
-    (['a', 'b1', 'c2'], [0, 1, 2]),
-    (['a_1', 'b_1', 'c_2'], [0, 1, 2]),
-    (['1', '2', str(2**31)], [0, 1, 2]),
-  ],
-)
-def test_ids_are_the_data_sets_own_if_they_are_numbers(ids, found, tmp_path):
+def write_ids(folder, ids, feature):
+  """Writes the data set 'animals' with these ids."""
   write(
-    tmp_path,
-    {'picture': PICTURE, 'kind': KIND, 'id': tfds.features.Text()},
+    folder,
+    {'picture': PICTURE, 'kind': KIND, 'id': feature},
     {'train': [x for i in ids for x in examples(0, id=i)]},
   )
+
+
+TEXT = tfds.features.Text()
+INT = tfds.features.Scalar(dtype=np.int64)
+
+
+@pytest.mark.parametrize(
+  ('ids', 'feature', 'found'),
+  [
+    (['train_30', 'train_7', 'train_00100'], TEXT, [30, 7, 100]),
+    (['1', '2', str(2**31)], TEXT, [1, 2, 2**31]),
+    ([7, 5_000_000_000, 0], INT, [7, 5_000_000_000, 0]),
+    # The hash of their text, see test_ids.py.
+    (['7', '0.png'], TEXT, [7, 5276155199410853889]),
+  ],
+)
+def test_ids_become_numbers(ids, feature, found, tmp_path):
+  write_ids(tmp_path, ids, feature)
   train = read(tmp_path).train
-  assert train.example_id.dtype == np.int32
+  assert train.example_id.dtype == np.int64
   assert train.example_id.tolist() == found
+
+
+@pytest.mark.parametrize(
+  ('ids', 'feature', 'shown'),
+  [(['a', '00-ab', 'b', '00-ab'], TEXT, "'00-ab'"), ([5, 7, 8, 7], INT, '7')],
+)
+def test_an_id_of_two_examples_is_refused(ids, feature, shown, tmp_path):
+  write_ids(tmp_path, ids, feature)
+  assert refusal(tmp_path) == (
+    f"data set 'animals', split 'train', feature 'id': id {shown} stands twice,"
+    ' at places 1 and 3 from 0 on: give each example one of its own'
+  )
+
+
+def test_labels_in_a_file_are_found_by_any_id(tmp_path):
+  ids = ['0.png', '00000000-ab', 'train_7', 'x y']
+  write_ids(tmp_path, ids, TEXT)
+  rows = [
+    f'{i},{label}' for i, label in zip(ids[::-1], [2, 1, 0, 1], strict=True)
+  ]
+  path = tmp_path / 'labels.csv'
+  path.write_text('\n'.join(['example_id,label', *rows]))
+  noise_config = NoiseConfig('file', 0.0, 'exact', None, str(path))
+  made = labels.apply_label_noise(read(tmp_path), noise_config, seed=0)
+  assert made.labels.tolist() == [1, 0, 1, 2]
 
 
 @pytest.mark.parametrize('name', ['animls', 'animals/big', 'mnist2', 'a b', ''])

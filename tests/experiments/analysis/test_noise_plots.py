@@ -77,7 +77,7 @@ def test_wrong_images(shape):
     image,
     GIVEN.astype(np.int32),
     CLEAN.astype(np.int32),
-    np.arange(8, dtype=np.int32),
+    np.arange(8),
   )
   figure = noise_plots.wrong_images(split, NAMES, count=9)
   assert figure.caption.startswith('4 of 4 images')
