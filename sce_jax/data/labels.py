@@ -65,7 +65,7 @@ def check_fits(noise_config: NoiseConfig, info: DatasetInfo) -> None:
       ' they are, or file'
     )
   try:
-    noise.check_fits(name, info.num_classes, info.class_names)
+    noise.check_fits(name, info.num_classes, info.class_names, info.name)
     if noise.NOISE[name].transition is not None:
       noise.transition_matrix(name, info.num_classes, noise_config.rate)
   except ValueError as error:

@@ -42,6 +42,7 @@ class NoiseSpec:
     transition: its matrix as a function of (num_classes, rate); None if it is
       no matrix.
     num_classes: how many classes it needs; None: any number from 2 on.
+    dataset: the data set whose classes it needs; '' for those of any.
     classes: names that some of the classes must have, by class, where a data
       set names its classes.
   """
@@ -49,6 +50,7 @@ class NoiseSpec:
   apply: Noise
   transition: TransitionFn | None = None
   num_classes: int | None = None
+  dataset: str = ''
   classes: Mapping[int, str] = dataclasses.field(default_factory=dict)
 
 

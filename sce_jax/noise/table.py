@@ -15,7 +15,7 @@ def _any_size(transition: TransitionFn) -> NoiseSpec:
 
 
 def _fixed(
-  num_classes: int, matrix, classes: Mapping[int, str] | None = None
+  num_classes: int, matrix, dataset: str, classes: Mapping[int, str]
 ) -> NoiseSpec:
   """A noise of one data set's classes, from rate -> T."""
 
@@ -24,11 +24,11 @@ def _fixed(
     return matrix(rate)
 
   return NoiseSpec(
-    from_transition(transition), transition, num_classes, classes or {}
+    from_transition(transition), transition, num_classes, dataset, classes
   )
 
 
-_CIFAR100 = {0: 'apple', 99: 'worm'}
+_CIFAR100 = 'cifar100', {0: 'apple', 99: 'worm'}
 
 NOISE: dict[str, NoiseSpec] = {
   'clean': _any_size(transitions.clean),
@@ -36,32 +36,47 @@ NOISE: dict[str, NoiseSpec] = {
   'symmetric_including_self': _any_size(transitions.symmetric_including_self),
   'pair_flip': _any_size(transitions.pair_flip),
   'asymmetric_mnist': _fixed(
-    10, asymmetric.asymmetric_mnist, {k: str(k) for k in range(10)}
+    10, asymmetric.asymmetric_mnist, 'mnist', {k: str(k) for k in range(10)}
   ),
   'asymmetric_cifar10': _fixed(
     10,
     asymmetric.asymmetric_cifar10,
-    {0: 'airplane', 2: 'bird', 4: 'deer', 7: 'horse', 9: 'truck'},
+    'cifar10',
+    # Not 1, which some call automobile and some car.
+    {
+      0: 'airplane',
+      2: 'bird',
+      3: 'cat',
+      4: 'deer',
+      5: 'dog',
+      7: 'horse',
+      9: 'truck',
+    },
   ),
-  'asymmetric_cifar100': _fixed(100, cifar100.asymmetric_cifar100, _CIFAR100),
+  'asymmetric_cifar100': _fixed(100, cifar100.asymmetric_cifar100, *_CIFAR100),
   'asymmetric_cifar100_block_circular': _fixed(
-    100, cifar100.asymmetric_cifar100_block_circular, _CIFAR100
+    100, cifar100.asymmetric_cifar100_block_circular, *_CIFAR100
   ),
   'asymmetric_cifar100_block_pair': _fixed(
-    100, cifar100.asymmetric_cifar100_block_pair, _CIFAR100
+    100, cifar100.asymmetric_cifar100_block_pair, *_CIFAR100
   ),
 }
 
 
 def check_fits(
-  name: str, num_classes: int, class_names: Sequence[str] = ()
+  name: str,
+  num_classes: int,
+  class_names: Sequence[str] = (),
+  dataset: str = '',
 ) -> None:
   """Checks that a noise is one of these classes.
 
   Args:
     name: a key of NOISE.
     num_classes: K.
-    class_names: the names of the classes; empty where they have none.
+    class_names: the names of the classes, or their numbers as tfds has it for
+      classes without a name; empty: nothing is known of them.
+    dataset: the data set's name, which counts where classes have none.
 
   Raises:
     ValueError: there is no such noise, or it is that of other classes.
@@ -70,10 +85,9 @@ def check_fits(
     raise ValueError(
       f'noise {name!r} is not known: use one of {", ".join(NOISE)}'
     )
-  fitting = [
-    key for key in NOISE if _misfit(key, num_classes, class_names) is None
-  ]
-  misfit = _misfit(name, num_classes, class_names)
+  facts = num_classes, class_names, dataset
+  fitting = [key for key in NOISE if _misfit(key, *facts) is None]
+  misfit = _misfit(name, *facts)
   if misfit is not None:
     raise ValueError(
       f'noise {name!r} {misfit}: use one of {", ".join(fitting)}'
@@ -81,15 +95,18 @@ def check_fits(
 
 
 def _misfit(
-  name: str, num_classes: int, class_names: Sequence[str]
+  name: str, num_classes: int, class_names: Sequence[str], dataset: str
 ) -> str | None:
   """Why a noise is not one of these classes; None if it is."""
   spec = NOISE[name]
   if spec.num_classes not in (None, num_classes):
     return f'is defined for {spec.num_classes} classes, not {num_classes}'
+  numbers = list(map(str, range(num_classes)))
+  if list(class_names) == numbers and dataset.startswith(spec.dataset or ' '):
+    return None
   if class_names:
     for k, title in spec.classes.items():
-      if class_names[k] != title:
+      if class_names[k].lower() != title:
         return (
           f'is defined for classes of which number {k} is {title!r}, but here'
           f' it is {class_names[k]!r}'

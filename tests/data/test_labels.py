@@ -320,3 +320,21 @@ def test_given_labels_need_no_clean_ones(tmp_path):
     noisy = labels.apply_label_noise(data, noise_config, seed=0)
     assert noisy.labels.tolist() == expected
     assert noisy.transition is None
+
+
+@pytest.mark.parametrize(
+  ('name', 'noises'),
+  [
+    ('digits', {'asymmetric_mnist'}),
+    ('mnist', {'asymmetric_mnist'}),
+    ('cifar100', {x for x in noise.NOISE if 'cifar100' in x}),
+  ],
+)
+def test_asymmetric_noise_fits_its_own_data_set(name, noises, data_dir):
+  info = reading.read(name, data_dir, limit=2).info
+  for other in (x for x in noise.NOISE if 'asymmetric' in x):
+    if other in noises:
+      labels.check_fits(config(other, 0.2), info)
+    else:
+      said = told(labels.check_fits, config(other, 0.2), info)
+      assert said.startswith(f'noise {other!r} is defined for ')

@@ -159,6 +159,8 @@ _CIFAR10 = [
     ('asymmetric_cifar10', _CIFAR10, True),
     ('asymmetric_cifar10', _DIGITS, False),
     ('asymmetric_cifar10', (), True),  # Classes without names may be anything.
+    ('asymmetric_cifar10', [x.title() for x in _CIFAR10], True),
+    ('asymmetric_cifar10', ['airplane', 'car', *_CIFAR10[2:]], True),
     ('pair_flip', _CIFAR10, True),
   ],
 )
@@ -172,4 +174,44 @@ def test_a_noise_of_other_classes_is_refused(name, classes, fits):
     name,
     10,
     classes,
+  )
+
+
+@pytest.mark.parametrize(
+  ('name', 'dataset', 'fits'),
+  [
+    ('asymmetric_cifar10', 'cifar10', True),
+    ('asymmetric_cifar10', 'cifar10_n', True),
+    ('asymmetric_cifar10', 'mnist', False),
+    ('asymmetric_cifar10', 'digits', False),
+    ('asymmetric_cifar10', 'my_own', False),
+    ('asymmetric_cifar10', '', False),
+    # The classes' numbers are what these classes are called.
+    ('asymmetric_mnist', 'mnist', True),
+    ('asymmetric_mnist', 'digits', True),
+  ],
+)
+def test_where_classes_have_no_names_the_data_sets_counts(name, dataset, fits):
+  if fits:
+    noise.check_fits(name, 10, _DIGITS, dataset)
+  else:
+    refuses(
+      f'noise {name!r} is defined for classes of which number 0 is',
+      noise.check_fits,
+      name,
+      10,
+      _DIGITS,
+      dataset,
+    )
+
+
+def test_a_class_in_another_place_is_refused():
+  swapped = [*_CIFAR10[:3], 'dog', 'deer', 'cat', *_CIFAR10[6:]]
+  refuses(
+    "of which number 3 is 'cat', but here it is 'dog'",
+    noise.check_fits,
+    'asymmetric_cifar10',
+    10,
+    swapped,
+    'cifar10',
   )
