@@ -68,6 +68,34 @@ def path(text: str | os.PathLike) -> Path:
   return epath.Path(given)
 
 
+def expand(text: str) -> str:
+  """A path in which ~ is the home folder.
+
+  Raises:
+    UserError: there is no home folder: no HOME, and a user that is not in the
+      system's list.
+  """
+  expanded = os.path.expanduser(text)
+  if expanded.startswith('~'):
+    raise UserError(
+      f'{text}: this user has no home folder: set HOME, or name a folder without'
+      ' ~'
+    )
+  return expanded
+
+
+def cache_folder() -> pathlib.Path | None:
+  """Where files are kept that can be made again; None: there is no home.
+
+  It is $XDG_CACHE_HOME/sce_jax (~/.cache/sce_jax).
+  """
+  base = os.environ.get('XDG_CACHE_HOME')
+  try:
+    return pathlib.Path(base or expand('~/.cache'), 'sce_jax')
+  except UserError:
+    return None
+
+
 def check(text: str | os.PathLike | None) -> None:
   """Checks that a cloud can be reached; does nothing for a local path.
 

@@ -7,6 +7,7 @@ local files only. So a data set is copied down once a machine.
 import os
 import pathlib
 import sys
+import tempfile
 import zlib
 
 from sce_jax.data.sources import prepare
@@ -27,15 +28,18 @@ def fetch(name: str, data_dir: str) -> str:
     data_dir: the tfds folder in the cloud.
 
   Returns:
-    The folder, below $XDG_CACHE_HOME/sce_jax/data (~/.cache/...). Another
-    version of the data in the cloud is not noticed while it is there.
+    The folder, below $XDG_CACHE_HOME/sce_jax/data (~/.cache/...), or without
+    a home folder below the temporary one. Another version of the data in the
+    cloud is not noticed while it is there.
 
   Raises:
     UserError: the data set is neither there nor can it be prepared.
   """
   there = paths.path(data_dir) / name
-  cache = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
-  here = pathlib.Path(cache, 'sce_jax', 'data', _folder(data_dir), name)
+  cache = paths.cache_folder() or pathlib.Path(
+    tempfile.gettempdir(), f'sce_jax-{os.getuid()}'
+  )
+  here = cache / 'data' / _folder(data_dir) / name
   if any(here.rglob(_PREPARED)):
     return str(here.parent)
   if paths.find(there, _PREPARED):

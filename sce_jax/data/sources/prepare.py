@@ -8,7 +8,6 @@ Only this process may import TensorFlow: the one that trains never does.
 import argparse
 import importlib.util
 import os
-import pathlib
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Any
 import urllib.parse
 
 from sce_jax.errors import UserError
+from sce_jax.storage import paths
 
 _WAYS_OUT = (
   '; or copy a folder prepared elsewhere (file format array_record) and name it'
@@ -82,7 +82,7 @@ def main() -> None:
 
   from sce_jax.data.sources import digits  # noqa: F401, PLC0415  Registers it.
 
-  data_dir = str(pathlib.Path(args.data_dir).expanduser())
+  data_dir = paths.expand(args.data_dir)
   tfds.disable_progress_bar()
   try:
     builder = tfds.builder(

@@ -106,11 +106,11 @@ def _image_and_label(name: str, info: Any) -> tuple[str, str]:
 def _prepared_builder(
   name: str, data_dir: str | None
 ) -> tfds.core.DatasetBuilder:
-  data_dir = os.path.expanduser(
-    data_dir
-    or os.environ.get('TFDS_DATA_DIR')
-    or os.path.join('~', 'tensorflow_datasets')
-  )
+  named = data_dir or os.environ.get('TFDS_DATA_DIR')
+  try:
+    data_dir = paths.expand(named or os.path.join('~', 'tensorflow_datasets'))
+  except UserError as error:
+    raise UserError(f'{error}, with --data_dir or TFDS_DATA_DIR') from None
   if paths.is_cloud(data_dir):
     data_dir = cloud.fetch(name, data_dir)
   # Reading finds the format that is there; only preparing is told one.
