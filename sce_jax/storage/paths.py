@@ -78,8 +78,8 @@ def expand(text: str) -> str:
   expanded = os.path.expanduser(text)
   if expanded.startswith('~'):
     raise UserError(
-      f'{text}: this user has no home folder: set HOME, or name a folder without'
-      ' ~'
+      f'{text}: this user has no home folder: set HOME, or name a folder'
+      ' without ~'
     )
   return expanded
 

@@ -218,3 +218,24 @@ def test_statistics_are_measured_where_none_are_given(shape, low, high):
 
 def test_the_fakes_are_small():
   assert fake_data.TRAIN >= 40 <= fake_data.TEST  # The tiny configs' limit.
+
+
+@pytest.mark.parametrize(
+  ('given', 'mean', 'std'),
+  [
+    # Of two pixels, 0 and 255, so 0 and 1: mean and deviation are a half.
+    ({'mean': None, 'std': None}, 0.5, 0.5),
+    ({'mean': (0.25,), 'std': None}, 0.25, 0.5),
+    ({'mean': None, 'std': (2.0,)}, 0.5, 2.0),
+    ({'mean': (0.25,), 'std': (2.0,)}, 0.25, 2.0),
+  ],
+)
+def test_what_a_config_gives_of_mean_and_std_is_used(given, mean, std):
+  part = Part(
+    np.array([0, 255], np.uint8).reshape(2, 1, 1, 1),
+    np.array([0, 1], np.int32),
+    np.arange(2),
+  )
+  config = reading.data_config(pixel_max=255.0, **given)
+  info = dataset_lib.from_columns(Columns(part, None, 2), config).info
+  assert (info.mean, info.std) == ((mean,), (std,))

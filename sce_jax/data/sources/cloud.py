@@ -10,11 +10,8 @@ import sys
 import tempfile
 import zlib
 
-from sce_jax.data.sources import prepare
+from sce_jax.data.sources import missing, prepare
 from sce_jax.storage import paths
-
-# What tfds writes last: a folder without it is not prepared.
-_PREPARED = 'dataset_info.json'
 
 
 def fetch(name: str, data_dir: str) -> str:
@@ -35,26 +32,28 @@ def fetch(name: str, data_dir: str) -> str:
   Raises:
     UserError: the data set is neither there nor can it be prepared.
   """
-  there = paths.path(data_dir) / name
+  folder = name.partition(':')[0]  # Of one version of it, too.
+  there = paths.path(data_dir) / folder
   cache = paths.cache_folder() or pathlib.Path(
     tempfile.gettempdir(), f'sce_jax-{os.getuid()}'
   )
-  here = cache / 'data' / _folder(data_dir) / name
-  if any(here.rglob(_PREPARED)):
-    return str(here.parent)
-  if paths.find(there, _PREPARED):
+  root = cache / 'data' / _folder(data_dir)
+  here = root / folder
+  if any(here.rglob(missing.PREPARED)):
+    return str(root)
+  if paths.find(there, missing.PREPARED):
     paths.download(there, here)
-    return str(here.parent)
-  prepare.download_and_prepare(name, str(here.parent), asked=data_dir)
+    return str(root)
+  prepare.download_and_prepare(name, str(root), asked=data_dir)
   try:
-    paths.upload(here, there, last=_PREPARED)
+    paths.upload(here, there, last=missing.PREPARED)
   except OSError as error:
     print(
       f'data set {name!r} was prepared, but could not be copied to {data_dir}:'
       f' {error}',
       file=sys.stderr,
     )
-  return str(here.parent)
+  return str(root)
 
 
 def _folder(data_dir: str) -> str:

@@ -14,6 +14,7 @@ import sys
 from typing import Any
 import urllib.parse
 
+from sce_jax.data.sources import missing
 from sce_jax.errors import UserError
 from sce_jax.storage import paths
 
@@ -27,7 +28,7 @@ _NEEDS_TENSORFLOW = (
 
 
 def download_and_prepare(
-  name: str, data_dir: str, asked: str | None = None
+  name: str, data_dir: str, asked: str | None = None, version: str = ''
 ) -> None:
   """Prepares a data set in a child process.
 
@@ -35,10 +36,13 @@ def download_and_prepare(
     name: what tfds calls it.
     data_dir: the tfds folder to write to.
     asked: the one that was named, if it is another.
+    version: which version of it, if that is known.
 
   Raises:
     UserError: it could not be prepared; the message says what to do.
   """
+  # Before the child makes a folder.
+  where = missing.explain(name, asked or data_dir, version)
   child = subprocess.run(
     [sys.executable, '-m', __name__, name, '--data_dir', data_dir],
     capture_output=True,
@@ -49,10 +53,7 @@ def download_and_prepare(
   )
   if child.returncode:
     lines = child.stderr.strip().splitlines() or ['no message']
-    raise UserError(
-      f'data set {name!r} is not in {asked or data_dir} and could not be'
-      f' prepared: {lines[-1]}'
-    )
+    raise UserError(f'{where}; it could not be prepared: {lines[-1]}')
 
 
 def _why_unavailable(builder: Any) -> str | None:

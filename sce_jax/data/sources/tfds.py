@@ -11,6 +11,7 @@ from sce_jax.data import ids
 from sce_jax.data.sources import (
   cloud,
   digits,  # noqa: F401  Registers the builder.
+  missing,
   prepare,
 )
 from sce_jax.data.sources.columns import Columns, Part
@@ -111,12 +112,14 @@ def _prepared_builder(
     data_dir = paths.expand(named or os.path.join('~', 'tensorflow_datasets'))
   except UserError as error:
     raise UserError(f'{error}, with --data_dir or TFDS_DATA_DIR') from None
+  missing.check_folder(name, data_dir)
+  asked = data_dir
   if paths.is_cloud(data_dir):
     data_dir = cloud.fetch(name, data_dir)
   # Reading finds the format that is there; only preparing is told one.
   builder = _builder(name, data_dir)
   if not builder.is_prepared():
-    prepare.download_and_prepare(name, data_dir)
+    prepare.download_and_prepare(name, data_dir, asked, str(builder.version))
     builder = _builder(name, data_dir)
   file_format = builder.info.file_format
   if file_format is None or file_format.value != 'array_record':
@@ -141,8 +144,7 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
   ) as error:
     line = ' '.join(str(error).split()) or type(error).__name__
     raise UserError(
-      f'config.data.name is {name!r}: tfds knows no such data set, and it is'
-      f' not in {data_dir} ({line[:200]})'
+      f'{missing.explain(name, data_dir)}; tfds cannot make it ({line[:200]})'
     ) from None
 
 

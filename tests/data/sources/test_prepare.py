@@ -11,7 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from sce_jax.data.sources import prepare
-from tests.data import reading
+from tests.data import animals, reading
 from tests.data.reading import told
 
 WAYS_OUT = 'copy a folder prepared elsewhere (file format array_record)'
@@ -33,10 +33,122 @@ def test_a_folder_that_cannot_be_written(tmp_path):
   folder = str(tmp_path / 'file')
   message = told(reading.read, 'digits', folder)
   assert message.startswith(
-    f"data set 'digits' is not in {folder} and could not be prepared: "
+    f"data set 'digits' is not in {folder}; it could not be prepared: "
   )
   # tfds's own error, by name.
   assert 'Error: ' in message
+
+
+@pytest.fixture
+def no_child(monkeypatch):
+  """Preparing fails at once."""
+
+  def run(command, **options):
+    return subprocess.CompletedProcess(command, 1, '', 'needs TensorFlow')
+
+  monkeypatch.setattr(prepare.subprocess, 'run', run)
+
+
+def mnist(data_dir, folder, version='3.0.1'):
+  """Copies the data set, as if it were of some version."""
+  shutil.copytree(f'{data_dir}/mnist/3.0.1', folder / 'mnist' / version)
+  info = folder / 'mnist' / version / 'dataset_info.json'
+  info.write_text(info.read_text().replace('3.0.1', version))
+
+
+@pytest.mark.parametrize('own', ['mnist', 'mnist/3.0.1'])
+def test_the_data_sets_own_folder_is_named(own, data_dir, tmp_path, no_child):
+  mnist(data_dir, tmp_path)
+  assert told(reading.read, 'mnist', str(tmp_path / own)) == (
+    f"{tmp_path / own} is the folder of data set 'mnist', not the one that it"
+    f' lies in: give --data_dir={tmp_path} (or TFDS_DATA_DIR)'
+  )
+  # What is told works.
+  assert len(reading.read('mnist', str(tmp_path)).train) > 0
+
+
+def test_the_own_folder_typed_as_a_dot(data_dir, monkeypatch, no_child):
+  monkeypatch.chdir(f'{data_dir}/mnist')
+  assert told(reading.read, 'mnist', '.').endswith(
+    f': give --data_dir={data_dir} (or TFDS_DATA_DIR)'
+  )
+
+
+def test_a_misspelt_folder_is_named(data_dir, tmp_path, no_child):
+  mnist(data_dir, tmp_path / 'tensorflow_datasets')
+  wrong = tmp_path / 'tensorflow_dataset'
+  assert told(reading.read, 'mnist', str(wrong)) == (
+    f"data set 'mnist': there is no folder {wrong}, but {wrong}s: give the"
+    ' right one with --data_dir or TFDS_DATA_DIR; it could not be prepared: needs'
+    ' TensorFlow'
+  )
+  assert told(reading.read, 'mnist', str(tmp_path / 'x' / 'y')).startswith(
+    f"data set 'mnist': there is no folder {tmp_path / 'x' / 'y'}: give the"
+  )
+
+
+def test_another_version_is_named(data_dir, tmp_path, no_child):
+  mnist(data_dir, tmp_path, '3.0.0')
+  assert told(reading.read, 'mnist', str(tmp_path)) == (
+    f"data set 'mnist': of 'mnist' only 3.0.0 is in {tmp_path}, not version"
+    ' 3.0.1: use --config.data.name=mnist:3.0.0; it could not be prepared:'
+    ' needs TensorFlow'
+  )
+  # What is told works.
+  assert len(reading.read('mnist', str(tmp_path), name='mnist:3.0.0').train) > 0
+
+
+def test_what_is_there_instead_is_named(data_dir, tmp_path, no_child):
+  mnist(data_dir, tmp_path)
+  (tmp_path / 'downloads').mkdir()
+  assert told(reading.read, 'cifar10', str(tmp_path)) == (
+    f"data set 'cifar10' is not in {tmp_path}, which holds mnist; it could not"
+    ' be prepared: needs TensorFlow'
+  )
+
+
+def test_a_data_set_of_ones_own_is_looked_for_alike(tmp_path):
+  animals.write(tmp_path)
+
+  def refusal(name, folder):
+    return told(reading.read, 'digits', str(folder), name=name)
+
+  own = tmp_path / 'animals'
+  assert f'give --data_dir={tmp_path} (or' in refusal('animals', own)
+  assert f'there is no folder {own}x' in refusal('animals', f'{own}x')
+  said = refusal('animls', tmp_path)
+  assert said.startswith(
+    f"data set 'animls' is not in {tmp_path}, which holds animals (is"
+    ' --config.data.name=animals meant?); tfds cannot make it ('
+  )
+
+
+def test_one_line_for_a_community_data_set(tmp_path):
+  """Of Hugging Face, which tfds reads with a package that is not here."""
+  message = told(reading.read, 'digits', str(tmp_path), name='huggingface:x')
+  assert "data set 'huggingface:x' is not in" in message
+
+
+@pytest.mark.parametrize('tensorflow', [True, False])
+def test_the_hint_where_no_downloads_are_listed(
+  tensorflow, monkeypatch, tmp_path
+):
+  """Some builders list none: the child tries, and fails without TensorFlow."""
+
+  def builder(*args, **kwargs):
+    raise ModuleNotFoundError("No module named 'tensorflow'")
+
+  monkeypatch.setattr(tfds, 'builder', builder)
+  monkeypatch.setattr(
+    prepare.importlib.util, 'find_spec', lambda _: tensorflow or None
+  )
+  monkeypatch.setattr(sys, 'argv', ['prepare', 'x', f'--data_dir={tmp_path}'])
+  with pytest.raises(SystemExit) as caught:
+    prepare.main()
+  line = caught.value.code
+  assert line.startswith("ModuleNotFoundError: No module named 'tensorflow'")
+  assert ('pip install tensorflow' in line) == (not tensorflow)
+  assert (WAYS_OUT in line) == (not tensorflow)
 
 
 @pytest.mark.skipif(
