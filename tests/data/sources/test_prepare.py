@@ -79,8 +79,8 @@ def test_a_misspelt_folder_is_named(data_dir, tmp_path, no_child):
   wrong = tmp_path / 'tensorflow_dataset'
   assert told(reading.read, 'mnist', str(wrong)) == (
     f"data set 'mnist': there is no folder {wrong}, but {wrong}s: give"
-    ' the right one with --data_dir or TFDS_DATA_DIR; it could not be prepared: needs'
-    ' TensorFlow'
+    ' the right one with --data_dir or TFDS_DATA_DIR; it could not be prepared:'
+    ' needs TensorFlow'
   )
   assert told(reading.read, 'mnist', str(tmp_path / 'x' / 'y')).startswith(
     f"data set 'mnist': there is no folder {tmp_path / 'x' / 'y'}: give the"
