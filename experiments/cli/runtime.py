@@ -17,6 +17,7 @@ from typing import NoReturn
 from absl import flags, logging
 from ml_collections import config_flags
 
+from experiments.cli import field_flags
 from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.exit_codes import ExitCode
 from sce_jax.parallel import preemption, processes
@@ -319,6 +320,7 @@ def define_config(
   values: flags.FlagValues, argv: list[str], none: str = ''
 ) -> None:
   """Defines --config and those of its fields that the command line changes."""
+  field_flags.allow_none()
   config_flags.DEFINE_config_file(
     'config',
     None,

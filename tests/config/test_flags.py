@@ -3,9 +3,9 @@
 import copy
 
 from absl import flags
-from ml_collections import config_flags
 import pytest
 
+from experiments.cli import runtime
 from sce_jax.config.check import check_config
 from tests.conftest import REPOSITORY
 from tests.data.reading import told
@@ -21,14 +21,7 @@ def parse(config, *changes):
   argv = ['launch.py', f'--config={REPOSITORY}/configs/{config}']
   argv += [f'--config.{change}' for change in changes]
   values = flags.FlagValues()
-  config_flags.DEFINE_config_file(
-    'config',
-    None,
-    flag_values=values,
-    lock_config=False,
-    accept_new_attributes=True,
-    sys_argv=argv,
-  )
+  runtime.define_config(values, argv)
   values(argv)
   return values['config'].value
 
