@@ -11,6 +11,7 @@ import zlib
 from jaxtyping import Float32, Int32, Int64, Shaped, UInt8
 import numpy as np
 
+from sce_jax.data import ids
 from sce_jax.data.augment import AugmentConfig
 from sce_jax.data.info import DatasetInfo
 from sce_jax.data.sources import tfds
@@ -116,16 +117,17 @@ def from_columns(columns: Columns, data_config: DataConfig) -> Dataset:
   """
   where = f'data set {data_config.name!r}'
   known = data_config.clean_labels
+  feature = columns.id_feature and f', feature {columns.id_feature!r}'
   train, test = (
     None
     if part is None
     else Split(
       part.image,
       part.label,
-      part.label if known or is_test else None,
-      part.ids.astype(np.int64),
+      part.label if known or name == 'test' else None,
+      _numbers(f'{where}, {name} split{feature}', part.ids),
     )
-    for part, is_test in ((columns.train, False), (columns.test, True))
+    for name, part in (('training', columns.train), ('test', columns.test))
   )
   if train is None or not len(train):
     raise UserError(f'{where} has no training examples')
@@ -152,6 +154,13 @@ def from_columns(columns: Columns, data_config: DataConfig) -> Dataset:
     tuple(columns.label_sets),
   )
   return Dataset(info, train, test, columns.label_sets)
+
+
+def _numbers(where: str, given: np.ndarray) -> np.ndarray:
+  try:
+    return ids.to_numbers(given)
+  except ValueError as error:
+    raise UserError(f'{where}: {error}') from None
 
 
 def _check_labels(where: str, labels: np.ndarray, num_classes: int) -> None:

@@ -133,7 +133,9 @@ def read_description(path: str | os.PathLike) -> dict[str, Any]:
 def _is_description(found: Any) -> bool:
   """Whether the content of a config.json is that of a run, of any version."""
   config = found.get('config') if isinstance(found, dict) else None
-  return isinstance(config, dict) and all(
+  if not isinstance(config, dict) or 'seed' not in config:
+    return False
+  return all(
     isinstance(config.get(section), dict)
     and isinstance(config[section].get('name'), str)
     for section in ('data', 'noise', 'loss')

@@ -239,3 +239,19 @@ def test_what_a_config_gives_of_mean_and_std_is_used(given, mean, std):
   config = reading.data_config(pixel_max=255.0, **given)
   info = dataset_lib.from_columns(Columns(part, None, 2), config).info
   assert (info.mean, info.std) == ((mean,), (std,))
+
+
+def test_ids_of_any_source_may_be_texts():
+  def made(*ids):
+    pixels = np.zeros((len(ids), 1, 1, 1), np.uint8)
+    labels = np.arange(len(ids), dtype=np.int32)
+    return dataset_lib.from_columns(
+      Columns(Part(pixels, labels, np.array(ids)), None, 2),
+      reading.data_config(),
+    )
+
+  assert made('train_8', '5').train.example_id.tolist() == [8, 5]
+  assert told(made, 'a', 'a') == (
+    "data set 'digits', training split: id 'a' stands twice, at places 0 and 1"
+    ' from 0 on: give each example one of its own'
+  )

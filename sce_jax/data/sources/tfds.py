@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
-from sce_jax.data import ids
 from sce_jax.data.sources import (
   cloud,
   digits,  # noqa: F401  Registers the builder.
@@ -62,7 +61,12 @@ def read(
       break
   label = features[label_key]
   return Columns(
-    train, test, label.num_classes, tuple(label.names or ()), others
+    train,
+    test,
+    label.num_classes,
+    tuple(label.names or ()),
+    others,
+    keys[2] or '',
   )
 
 
@@ -169,16 +173,9 @@ def _read_split(
       f'data set {builder.name!r} has images of several sizes, such as'
       f' {first} and {second}: images of one size are needed'
     )
-  numbers = np.arange(len(records))
+  ids = np.arange(len(records))
   if id_key is not None:
-    try:
-      numbers = ids.to_numbers([r[id_key] for r in records])
-    except ValueError as error:
-      raise UserError(
-        f'data set {builder.name!r}, split {split!r}, feature {id_key!r}:'
-        f' {error}'
-      ) from None
-  part = Part(
-    np.stack([r[image_key] for r in records]), column(label_key), numbers
-  )
+    # Of texts NumPy's own type would drop zeros at their end.
+    ids = np.array([r[id_key] for r in records], object)
+  part = Part(np.stack([r[image_key] for r in records]), column(label_key), ids)
   return part, {name: column(key) for name, key in label_sets.items()}

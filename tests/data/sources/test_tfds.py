@@ -265,8 +265,8 @@ def test_ids_become_numbers(ids, feature, found, tmp_path):
 def test_an_id_of_two_examples_is_refused(ids, feature, shown, tmp_path):
   write_ids(tmp_path, ids, feature)
   assert refusal(tmp_path) == (
-    f"data set 'animals', split 'train', feature 'id': id {shown} stands twice,"
-    ' at places 1 and 3 from 0 on: give each example one of its own'
+    f"data set 'animals', training split, feature 'id': id {shown} stands"
+    ' twice, at places 1 and 3 from 0 on: give each example one of its own'
   )
 
 

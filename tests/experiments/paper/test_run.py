@@ -12,14 +12,12 @@ import pytest
 from configs import cifar10, mnist
 from experiments import commands
 from experiments.paper import registry, scales
-from experiments.paper import run as paper_run
 from experiments.report import page
 from sce_jax import train
 from sce_jax.config import check as config_lib
 from sce_jax.config import fields
 from sce_jax.runs import files, read
 from tests import conftest
-from tests.data.reading import told
 
 TRAINED = [n for n in registry.NAMES if n not in ('gradients', 'theory')]
 
@@ -240,29 +238,3 @@ def test_blocks_are_what_a_page_is_made_of(classwise, store, data_dir):
     assert all(len(row) == len(table.columns) for row in table.rows)
   assert files.read_metrics(planned[0].folder)[-1]['epoch'] == 3
   assert sys.modules['experiments.paper.classwise'] is module
-
-
-def test_data_without_a_test_split_are_refused(tmp_path, monkeypatch):
-  """After the first runs, or where runs are there already; no page is made."""
-  ended = {'dataset': 'own', 'test_accuracy': None, 'test': None}
-
-  def train_many(configs, folders, data_dir):
-    for folder in folders:
-      folder.mkdir(parents=True)
-      (folder / 'result.json').write_text(json.dumps(ended))
-    return [ended] * len(configs)
-
-  monkeypatch.setattr(train, 'train_many', train_many)
-  for train_missing in (True, False):
-    message = told(
-      paper_run.run,
-      'ablation',
-      'digits',
-      'tiny',
-      tmp_path,
-      train_missing=train_missing,
-    )
-    assert message.startswith(
-      "experiments show test accuracy, and data set 'own' has no test split: "
-    )
-  assert not list(tmp_path.rglob('*.html'))
