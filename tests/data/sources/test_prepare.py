@@ -11,6 +11,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from sce_jax.data.sources import prepare
+from sce_jax.storage import paths
 from tests.data import animals, reading
 from tests.data.reading import told
 
@@ -104,6 +105,25 @@ def test_what_is_there_instead_is_named(data_dir, tmp_path, no_child):
   assert told(reading.read, 'cifar10', str(tmp_path)) == (
     f"data set 'cifar10' is not in {tmp_path}, which holds mnist; it could not"
     ' be prepared: needs TensorFlow'
+  )
+
+
+def test_in_a_cloud_alike(cloud, data_dir, tmp_path, monkeypatch, no_child):
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+  mnist(data_dir, tmp_path, '3.0.0')
+  folder = cloud()[0]
+  paths.upload(tmp_path / 'mnist', paths.path(f'{folder}/mnist'), last='x')
+  for own in ('mnist', 'mnist/3.0.0'):
+    assert told(reading.read, 'mnist', f'{folder}/{own}').endswith(
+      f'give --data_dir={folder} (or TFDS_DATA_DIR)'
+    )
+  assert told(reading.read, 'mnist', folder).startswith(
+    f"data set 'mnist': of 'mnist' only 3.0.0 is in {folder}, not version 3.0.1"
+  )
+  assert len(reading.read('mnist', folder, name='mnist:3.0.0').train) > 0
+  assert told(reading.read, 'cifar10', folder) == (
+    f"data set 'cifar10' is not in {folder}; it could not be prepared: needs"
+    ' TensorFlow'
   )
 
 
