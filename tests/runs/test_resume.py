@@ -15,6 +15,7 @@ import pytest
 from sce_jax import errors
 from sce_jax.config.check import check_config
 from sce_jax.data import dataset as dataset_lib
+from sce_jax.exit_codes import ExitCode
 from sce_jax.runs import files, restore
 from sce_jax.runs import workdir as workdir_lib
 from tests import conftest
@@ -59,7 +60,7 @@ def undisturbed(data_dir, tmp_path_factory):
   return folder
 
 
-def stop(folder, data_dir, home, num_epochs, with_signal, delay):
+def stop(folder, data_dir, home, num_epochs, with_signals, delay):
   """Starts the run and stops it some time after an epoch was recorded."""
   process = subprocess.Popen(
     conftest.command(*ARGUMENTS, f'--workdir={folder}'),
@@ -74,7 +75,9 @@ def stop(folder, data_dir, home, num_epochs, with_signal, delay):
       time.sleep(0.002)
     time.sleep(delay)
   finally:
-    process.send_signal(with_signal)
+    for number in with_signals:
+      process.send_signal(number)
+      time.sleep(0.05)
   process.communicate(timeout=120)
   return process.returncode
 
@@ -94,7 +97,7 @@ def check_same(folder, undisturbed):
 )
 def test_killed(num_epochs, delay, undisturbed, data_dir, tmp_path, launch):
   folder = tmp_path / 'run'
-  code = stop(folder, data_dir, tmp_path, num_epochs, signal.SIGKILL, delay)
+  code = stop(folder, data_dir, tmp_path, num_epochs, [signal.SIGKILL], delay)
   assert code == -signal.SIGKILL
   assert len(metrics(folder)) < EPOCHS
   assert launch(*ARGUMENTS, f'--workdir={folder}').returncode == 0
@@ -102,10 +105,21 @@ def test_killed(num_epochs, delay, undisturbed, data_dir, tmp_path, launch):
 
 
 @pytest.mark.slow  # Two processes that are asked to stop: test_processes.py.
-def test_asked_to_stop_inside_an_epoch(undisturbed, data_dir, tmp_path, launch):
+@pytest.mark.parametrize(
+  ('signals', 'expected'),
+  [
+    ([signal.SIGTERM], ExitCode.PREEMPTED),
+    # While it saves, and while Python ends.
+    ([signal.SIGTERM] * 2, ExitCode.PREEMPTED),
+    ([signal.SIGINT], ExitCode.INTERRUPTED),
+  ],
+)
+def test_asked_to_stop_inside_an_epoch(
+  signals, expected, undisturbed, data_dir, tmp_path, launch
+):
   folder = tmp_path / 'run'
-  code = stop(folder, data_dir, tmp_path, 3, signal.SIGTERM, 0.02)
-  assert code == 75
+  code = stop(folder, data_dir, tmp_path, 3, signals, 0.02)
+  assert code == expected
   saved = max(int(p.name) for p in files.checkpoints(folder).iterdir())
   done = launch(*ARGUMENTS, f'--workdir={folder}')
   assert done.returncode == 0

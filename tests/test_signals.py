@@ -1,0 +1,114 @@
+"""How a process ends that is asked to, at each moment of its life."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from sce_jax.exit_codes import ExitCode
+from tests.conftest import REPOSITORY
+
+PROGRAM = """
+import signal, sys, time
+from sce_jax import signals
+if 'nohup' in sys.argv: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signals.install()
+signals.release_at_exit(lambda: print('released', flush=True))
+signals.is_training = 'training' in sys.argv
+signals.is_saving = 'saving' in sys.argv
+print('ready', flush=True)
+while not sys.stdin.closed:
+  sys.stdin.readline()  # As compiled code does, it lets no handler run.
+  print(len(signals.received), flush=True)
+"""
+
+
+class Process:
+  """A process in some state that tells how many signals it has noted."""
+
+  def __init__(self, *state):
+    self._process = subprocess.Popen(
+      [sys.executable, '-c', PROGRAM, *state],
+      cwd=REPOSITORY,
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      stderr=subprocess.PIPE,
+      text=True,
+    )
+    assert self._process.stdout.readline() == 'ready\n'
+
+  def send(self, number):
+    self._process.send_signal(number)
+
+  def noted(self, count):
+    """Waits until so many signals are noted."""
+    found = -1
+    while found != count:
+      self._process.stdin.write('\n')
+      self._process.stdin.flush()
+      found = int(self._process.stdout.readline())
+
+  def end(self):
+    out, err = self._process.communicate(timeout=60)
+    return self._process.returncode, 'released' in out, err.splitlines()
+
+
+@pytest.mark.parametrize(
+  ('number', 'code', 'name'),
+  [
+    (signal.SIGTERM, ExitCode.PREEMPTED, 'SIGTERM'),
+    (signal.SIGHUP, ExitCode.PREEMPTED, 'SIGHUP'),
+    (signal.SIGINT, ExitCode.INTERRUPTED, 'Ctrl-C'),
+  ],
+)
+def test_without_anything_to_lose_it_ends_at_once(number, code, name):
+  process = Process()
+  process.send(number)
+  assert process.end() == (
+    code,
+    True,
+    [f'{name}: stopped; the same command resumes from the last checkpoint'],
+  )
+
+
+def test_training_a_second_signal_loses_nothing_and_a_third_ends_it():
+  process = Process('training')
+  process.send(signal.SIGTERM)
+  process.noted(1)
+  process.send(signal.SIGTERM)
+  process.noted(2)
+  process.send(signal.SIGTERM)
+  code, released, (first, last) = process.end()
+  assert (code, released) == (ExitCode.PREEMPTED, True)
+  assert first == 'SIGTERM: saves at the end of these steps, then stops'
+  assert 'stopped at once' in last
+
+
+def test_training_a_second_ctrl_c_ends_it():
+  process = Process('training')
+  process.send(signal.SIGINT)
+  process.noted(1)
+  process.send(signal.SIGINT)
+  code, released, (first, last) = process.end()
+  assert (code, released) == (ExitCode.INTERRUPTED, True)
+  assert first == 'Ctrl-C: saves at the end of these steps, then stops'
+  assert 'resumes from the last whole checkpoint' in last
+
+
+def test_a_second_ctrl_c_does_not_end_a_save():
+  process = Process('training', 'saving')
+  process.send(signal.SIGINT)
+  process.noted(1)
+  process.send(signal.SIGINT)
+  process.noted(2)
+  process.send(signal.SIGINT)
+  assert process.end()[0] == ExitCode.INTERRUPTED
+
+
+def test_what_is_ignored_stays_ignored():
+  process = Process('nohup')
+  process.send(signal.SIGHUP)
+  process.noted(0)
+  process.send(signal.SIGTERM)
+  assert process.end()[0] == ExitCode.PREEMPTED
