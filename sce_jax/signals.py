@@ -13,7 +13,9 @@ from collections.abc import Callable
 import os
 import signal
 import socket
+import sys
 import threading
+from types import FrameType
 from typing import NoReturn
 
 from sce_jax.exit_codes import ExitCode
@@ -56,6 +58,26 @@ def install() -> None:
       # nothing: it would run between any two lines of the main thread, where an
       # exception may be lost, or not until a compilation has ended.
       signal.signal(number, lambda number, frame: None)
+
+
+def raise_exceptions() -> None:
+  """Makes signals raise KeyboardInterrupt or SystemExit again after `install`.
+
+  For a program that only waits for others, which it must stop.
+  """
+  global is_installed
+  if not is_installed:
+    return
+  is_installed = False
+  signal.set_wakeup_fd(-1)
+
+  def leave(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(ExitCode.PREEMPTED)
+
+  for number in _SIGNALS:
+    if signal.getsignal(number) is not signal.SIG_IGN:
+      interrupts = number == signal.SIGINT
+      signal.signal(number, signal.default_int_handler if interrupts else leave)
 
 
 def ignore() -> None:

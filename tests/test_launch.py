@@ -8,7 +8,7 @@ import sys
 from PIL import Image
 import pytest
 
-from experiments.cli import runtime
+from experiments.cli import command_line, runtime
 from sce_jax import train
 from sce_jax.exit_codes import ExitCode
 from sce_jax.runs import files
@@ -67,8 +67,8 @@ def test_a_bad_command_line_gets_one_line(
 def test_help_is_a_screen_of_the_commands_own_flags_and_needs_no_jax():
   code = (
     'import sys\n'
-    'from experiments.cli import runtime\n'
-    'for name in runtime.COMMANDS:\n'
+    'from experiments.cli import command_line, runtime\n'
+    'for name in command_line.COMMANDS:\n'
     '  assert runtime.run(["launch.py", name, "--help"]) == 0\n'
     'sys.exit("jax" in sys.modules)'
   )
@@ -82,7 +82,7 @@ def test_help_is_a_screen_of_the_commands_own_flags_and_needs_no_jax():
   assert done.returncode == 0, done.stderr
   pages = done.stdout.split('Flags:')[1:]
   with_losses = ['\n  --losses=' in page for page in pages]
-  assert with_losses == [name == 'compare' for name in runtime.COMMANDS]
+  assert with_losses == [name == 'compare' for name in command_line.COMMANDS]
   assert all(len(line) < 80 for line in done.stdout.splitlines())
 
 
@@ -101,7 +101,7 @@ def test_a_bug_keeps_its_traceback_in_a_file(capsys, monkeypatch, tmp_path):
   def broken(*unused):
     raise ZeroDivisionError('by zero')
 
-  monkeypatch.setattr(runtime.load('report'), 'main', broken)
+  monkeypatch.setattr(command_line.load('report'), 'main', broken)
   arguments = ['launch.py', 'report', f'--workdir={tmp_path}']
   assert runtime.run(arguments) == ExitCode.CRASHED
   *_, last = capsys.readouterr().err.splitlines()

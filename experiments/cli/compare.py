@@ -11,14 +11,14 @@ import sys
 
 from absl import flags
 
-from experiments.cli import runtime
+from experiments.cli import command_line, common_flags, runtime
 from sce_jax.parallel import processes
 
 
 def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
   """Defines the flags."""
-  runtime.define_config(values, argv, ' None: digits.')
-  runtime.define_workdir(
+  common_flags.define_config(values, argv, ' None: digits.')
+  common_flags.define_workdir(
     values, "Folder for the runs' folders. None: one in runs/."
   )
   flags.DEFINE_list(
@@ -40,7 +40,7 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     'FIELD=VALUES, such as seed=0..9 or loss.alpha=0.01,0.1; may be repeated.',
     flag_values=values,
   )
-  runtime.define_run_flags(values)
+  common_flags.define_run_flags(values)
 
 
 def main(values: flags.FlagValues, arguments: list[str]) -> None:
@@ -48,9 +48,9 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   from configs import digits  # noqa: PLC0415
   from experiments import grid  # noqa: PLC0415
 
-  runtime.no_arguments(arguments)
+  command_line.no_arguments(arguments)
   runtime.start(values)
-  config, file = values.config, runtime.config_file(values)
+  config, file = values.config, command_line.config_file(values)
   if config is None:
     config, file = digits.get_config(), 'configs/digits.py'
   losses, seeds = values.losses, values.seeds

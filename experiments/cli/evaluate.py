@@ -5,15 +5,15 @@ python launch.py evaluate --workdir=runs/...
 
 from absl import flags
 
-from experiments.cli import runtime
+from experiments.cli import command_line, common_flags, runtime
 from sce_jax.errors import UserError
 
 
 def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
   """Defines the flags."""
-  runtime.define_workdir(values, 'Folder of the run.')
-  runtime.define_config(values, argv, ' Refuses a run of another config.')
-  runtime.define_run_flags(values)
+  common_flags.define_workdir(values, 'Folder of the run.')
+  common_flags.define_config(values, argv, ' Refuses a run of another config.')
+  common_flags.define_run_flags(values)
 
 
 def main(values: flags.FlagValues, arguments: list[str]) -> None:
@@ -21,7 +21,7 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   from sce_jax.parallel import processes  # noqa: PLC0415
   from sce_jax.runs import restore  # noqa: PLC0415
 
-  runtime.no_arguments(arguments)
+  command_line.no_arguments(arguments)
   if values.workdir is None:
     raise UserError('evaluate needs the folder of a run: --workdir=runs/...')
   runtime.start(values)

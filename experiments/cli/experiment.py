@@ -7,7 +7,7 @@ python launch.py experiment comparison --dataset=mnist --scale=short
 
 from absl import flags
 
-from experiments.cli import runtime
+from experiments.cli import common_flags, runtime
 from sce_jax.errors import UserError
 
 
@@ -19,8 +19,8 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     'A config file, or the name of one in configs/.',
     flag_values=values,
   )
-  runtime.define_scale(values)
-  runtime.define_workdir(values, 'Folder of all runs. None: runs/.')
+  common_flags.define_scale(values)
+  common_flags.define_workdir(values, 'Folder of all runs. None: runs/.')
   flags.DEFINE_bool(
     'report_only',
     False,
@@ -37,7 +37,7 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     lower_bound=0,
     flag_values=values,
   )
-  runtime.define_run_flags(values)
+  common_flags.define_run_flags(values)
 
 
 def main(values: flags.FlagValues, arguments: list[str]) -> int | None:
@@ -52,13 +52,16 @@ def main(values: flags.FlagValues, arguments: list[str]) -> int | None:
   (name,) = arguments
   registry.load(name)
   if values.dry_run:
-    return runtime.call(
-      'sweep',
-      f'--experiment={name}',
-      f'--dataset={values.dataset}',
-      f'--scale={values.scale}',
-      f'--workdir={values.workdir or "runs"}',
-      '--dry_run',
+    from experiments.sweeps import request  # noqa: PLC0415
+
+    return request.run(
+      request.SweepRequest(
+        experiment=name,
+        dataset=values.dataset,
+        scale=values.scale,
+        root=values.workdir,
+        dry_run=True,
+      )
     )
   runtime.start(values)
   from experiments.paper import run  # noqa: PLC0415

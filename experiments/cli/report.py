@@ -5,12 +5,12 @@ python launch.py report --workdir=runs
 
 from absl import flags
 
-from experiments.cli import runtime
+from experiments.cli import command_line, common_flags
 
 
 def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
   """Defines the flags."""
-  runtime.define_workdir(values, 'Folder of runs. None: runs/.')
+  common_flags.define_workdir(values, 'Folder of runs. None: runs/.')
   flags.DEFINE_string(
     'dataset',
     None,
@@ -23,5 +23,5 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   """Writes the page."""
   from experiments.report import runs_page  # noqa: PLC0415
 
-  runtime.no_arguments(arguments)
+  command_line.no_arguments(arguments)
   runs_page.report(values.workdir or 'runs', values.dataset)

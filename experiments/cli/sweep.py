@@ -10,9 +10,10 @@ The driver needs no jax. The same command resumes.
 from absl import flags
 from ml_collections import config_flags
 
-from experiments.cli import runtime
+from experiments.cli import command_line, common_flags
 from experiments.sweeps import request
 from experiments.sweeps.ray_cluster import Resources
+from sce_jax import signals
 
 
 def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
@@ -26,18 +27,18 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
       name, default, what, lower_bound=low, flag_values=values
     )
 
-  runtime.define_config(values, argv, ' Its sweep() says which runs.')
+  common_flags.define_config(values, argv, ' Its sweep() says which runs.')
   text('name', '', "Another of the config file's sweeps: sweep_NAME().")
   text('experiment', None, 'The runs of this experiment, not of a config.')
   text('dataset', 'digits', 'Data set of the experiment.')
-  runtime.define_scale(values)
+  common_flags.define_scale(values)
   text('manifest', None, 'Run the sweep that was written to this file before.')
   text('shard', None, 'I/N: only the I-th of N shares of the runs, from 0 on.')
-  runtime.define_workdir(
+  common_flags.define_workdir(
     values, "Folder of all runs. None: the manifest's, or runs/."
   )
-  runtime.define_data_dir(values)
-  runtime.define_tracker(values)
+  common_flags.define_data_dir(values)
+  common_flags.define_tracker(values)
   flags.DEFINE_bool(
     'dry_run', False, 'Show what would run.', flag_values=values
   )
@@ -79,7 +80,8 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
 
 def main(values: flags.FlagValues, arguments: list[str]) -> int:
   """Plans and runs, or shows, the sweep."""
-  runtime.no_arguments(arguments)
+  command_line.no_arguments(arguments)
+  signals.raise_exceptions()
   flag = values['config']
   return request.run(
     request.SweepRequest(

@@ -8,15 +8,15 @@ import os
 
 from absl import flags
 
-from experiments.cli import runtime
+from experiments.cli import command_line, common_flags, runtime
 from sce_jax.errors import UserError
 
 
 def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
   """Defines the flags."""
-  runtime.define_config(values, argv)
-  runtime.define_workdir(values, 'Folder of the run. None: one in runs/.')
-  runtime.define_run_flags(values)
+  common_flags.define_config(values, argv)
+  common_flags.define_workdir(values, 'Folder of the run. None: one in runs/.')
+  common_flags.define_run_flags(values)
   flags.DEFINE_string(
     'manifest',
     None,
@@ -38,7 +38,7 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   from sce_jax.runs import read  # noqa: PLC0415
   from sce_jax.storage import paths  # noqa: PLC0415
 
-  runtime.no_arguments(arguments)
+  command_line.no_arguments(arguments)
   if (values.manifest is None) == (values.config is None):
     raise UserError(
       'train needs a config: --config=configs/mnist.py:sl,symmetric,0.4, say;'

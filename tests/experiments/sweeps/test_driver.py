@@ -31,7 +31,9 @@ class Scripted:
     folder = self._folder / name
     folder.mkdir(exist_ok=True)
     if code == 0:
-      (folder / 'result.json').write_text('{"test_accuracy": 0.5}')
+      (folder / 'result.json').write_text(
+        '{"test_accuracy": 0.5, "test": null}'
+      )
     if code == 3:
       (folder / 'failed.json').write_text('{"failed": "not finite at 7"}')
     return code

@@ -1,0 +1,134 @@
+"""Flags that several commands have."""
+
+from typing import Any
+
+from absl import flags
+from ml_collections import config_flags
+from ml_collections.config_flags import tuple_parser
+
+
+def define_config(
+  values: flags.FlagValues, argv: list[str], none: str = ''
+) -> None:
+  """Defines --config and those of its fields that the command line changes."""
+  _allow_none()
+  config_flags.DEFINE_config_file(
+    'config',
+    None,
+    'configs/DATASET.py:LOSS,NOISE,RATE and any of recipe=, seed=, tiny; any'
+    ' field follows as --config.optim.learning_rate=0.1. All fields:'
+    f' configs/common.py.{none}',
+    flag_values=values,
+    sys_argv=argv,
+    # What a config need not name, such as a loss's hyper-parameters, can be
+    # given all the same; unknown names are refused when it is checked.
+    lock_config=False,
+    accept_new_attributes=True,
+  )
+
+
+def define_workdir(values: flags.FlagValues, text: str) -> None:
+  """Defines --workdir."""
+  flags.DEFINE_string('workdir', None, text, flag_values=values)
+
+
+def define_scale(values: flags.FlagValues) -> None:
+  """Defines --scale."""
+  flags.DEFINE_string(
+    'scale',
+    'short',
+    "full (the paper's protocol), short (hours on a CPU at most) or tiny"
+    ' (seconds, shows nothing).',
+    flag_values=values,
+  )
+
+
+def define_data_dir(values: flags.FlagValues) -> None:
+  """Defines --data_dir."""
+  flags.DEFINE_string(
+    'data_dir',
+    None,
+    "Folder of prepared tfds data. None: $TFDS_DATA_DIR, or tfds's default.",
+    flag_values=values,
+  )
+
+
+def define_tracker(values: flags.FlagValues) -> None:
+  """Defines --tracker."""
+  flags.DEFINE_list(
+    'tracker',
+    [],
+    'wandb: Weights & Biases, beside TensorBoard.',
+    flag_values=values,
+  )
+
+
+def define_run_flags(values: flags.FlagValues) -> None:
+  """Defines the flags of all commands that use devices."""
+  define_data_dir(values)
+  define_tracker(values)
+  flags.DEFINE_string(
+    'coordinator',
+    None,
+    'Several processes as one: HOST:PORT of process 0, any free port. Found'
+    ' automatically in a Slurm step and on a Cloud TPU slice.',
+    flag_values=values,
+  )
+  flags.DEFINE_integer(
+    'num_processes',
+    None,
+    'How many processes there are, usually one per host. 1: only this one,'
+    ' also on Slurm and Cloud TPU.',
+    lower_bound=1,
+    flag_values=values,
+  )
+  flags.DEFINE_integer(
+    'process_id',
+    None,
+    'Which of them this is, from 0 on; 0 writes the folder of the run.',
+    lower_bound=0,
+    flag_values=values,
+  )
+
+
+def _allow_none() -> None:
+  """Lets the flags of all fields be None.
+
+  Fields that may be None are typed by what else they are, and ml_collections
+  parses their flags by type. Whether a field may be None is checked with the
+  config.
+  """
+  for kind, parser in (
+    (int, flags.IntegerParser()),
+    (float, flags.FloatParser()),
+    (str, flags.ArgumentParser()),
+  ):
+    config_flags.register_flag_parser_for_type(kind, _OrNone(parser))
+  config_flags.register_flag_parser_for_type(tuple, _TupleOrNone())
+
+
+class _OrNone(flags.ArgumentParser):
+  """Parses a flag of a field as another parser does, and None or none."""
+
+  def __init__(self, parser: flags.ArgumentParser):
+    self._parser = parser
+    self.syntactic_help = parser.syntactic_help
+
+  def parse(self, argument: Any) -> Any:
+    return None if _is_none(argument) else self._parser.parse(argument)
+
+  def flag_type(self) -> str:
+    return self._parser.flag_type()
+
+
+class _TupleOrNone(tuple_parser.TupleParser):
+  """Parses a flag of a list; None and none become (None,): it must be one."""
+
+  def parse(self, argument: Any) -> tuple[Any, ...]:
+    if isinstance(argument, list) and len(argument) == 1:
+      (argument,) = argument
+    return (None,) if _is_none(argument) else super().parse(argument)
+
+
+def _is_none(argument: Any) -> bool:
+  return isinstance(argument, str) and argument in ('None', 'none')
