@@ -1,36 +1,48 @@
 """Means over seeds as cells of a table, and which are really the best."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
+import dataclasses
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from scipy import stats
 
 from experiments.report.page import Cell
 
+if TYPE_CHECKING:  # Sweeps are planned without pandas.
+  import pandas as pd
+
+Row = TypeVar('Row', bound=Hashable)
+
 # Above this a difference over paired seeds is taken for chance.
 _SIGNIFICANCE = 0.05
 
 
-def format_mean_std(values: Sequence[float], *, percent: bool = True) -> Cell:
+def format_mean_std(
+  values: Iterable[float | None], *, percent: bool = True, sign: bool = False
+) -> Cell:
   """Mean and standard deviation over seeds; '-' for no value.
 
   Args:
-    values: one of each seed.
+    values: one of each seed; None and nan count as none.
     percent: whether they are shares, shown in per cent.
+    sign: whether a mean above 0 has a plus sign.
   """
-  if not len(values):
+  known = np.array(list(values), float)
+  known = known[~np.isnan(known)]
+  if not known.size:
     return Cell('-')
   scale, digits = (100, 1) if percent else (1, 3)
-  mean = scale * float(np.mean(values))
-  text = f'{mean:.{digits}f}'
-  if len(values) > 1:
-    text += f' ± {scale * np.std(values, ddof=1):.{digits}f}'
+  mean = scale * float(known.mean())
+  text = f'{"+" if sign and mean > 0 else ""}{mean:.{digits}f}'
+  if known.size > 1:
+    text += f' ± {scale * known.std(ddof=1):.{digits}f}'
   return Cell(text, value=mean)
 
 
 def mark_best(
-  column: Mapping[str, Mapping[int, float]], *, percent: bool = True
-) -> dict[str, Cell]:
+  scores: 'Mapping[Row, pd.Series]', *, percent: bool = True
+) -> dict[Row, Cell]:
   """A column of a table, its best in bold, those within its noise marked.
 
   A row is tied with the best if a two-sided paired t-test over the seeds that
@@ -38,36 +50,27 @@ def mark_best(
   common seeds nothing can be told and nothing is marked.
 
   Args:
-    column: by row, the value of each seed; higher is better.
-    percent: as in `cell`.
+    scores: by row, a score per seed, indexed by the seed; higher is better.
+    percent: as in `format_mean_std`.
   """
   cells = {
-    row: format_mean_std(list(values.values()), percent=percent)
-    for row, values in column.items()
+    row: format_mean_std(values, percent=percent)
+    for row, values in scores.items()
   }
-  means = {
-    row: float(np.mean(list(values.values())))
-    for row, values in column.items()
-    if values
-  }
+  means = {row: values.mean() for row, values in scores.items() if len(values)}
   if not means:
     return cells
   top = max(means, key=lambda row: means[row])
-  for row, values in column.items():
-    old = cells[row]
-    if row == top:
-      cells[row] = Cell(old.text, old.value, bold=True)
-    elif _tied(column[top], values):
-      cells[row] = Cell(old.text, old.value, tied=True)
+  for row, values in scores.items():
+    tied = row != top and _tied((scores[top] - values).dropna())
+    cells[row] = dataclasses.replace(cells[row], bold=row == top, tied=tied)
   return cells
 
 
-def _tied(first: Mapping[int, float], second: Mapping[int, float]) -> bool:
-  seeds = sorted(first.keys() & second.keys())
-  if len(seeds) < 2:
+def _tied(differences: 'pd.Series') -> bool:
+  if len(differences) < 2:
     return False
-  differences = np.array([first[seed] - second[seed] for seed in seeds])
   if np.ptp(differences) < 1e-12:  # The test divides by their spread.
-    return bool(abs(differences[0]) < 1e-12)
+    return bool(abs(differences.iloc[0]) < 1e-12)
   test = stats.ttest_1samp(differences, 0.0)
   return bool(test.pvalue >= _SIGNIFICANCE)

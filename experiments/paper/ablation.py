@@ -5,14 +5,17 @@ reverse cross entropy and scaling up what is left (2 CE, 5 CE) overfits, and the
 reverse cross entropy alone learns slowly, scaled up or not.
 """
 
-from collections.abc import Sequence
+import math
+from typing import TYPE_CHECKING
 
-from experiments.analysis import plots, statistics
+from experiments.analysis import frame, plots, statistics
 from experiments.paper import methods, scales
 from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import Block, Figure, Heading, Table
-from sce_jax.runs import read
 from sce_jax.runs.read import Run
+
+if TYPE_CHECKING:  # Sweeps are planned without pandas.
+  import pandas as pd
 
 NOISE = 'symmetric 0.6'
 
@@ -39,32 +42,11 @@ def sweep(dataset: str, scale: str) -> list[RunSpec]:
   ]
 
 
-def report(context: Context, runs: Sequence[Run]) -> list[Block]:
+def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """Curves, and the last epoch's figures."""
-  groups = {
-    name: read.finished(group)
-    for (name,), group in read.group(runs, 'method').items()
-  }
-  cells = statistics.mark_best(
-    {
-      name: {r.config['seed']: r.result['test_accuracy'] for r in group}
-      for name, group in groups.items()
-    }
-  )
-  best = {
-    name: [max(m['test']['accuracy'] for m in run.metrics) for run in group]
-    for name, group in groups.items()
-  }
-  memorised = {
-    name: [
-      r.result['memorised'] for r in group if r.result['memorised'] is not None
-    ]
-    for name, group in groups.items()
-  }
-  figure = plots.overfitting(
-    {name: [r.metrics for r in group] for name, group in groups.items()}
-  )
   del context
+  runs = runs.assign(overfitted=[_overfitted(run) for run in runs.run])
+  accuracy = statistics.mark_best(frame.scores(runs, 'method'))
   return [
     Heading(f'{NOISE.capitalize()} noise'),
     Table(
@@ -79,16 +61,11 @@ def report(context: Context, runs: Sequence[Run]) -> list[Block]:
       [
         [
           name,
-          cells[name],
-          statistics.format_mean_std(
-            [
-              top - r.result['test_accuracy']
-              for top, r in zip(best[name], group, strict=True)
-            ]
-          ),
-          statistics.format_mean_std(memorised[name]),
+          accuracy[name],
+          statistics.format_mean_std(group.overfitted),
+          statistics.format_mean_std(group.memorised),
         ]
-        for name, group in groups.items()
+        for name, group in runs.groupby('method', sort=False)
       ],
       'Lost since its best epoch: how far a run has overfitted; the best epoch'
       " itself is nobody's to choose.",
@@ -97,6 +74,14 @@ def report(context: Context, runs: Sequence[Run]) -> list[Block]:
       'curves',
       f'Test accuracy and memorised labels over the epochs, {NOISE} noise; the'
       ' band is one standard deviation over seeds.',
-      figure,
+      plots.overfitting(frame.metrics(runs, 'method')),
     ),
   ]
+
+
+def _overfitted(run: Run) -> float:
+  """How far its test accuracy has fallen since its best epoch."""
+  if run.result is None:
+    return math.nan
+  best = max(record['test']['accuracy'] for record in run.metrics)
+  return best - run.result['test_accuracy']

@@ -5,17 +5,18 @@ classes behind while it overfits easy ones. Cross entropy on clean labels is the
 yardstick; label smoothing and SL train on the noisy ones.
 """
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 
-from experiments.analysis import plots
+from experiments.analysis import frame, plots
 from experiments.paper import methods
 from experiments.paper.registry import Context, RunSpec
 from experiments.report import runs_page
-from experiments.report.page import Block, Cell, Figure, Heading, Table, Text
-from sce_jax.runs import read
-from sce_jax.runs.read import Run
+from experiments.report.page import Block, Figure, Heading, Table, Text, number
+
+if TYPE_CHECKING:  # Sweeps are planned without pandas.
+  import pandas as pd
 
 RATES = ('symmetric 0.4', 'symmetric 0.6')
 NOISY = ('CE', 'LSR', 'SL')
@@ -28,79 +29,55 @@ def sweep(dataset: str, scale: str) -> list[RunSpec]:
   return methods.trials(dataset, scale, cells)
 
 
-def report(context: Context, runs: Sequence[Run]) -> list[Block]:
+def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """Curves of each class, and the gap between the worst and the best."""
-  groups = {
-    key: read.finished(group)
-    for key, group in read.group(runs, 'method', 'noise').items()
-  }
-  groups = {key: group for key, group in groups.items() if group}
+  del context
+  runs = frame.finished(runs)
+  runs = runs.assign(row=runs.method + ', ' + runs.noise)
   blocks: list[Block] = []
   for noise in RATES:
-    shown = {
-      f'{method}, {given}': group
-      for (method, given), group in groups.items()
-      if given in (noise, 'clean')
-    }
-    if not shown:
+    shown = runs[runs.noise.isin([noise, 'clean'])]
+    if not len(shown):
       continue
     slug = noise.replace(' ', '-')
     blocks += [
       Heading(noise.capitalize()),
-      *_verdict(shown, noise, _class_titles(shown)),
-      runs_page.class_table(f'classes-{slug}', shown),
+      *_verdict(shown[shown.noise == noise], noise),
+      runs_page.class_table(f'classes-{slug}', shown, 'row'),
       _figure(f'curves-{slug}', shown, noise),
     ]
   return blocks or [Text('No run has finished yet.', warning=True)]
 
 
-def _class_titles(groups: dict[str, list[Run]]) -> Sequence[str]:
-  return next(iter(groups.values()))[0].info.class_titles
-
-
-def _verdict(
-  groups: dict[str, list[Run]], noise: str, names: Sequence[str]
-) -> list[Block]:
+def _verdict(runs: 'pd.DataFrame', noise: str) -> list[Block]:
   """Names the hardest and the easiest class, and who does what to them."""
-  wanted = {m: groups.get(f'{m}, {noise}') for m in ('CE', 'SL')}
-  if not all(wanted.values()):
+  ce, sl = (runs[runs.method == method] for method in ('CE', 'SL'))
+  if not (len(ce) and len(sl)):
     return []
-  accuracy = {
-    m: read.class_accuracy(group or []).mean(0) for m, group in wanted.items()
-  }
-  hard, easy = int(accuracy['CE'].argmin()), int(accuracy['CE'].argmax())
+  titles = ce.run.iloc[0].info.class_titles
+  before, after = (frame.class_accuracy(some.run).mean() for some in (ce, sl))
+  hard, easy = int(before.idxmin()), int(before.idxmax())
   shown = {
-    f"CE's hardest class: {names[hard]}": (
-      accuracy['CE'][hard],
-      accuracy['SL'][hard],
-    ),
-    f"CE's easiest class: {names[easy]}": (
-      accuracy['CE'][easy],
-      accuracy['SL'][easy],
-    ),
-    'mean of all classes': (accuracy['CE'].mean(), accuracy['SL'].mean()),
+    f"CE's hardest class: {titles[hard]}": (before[hard], after[hard]),
+    f"CE's easiest class: {titles[easy]}": (before[easy], after[easy]),
+    'mean of all classes': (before.mean(), after.mean()),
   }
-  rows = [
-    [
-      label,
-      Cell(f'{ce:.1f}', float(ce)),
-      Cell(f'{sl:.1f}', float(sl)),
-      Cell(f'{sl - ce:+.1f}', float(sl - ce)),
-    ]
-    for label, (ce, sl) in shown.items()
-  ]
   return [
     Table(
       f'hardest-{noise.replace(" ", "-")}',
       f'{noise}: the classes that CE learns worst and best, test accuracy of'
       ' the last epoch in per cent',
       ['', 'CE', 'SL', 'SL less CE'],
-      rows,
+      [
+        [label, number(x), number(y), number(y - x, '+.1f')]
+        for label, (x, y) in shown.items()
+      ],
     )
   ]
 
 
-def _figure(name: str, groups: dict[str, list[Run]], noise: str) -> Figure:
+def _figure(name: str, runs: 'pd.DataFrame', noise: str) -> Figure:
+  groups = list(runs.groupby('row', sort=False))
   figure, axes = plt.subplots(
     1,
     len(groups),
@@ -109,18 +86,17 @@ def _figure(name: str, groups: dict[str, list[Run]], noise: str) -> Figure:
     sharey=True,
     squeeze=False,
   )
-  number = read.class_accuracy(next(iter(groups.values()))).shape[1]
-  for ax, (title, group) in zip(axes[0], groups.items(), strict=True):
-    accuracy = read.class_accuracy(group).mean(0)
-    ends = {int(accuracy.argmin()): 0, int(accuracy.argmax()): 1}
-    for k in range(number):
+  for ax, (title, group) in zip(axes[0], groups, strict=True):
+    accuracy = frame.class_accuracy(group.run).mean()
+    ends = {int(accuracy.idxmin()): 0, int(accuracy.idxmax()): 1}
+    for k in accuracy.index:
       look = {'color': '0.75', 'linestyle': '-', 'marker': None, 'label': None}
       if k in ends:
         kind = ('worst', 'best')[ends[k]]
         look = plots.style(ends[k]) | {'label': f'{kind}: class {k}'}
       plots.plot_mean_std(
         ax,
-        [r.metrics for r in group],
+        [run.metrics for run in group.run],
         ('test', 'class_accuracy', k),
         look | {'zorder': 2 + (k in ends)},
         spread=k in ends,

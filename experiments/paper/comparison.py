@@ -6,17 +6,28 @@ share the data set's optimiser, schedule and augmentation.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 import numpy as np
 
-from experiments.analysis import plots, statistics
+from experiments.analysis import frame, plots, statistics
 from experiments.paper import methods, published, scales
 from experiments.paper.registry import Context, RunSpec
-from experiments.report.page import Block, Cell, Figure, Heading, Table, Text
+from experiments.report.page import (
+  Block,
+  Cell,
+  Figure,
+  Heading,
+  Table,
+  Text,
+  number,
+)
 from sce_jax import noise
-from sce_jax.runs import files, read
-from sce_jax.runs.read import Run
+from sce_jax.runs import files
+
+if TYPE_CHECKING:  # Sweeps are planned without pandas.
+  import pandas as pd
 
 METHODS = tuple(name for name in methods.METHODS if name != 'RCE')
 NOISES = (
@@ -40,20 +51,20 @@ def sweep(dataset: str, scale: str) -> list[RunSpec]:
   return methods.trials(dataset, scale, cells)
 
 
-def report(context: Context, runs: Sequence[Run]) -> list[Block]:
+def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """The table, published figures beside it, what D2L and Forward did."""
-  noises = list(dict.fromkeys(run.labels['noise'] for run in runs))
-  ended = read.finished(runs)
+  noises = list(dict.fromkeys(runs.noise))
+  ended = frame.finished(runs)
   blocks: list[Block] = [
     Heading('Accuracy'),
-    _accuracy(runs, noises),
-    _memorised(runs, noises),
+    _accuracy(runs),
+    _memorised(runs[runs.noise != 'clean']),
     _curves(ended, noises),
     Heading('Beside what was published'),
     *_published(context, ended),
     Heading('What D2L and the estimated T did'),
-    *_estimates(ended),
-    *_turning_points(ended),
+    *_estimates(ended[ended.method == 'Forward, estimated T']),
+    *_turning_points(ended[ended.method == 'D2L']),
   ]
   if noises == list(SHORT) and context.scale != 'full':
     blocks.insert(
@@ -70,44 +81,28 @@ def report(context: Context, runs: Sequence[Run]) -> list[Block]:
   return blocks
 
 
-def _columns(runs: Sequence[Run], figure: str):
-  """By noise and method, the figure of each seed that has finished."""
-  for (given, method), group in read.group(runs, 'noise', 'method').items():
-    yield (
-      given,
-      method,
-      {
-        r.config['seed']: r.result[figure]
-        for r in group
-        if r.result and r.result[figure] is not None
-      },
-    )
-
-
-def _accuracy(runs: Sequence[Run], noises: Sequence[str]) -> Table:
-  columns: dict[str, dict[str, dict[int, float]]] = {n: {} for n in noises}
-  for given, method, values in _columns(runs, 'test_accuracy'):
-    columns[given][method] = values
-  cells = {
-    given: statistics.mark_best(column) for given, column in columns.items()
+def _accuracy(runs: 'pd.DataFrame') -> Table:
+  columns = {
+    given: statistics.mark_best(frame.scores(some, 'method'))
+    for given, some in runs.groupby('noise', sort=False)
   }
   return Table(
     'accuracy',
     'Test accuracy of the last epoch in per cent, mean ± standard deviation'
     ' over seeds',
-    ['method', *noises],
-    [[m, *(cells[n].get(m, '-') for n in noises)] for m in METHODS],
+    ['method', *columns],
+    [[m, *(cells.get(m, '-') for cells in columns.values())] for m in METHODS],
     'Best: highest mean. Not told apart: two-sided paired t-test over seeds,'
     ' p of at least 0.05; few seeds tell little apart.',
   )
 
 
-def _memorised(runs: Sequence[Run], noises: Sequence[str]) -> Table:
-  noises = [given for given in noises if given != 'clean']
+def _memorised(runs: 'pd.DataFrame') -> Table:
   cells = {
-    (method, given): statistics.format_mean_std(list(values.values()))
-    for given, method, values in _columns(runs, 'memorised')
+    key: statistics.format_mean_std(values)
+    for key, values in runs.groupby(['method', 'noise']).memorised
   }
+  noises = list(dict.fromkeys(runs.noise))
   return Table(
     'memorised',
     'Wrongly labelled training examples predicted as their wrong label, per'
@@ -117,7 +112,7 @@ def _memorised(runs: Sequence[Run], noises: Sequence[str]) -> Table:
   )
 
 
-def _curves(runs: Sequence[Run], noises: Sequence[str]) -> Figure:
+def _curves(runs: 'pd.DataFrame', noises: Sequence[str]) -> Figure:
   columns = min(4, len(noises))
   rows = -(-len(noises) // columns)
   figure, axes = plt.subplots(
@@ -129,14 +124,14 @@ def _curves(runs: Sequence[Run], noises: Sequence[str]) -> Figure:
     sharey=True,
     squeeze=False,
   )
-  groups = read.group(runs, 'noise', 'method')
+  groups = frame.metrics(runs, ['noise', 'method'])
   for ax, given in zip(axes.flat, noises, strict=False):
-    for number, method in enumerate(METHODS):
+    for place, method in enumerate(METHODS):
       plots.plot_mean_std(
         ax,
-        [r.metrics for r in groups.get((given, method), [])],
+        groups.get((given, method), []),
         ('test', 'accuracy'),
-        plots.style(number) | {'label': method},
+        plots.style(place) | {'label': method},
       )
     ax.set_title(given)
   plots.finish(axes.flat, epochs=True)
@@ -158,25 +153,22 @@ def _curves(runs: Sequence[Run], noises: Sequence[str]) -> Figure:
   )
 
 
-def _published(context: Context, runs: Sequence[Run]) -> list[Block]:
+def _published(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   rows = []
   sources = {}
-  for (method, given), group in read.group(runs, 'method', 'noise').items():
+  groups = runs.groupby(['method', 'noise'], sort=False).test_accuracy
+  for (method, given), values in groups:
     found = published.lookup(scales.title(context.dataset), method, given)
     if found is None:
       continue
-    ours = statistics.format_mean_std(
-      [r.result['test_accuracy'] for r in group if r.result]
-    )
-    difference = (ours.value or 0.0) - found.accuracy
     rows.append(
       [
         method,
         given,
-        ours,
-        Cell(f'{found.accuracy:.2f}', found.accuracy),
+        statistics.format_mean_std(values),
+        number(found.accuracy, '.2f'),
         found.mark,
-        Cell(f'{difference:+.2f}', difference),
+        number(100 * values.mean() - found.accuracy, '+.2f'),
       ]
     )
     sources[found.mark] = found.source
@@ -204,31 +196,27 @@ def _published(context: Context, runs: Sequence[Run]) -> list[Block]:
   ]
 
 
-def _estimates(runs: Sequence[Run]) -> list[Block]:
+def _estimates(runs: 'pd.DataFrame') -> list[Block]:
   rows = []
-  groups = read.group(runs, 'method', 'noise')
-  for (method, given), group in groups.items():
-    if method != 'Forward, estimated T':
-      continue
+  for given, group in runs.groupby('noise', sort=False):
     errors, diagonals = [], []
-    for run in group:
+    for run in group.run:
       prepared = files.read_prepared(run.folder)
-      settings = run.config['noise']
       if prepared is None:
         continue
-      matrix = prepared['transition_matrix']
+      matrix, settings = prepared['transition_matrix'], run.config['noise']
       true = noise.transition_matrix(
         settings['name'], len(matrix), settings['rate']
       )
-      errors.append(float(np.abs(matrix - true).sum(1).mean() / 2))
-      diagonals.append(float(np.diag(matrix).mean()))
+      errors.append(np.abs(matrix - true).sum(1).mean() / 2)
+      diagonals.append(np.diag(matrix).mean())
     if errors:
       rows.append(
         [
           given,
           statistics.format_mean_std(errors, percent=False),
           statistics.format_mean_std(diagonals, percent=False),
-          Cell(f'{np.diag(true).mean():.3f}', float(np.diag(true).mean())),
+          number(np.diag(true).mean(), '.3f'),
         ]
       )
   if not rows:
@@ -251,22 +239,18 @@ def _estimates(runs: Sequence[Run]) -> list[Block]:
   ]
 
 
-def _turning_points(runs: Sequence[Run]) -> list[Block]:
+def _turning_points(runs: 'pd.DataFrame') -> list[Block]:
   from sce_jax.methods import d2l  # noqa: PLC0415  Sweeps are planned without jax.
 
   rows = []
-  groups = read.group(runs, 'method', 'noise')
-  for (method, given), group in groups.items():
-    if method != 'D2L':
-      continue
-    loss = group[0].config['loss']
+  for given, group in runs.groupby('noise', sort=False):
     found, weights = [], []
-    for run in group:
+    for run in group.run:
       found.append(
         d2l.turning_point(
           [m['method']['lid'] for m in run.metrics],
-          window=loss['window'],
-          warm_up=loss['warm_up'],
+          window=run.config['loss']['window'],
+          warm_up=run.config['loss']['warm_up'],
         )
       )
       weights.append(run.metrics[-1]['method']['label_weight'])

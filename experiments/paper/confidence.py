@@ -6,21 +6,20 @@ wrong labels of the others. Shown for CE and SL, for the class that CE learns
 worst, and the one it learns best or one that --class names.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 import numpy as np
 
-from experiments.analysis import plots, statistics
+from experiments.analysis import frame, plots, statistics
 from experiments.paper import methods
 from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import Block, Figure, Heading, Table, Text
 from sce_jax.errors import UserError
-from sce_jax.runs import read
-from sce_jax.runs.read import Run
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # Sweeps are planned without pandas and jax.
+  import pandas as pd
+
   from sce_jax.runs import restore
 
 NOISE = 'symmetric 0.4'
@@ -37,21 +36,18 @@ def sweep(dataset: str, scale: str) -> list[RunSpec]:
   return methods.trials(dataset, scale, [('CE', NOISE), ('SL', NOISE)])
 
 
-def report(context: Context, runs: Sequence[Run]) -> list[Block]:
+def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """Confidence over the epochs, and what is predicted in the end."""
   from sce_jax.runs import restore  # noqa: PLC0415  Sweeps are planned without jax.
 
-  groups = {
-    name: read.finished(group)
-    for (name,), group in read.group(runs, 'method').items()
-  }
-  if not all(groups.values()):
+  runs = frame.finished(runs)
+  if set(runs.method) != {'CE', 'SL'}:
     return [Text('CE and SL have not both finished.', warning=True)]
-  accuracy = read.class_accuracy(groups['CE']).mean(0)
-  chosen = {f'the hardest for CE, class {accuracy.argmin()}': accuracy.argmin()}
+  accuracy = frame.class_accuracy(runs.run[runs.method == 'CE']).mean()
+  chosen = {f'the hardest for CE, class {accuracy.idxmin()}': accuracy.idxmin()}
   named = context.named_class
   if named is None:
-    named = int(accuracy.argmax())
+    named = int(accuracy.idxmax())
     chosen[f'the easiest for CE, class {named}'] = named
   elif named >= len(accuracy):
     raise UserError(
@@ -61,40 +57,34 @@ def report(context: Context, runs: Sequence[Run]) -> list[Block]:
   else:
     chosen[f'class {named}'] = named
   predictions = {
-    name: restore.predict_run(group[0].folder, 'train', context.data_dir)
-    for name, group in groups.items()
+    name: restore.predict_run(group.iloc[0].folder, 'train', context.data_dir)
+    for name, group in runs.groupby('method', sort=False).run
   }
   blocks: list[Block] = []
   for title, k in chosen.items():
     blocks += [
       Heading(title[0].upper() + title[1:]),
-      _table(int(k), groups),
-      _curves(int(k), groups),
+      _table(int(k), runs),
+      _curves(int(k), runs),
       _distribution(int(k), predictions),
     ]
   return blocks
 
 
-def _last(run: Run, kind: str, k: int) -> float | None:
-  return run.metrics[-1]['train_eval']['class_confidence'][kind][k]
-
-
-def _table(k: int, groups: dict[str, list[Run]]) -> Table:
+def _table(k: int, runs: 'pd.DataFrame') -> Table:
   rows = []
-  for name, group in groups.items():
-    test = [r.result['test']['class_accuracy'][k] for r in group if r.result]
-    cells = [
-      statistics.format_mean_std(
-        [x for r in group if (x := _last(r, kind, k)) is not None],
-        percent=False,
-      )
-      for kind in _KINDS
-    ]
+  for name, group in runs.groupby('method', sort=False).run:
+    last = [run.metrics[-1]['train_eval']['class_confidence'] for run in group]
     rows.append(
       [
         name,
-        *cells,
-        statistics.format_mean_std([x for x in test if x is not None]),
+        *(
+          statistics.format_mean_std(
+            [confidence[kind][k] for confidence in last], percent=False
+          )
+          for kind in _KINDS
+        ),
+        statistics.format_mean_std(frame.class_accuracy(group)[k] / 100),
       ]
     )
   return Table(
@@ -106,7 +96,8 @@ def _table(k: int, groups: dict[str, list[Run]]) -> Table:
   )
 
 
-def _curves(k: int, groups: dict[str, list[Run]]) -> Figure:
+def _curves(k: int, runs: 'pd.DataFrame') -> Figure:
+  groups = frame.metrics(runs, 'method')
   figure, axes = plt.subplots(
     1, 3, figsize=(11, 3.6), layout='constrained', sharey=True
   )
@@ -114,7 +105,7 @@ def _curves(k: int, groups: dict[str, list[Run]]) -> Figure:
     for number, (name, group) in enumerate(groups.items()):
       plots.plot_mean_std(
         ax,
-        [r.metrics for r in group],
+        group,
         ('train_eval', 'class_confidence', kind, k),
         plots.style(number) | {'label': name},
       )

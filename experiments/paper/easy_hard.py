@@ -6,17 +6,20 @@ apart at the epoch at which the mean test accuracy under noise is highest: what
 is missing there is under-learned, what is lost after it is overfitted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 import numpy as np
 
-from experiments.analysis import plots
+from experiments.analysis import frame, plots
 from experiments.paper import methods
 from experiments.paper.registry import Context, RunSpec
-from experiments.report.page import Block, Cell, Figure, Heading, Table, Text
-from sce_jax.runs import read
+from experiments.report.page import Block, Figure, Heading, Table, Text, number
 from sce_jax.runs.read import Run
+
+if TYPE_CHECKING:  # Sweeps are planned without pandas.
+  import pandas as pd
 
 NOISE = 'symmetric 0.4'
 
@@ -27,12 +30,11 @@ def sweep(dataset: str, scale: str) -> list[RunSpec]:
   return methods.trials(dataset, scale, cells)
 
 
-def report(context: Context, runs: Sequence[Run]) -> list[Block]:
+def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """The stages, and each class's loss to noise by its cause."""
-  groups = {
-    key: curves(group)
-    for key, group in read.group(read.finished(runs), 'method', 'noise').items()
-  }
+  del context
+  ended = frame.finished(runs).groupby(['method', 'noise']).run
+  groups = {key: curves(group) for key, group in ended}
   clean, noisy = groups.get(('CE', 'clean')), groups.get(('CE', NOISE))
   if clean is None or noisy is None:
     return [Text('CE has not finished on clean and noisy labels.', True)]
@@ -44,11 +46,10 @@ def report(context: Context, runs: Sequence[Run]) -> list[Block]:
   ]
   if ('SL', NOISE) in groups:
     blocks.append(_causes('SL', clean, groups['SL', NOISE]))
-  del context
   return blocks
 
 
-def curves(group: Sequence[Run]) -> np.ndarray:
+def curves(group: Iterable[Run]) -> np.ndarray:
   """Each class's test accuracy, [epochs, classes], in per cent, mean of runs.
 
   The first row is that after the first epoch.
@@ -97,10 +98,10 @@ def _stages(clean: np.ndarray, noisy: np.ndarray) -> Figure:
   )
   classes = np.arange(noisy.shape[1])
   for ax, (name, epoch) in zip(axes, stages.items(), strict=True):
-    for number, (label, values) in enumerate(
+    for place, (label, values) in enumerate(
       (('clean labels', clean), ('noisy labels', noisy))
     ):
-      look = plots.style(number) | {'linestyle': 'none', 'label': label}
+      look = plots.style(place) | {'linestyle': 'none', 'label': label}
       ax.plot(classes, values[epoch - 1], **look)
     ax.vlines(
       classes, noisy[epoch - 1], clean[epoch - 1], color='0.7', zorder=0
@@ -120,35 +121,26 @@ def _stages(clean: np.ndarray, noisy: np.ndarray) -> Figure:
 def _causes(method: str, clean: np.ndarray, noisy: np.ndarray) -> Table:
   found = causes(clean, noisy)
   rows = []
+  figures = np.stack(
+    [
+      clean[-1],
+      noisy[-1],
+      found['lost'],
+      found['under_learned'],
+      found['overfitted'],
+    ]
+  )
   for k in np.argsort(-found['lost']):
-    under, over = found['under_learned'][k], found['overfitted'][k]
+    *_, lost, under, over = figures[:, k]
     cause = 'under-learned' if under > over else 'overfitted'
     rows.append(
       [
-        Cell(str(k), float(k)),
-        *(
-          Cell(f'{x:.1f}', float(x))
-          for x in (clean[-1][k], noisy[-1][k], found['lost'][k], under, over)
-        ),
-        cause if found['lost'][k] > 0 else 'nothing lost',
+        number(int(k), 'd'),
+        *map(number, figures[:, k]),
+        cause if lost > 0 else 'nothing lost',
       ]
     )
-  rows.append(
-    [
-      'mean',
-      *(
-        Cell(f'{x:.1f}', float(x))
-        for x in (
-          np.nanmean(clean[-1]),
-          np.nanmean(noisy[-1]),
-          np.nanmean(found['lost']),
-          np.nanmean(found['under_learned']),
-          np.nanmean(found['overfitted']),
-        )
-      ),
-      '',
-    ]
-  )
+  rows.append(['mean', *map(number, np.nanmean(figures, axis=1)), ''])
   return Table(
     f'causes-{method.lower()}',
     f'{method} under {NOISE} noise against CE on clean labels: points of test'

@@ -5,18 +5,19 @@ images. Beside it stand the silhouette of the true
 classes and the accuracy of nearest neighbours, both in the layer itself.
 """
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 import numpy as np
 from sklearn import manifold, metrics, model_selection, neighbors
 
-from experiments.analysis import statistics
+from experiments.analysis import frame, statistics
 from experiments.paper import methods
 from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import Block, Figure, Heading, Table, Text
-from sce_jax.runs import read
-from sce_jax.runs.read import Run
+
+if TYPE_CHECKING:  # Sweeps are planned without pandas.
+  import pandas as pd
 
 NOISE = 'symmetric 0.4'
 CASES = (('CE', 'clean'), ('CE', NOISE), ('SL', 'clean'), ('SL', NOISE))
@@ -32,22 +33,19 @@ def sweep(dataset: str, scale: str) -> list[RunSpec]:
   return methods.trials(dataset, scale, CASES)
 
 
-def report(context: Context, runs: Sequence[Run]) -> list[Block]:
+def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """The picture of the first seed, and the figures of all."""
   from sce_jax.runs import restore  # noqa: PLC0415  Sweeps are planned without jax.
 
-  groups = {
-    key: read.finished(group)
-    for key, group in read.group(runs, 'method', 'noise').items()
-  }
-  if not all(groups.values()):
+  groups = list(frame.finished(runs).groupby(['method', 'noise'], sort=False))
+  if len(groups) < len(CASES):
     return [Text('Not all runs have finished.', warning=True)]
   rows = []
   figure, axes = plt.subplots(1, 4, figsize=(13, 3.9), layout='constrained')
-  for ax, (key, group) in zip(axes, groups.items(), strict=True):
+  for ax, (key, group) in zip(axes, groups, strict=True):
     name = ', '.join(key)
     figures = []
-    for number, run in enumerate(group):
+    for number, run in enumerate(group.run):
       made = restore.predict_run(run.folder, 'test', context.data_dir)
       hidden = made.hidden[:_EXAMPLES]
       classes = made.split.clean_label[:_EXAMPLES]
@@ -61,9 +59,7 @@ def report(context: Context, runs: Sequence[Run]) -> list[Block]:
         name,
         statistics.format_mean_std(silhouettes, percent=False),
         statistics.format_mean_std(accuracies),
-        statistics.format_mean_std(
-          [r.result['test_accuracy'] for r in group if r.result]
-        ),
+        statistics.format_mean_std(group.test_accuracy),
       ]
     )
   figure.legend(

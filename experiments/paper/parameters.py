@@ -5,17 +5,18 @@ slowly, and at a small alpha SL hardly depends on A. For a class label the loss
 is alpha CE - beta A (1 - p_y), so beta and A enter as their product only.
 """
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 import numpy as np
 
-from experiments.analysis import plots, statistics
+from experiments.analysis import frame, plots, statistics
 from experiments.paper import methods
 from experiments.paper.registry import Context, RunSpec
-from experiments.report.page import Block, Cell, Figure, Heading, Table, Text
-from sce_jax.runs import read
-from sce_jax.runs.read import Run
+from experiments.report.page import Block, Figure, Heading, Table, Text, number
+
+if TYPE_CHECKING:  # Sweeps are planned without pandas.
+  import pandas as pd
 
 NOISE = 'symmetric 0.6'
 ALPHAS = (0.001, 0.01, 0.1, 0.5, 1.0, 5.0)
@@ -75,15 +76,16 @@ def sweep(dataset: str, scale: str) -> list[RunSpec]:
   return runs
 
 
-def report(context: Context, runs: Sequence[Run]) -> list[Block]:
+def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """Two curves, the heat map, and the check that only the product counts."""
-  parts = {key[0]: group for key, group in read.group(runs, 'part').items()}
   del context
+  runs = runs.astype({'alpha': float, 'beta': float, 'A': float})
+  parts = dict(list(runs.groupby('part')))
   return [
     Heading('alpha and A'),
-    _table('alpha', parts['alpha'], ('alpha',)),
-    _table('A', parts['A'], ('alpha', 'A')),
-    _lines(parts),
+    _table('alpha', 'beta 1, A -4', parts['alpha'], ['alpha']),
+    _table('A', 'beta 1', parts['A'], ['alpha', 'A']),
+    _lines(parts['alpha'], parts['A']),
     Heading('alpha and the product of beta and |A|'),
     _grid(parts['grid']),
     Heading('beta and A are one parameter'),
@@ -91,68 +93,37 @@ def report(context: Context, runs: Sequence[Run]) -> list[Block]:
   ]
 
 
-def _values(group: Sequence[Run], figure: str = 'test_accuracy'):
-  return [
-    r.result[figure] for r in group if r.result and r.result[figure] is not None
-  ]
-
-
-def _table(name: str, runs: Sequence[Run], keys: Sequence[str]) -> Table:
-  groups = read.group(runs, *keys)
-  cells = statistics.mark_best(
-    {
-      str(key): {
-        r.config['seed']: r.result['test_accuracy'] for r in group if r.result
-      }
-      for key, group in groups.items()
-    }
-  )
-  others = {
-    'alpha': 'beta 1, A -4',
-    'A': 'beta 1',
-  }[name]
+def _table(
+  name: str, fixed: str, runs: 'pd.DataFrame', keys: list[str]
+) -> Table:
+  accuracy = statistics.mark_best(frame.scores(runs, keys))
   return Table(
     f'sweep-{name}',
-    f'SL under {NOISE} noise, {others}: per cent, mean ± standard deviation',
+    f'SL under {NOISE} noise, {fixed}: per cent, mean ± standard deviation',
     [*keys, 'test accuracy, last epoch', 'wrong labels memorised'],
     [
       [
-        *(Cell(x, float(x)) for x in key),
-        cells[str(key)],
-        statistics.format_mean_std(_values(group, 'memorised')),
+        *(number(x, 'g') for x in key),
+        accuracy[key],
+        statistics.format_mean_std(memorised),
       ]
-      for key, group in groups.items()
+      for key, memorised in runs.groupby(keys, sort=False).memorised
     ],
   )
 
 
-def _lines(parts) -> Figure:
+def _lines(alphas: 'pd.DataFrame', log_zeros: 'pd.DataFrame') -> Figure:
   figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
-  for figure_name, number in (('test_accuracy', 0), ('memorised', 1)):
-    groups = read.group(parts['alpha'], 'alpha')
-    _line(
-      axes[0],
-      {float(a): _values(group, figure_name) for (a,), group in groups.items()},
-      plots.style(number)
-      | {'label': ('test accuracy', 'wrong labels memorised')[number]},
-    )
+  by_alpha = alphas.groupby('alpha')
+  _line(axes[0], by_alpha.test_accuracy, 0, 'test accuracy')
+  _line(axes[0], by_alpha.memorised, 1, 'wrong labels memorised')
   axes[0].set(xscale='log', xlabel='alpha', ylabel='share (%)')
   axes[0].set_title('beta 1, A -4')
-  axes[0].legend()
-  groups = read.group(parts['A'], 'alpha', 'A')
-  for number, alpha in enumerate(dict.fromkeys(key[0] for key in groups)):
-    _line(
-      axes[1],
-      {
-        float(a): _values(group)
-        for (own, a), group in groups.items()
-        if own == alpha
-      },
-      plots.style(number) | {'label': f'alpha {alpha}'},
-    )
+  for place, (alpha, some) in enumerate(log_zeros.groupby('alpha')):
+    _line(axes[1], some.groupby('A').test_accuracy, place, f'alpha {alpha:g}')
   axes[1].set(xlabel='A', ylabel='test accuracy (%)', title='beta 1')
-  axes[1].legend()
   for ax in axes:
+    ax.legend()
     ax.grid(alpha=0.3)
   return Figure(
     'sweeps',
@@ -162,27 +133,27 @@ def _lines(parts) -> Figure:
   )
 
 
-def _line(ax, values, look) -> None:
-  values = {x: v for x, v in sorted(values.items()) if v}
+def _line(ax, groups, place: int, label: str) -> None:
+  """Draws mean and standard deviation of groups of shares against their key."""
+  mean = 100 * groups.mean().dropna()
   ax.errorbar(
-    list(values),
-    [100 * np.mean(v) for v in values.values()],
-    yerr=[100 * np.std(v) for v in values.values()],
+    mean.index,
+    mean,
+    yerr=100 * groups.std(ddof=0)[mean.index],
     capsize=3,
-    **look,
+    label=label,
+    **plots.style(place),
   )
 
 
-def _grid(runs: Sequence[Run]) -> Figure:
-  accuracy = np.full((len(GRID_ALPHAS), len(GRID_PRODUCTS)), np.nan)
-  for run in runs:
-    loss = run.config['loss']
-    place = (
-      GRID_ALPHAS.index(loss['alpha']),
-      GRID_PRODUCTS.index(-loss['beta'] * loss['log_zero']),
-    )
-    if run.result:
-      accuracy[place] = 100 * run.result['test_accuracy']
+def _grid(runs: 'pd.DataFrame') -> Figure:
+  accuracy = (
+    runs.assign(product=-runs.beta * runs.A)
+    .pivot(index='alpha', columns='product', values='test_accuracy')
+    .reindex(index=GRID_ALPHAS, columns=GRID_PRODUCTS)
+    .to_numpy()
+    * 100
+  )
   figure, ax = plt.subplots(figsize=(6.4, 4), layout='constrained')
   image = ax.imshow(accuracy, cmap='cividis', aspect='auto', origin='lower')
   middle = np.nanmean([np.nanmin(accuracy), np.nanmax(accuracy)])
@@ -208,14 +179,13 @@ def _grid(runs: Sequence[Run]) -> Figure:
   )
 
 
-def _equal(runs: Sequence[Run]) -> list[Block]:
-  ended = read.finished(runs)
+def _equal(runs: 'pd.DataFrame') -> list[Block]:
+  ended = frame.finished(runs)
   if len(ended) < 2:
     return [Text('The two runs have not finished.', warning=True)]
-  first, second = ended[:2]
-  losses = [[m['train']['loss'] for m in run.metrics] for run in ended[:2]]
+  losses = [[m['train']['loss'] for m in run.metrics] for run in ended.run]
   largest = float(np.abs(np.subtract(*losses)).max())
-  same = first.result['test_accuracy'] == second.result['test_accuracy']
+  same = ended.test_accuracy.nunique() == 1
   return [
     Table(
       'equal',
@@ -223,13 +193,12 @@ def _equal(runs: Sequence[Run]) -> list[Block]:
       ['alpha', 'beta', 'A', 'beta |A|', 'test accuracy (%)', 'final loss'],
       [
         [
-          *(Cell(r.labels[k], float(r.labels[k])) for k in ('alpha', 'beta')),
-          Cell(r.labels['A'], float(r.labels['A'])),
-          f'{-float(r.labels["beta"]) * float(r.labels["A"]):g}',
-          f'{100 * r.result["test_accuracy"]:.3f}',
-          f'{r.metrics[-1]["train"]["loss"]:.6f}',
+          *(number(x, 'g') for x in (row.alpha, row.beta, row.A)),
+          number(-row.beta * row.A, 'g'),
+          number(100 * row.test_accuracy, '.3f'),
+          number(loss[-1], '.6f'),
         ]
-        for r in ended[:2]
+        for row, loss in zip(ended.itertuples(), losses, strict=True)
       ],
     ),
     Text(

@@ -7,18 +7,19 @@ recipe=paper is replaced by that of recipe=apl, alone, and at --scale=full the
 other way round as well.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 import fnmatch
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from experiments.analysis import statistics
+from experiments.analysis import frame, statistics
 from experiments.paper import methods, published, scales
 from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import Block, Cell, Heading, Table
 from sce_jax.config import fields
 from sce_jax.errors import UserError
-from sce_jax.runs import read
-from sce_jax.runs.read import Run
+
+if TYPE_CHECKING:  # Sweeps are planned without pandas.
+  import pandas as pd
 
 NOISE = 'symmetric 0.6'
 # At --scale=full both recipes stand side by side under all of these.
@@ -125,52 +126,35 @@ def _trials(dataset, scale, method, noise, base, part, changes):
     )
 
 
-def report(context: Context, runs: Sequence[Run]) -> list[Block]:
+def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """What each part changes, and what the recipes differ in."""
-  groups = {
-    key: read.finished(group)
-    for key, group in read.group(
-      runs, 'recipe', 'part', 'method', 'noise'
-    ).items()
-  }
   blocks: list[Block] = [Heading('One part at a time')]
-  for base in dict.fromkeys(key[0] for key in groups if key[1] != '-'):
-    blocks.append(_table(base, groups))
+  for base in dict.fromkeys(runs.recipe[runs.part != '-']):
+    blocks.append(_table(base, runs[runs.noise == NOISE]))
   blocks += [Heading('The recipes'), _parts(context)]
   if context.scale == 'full':
-    blocks += [Heading('Both recipes'), _both(context, groups)]
+    blocks += [Heading('Both recipes'), _both(context, runs)]
   return blocks
 
 
-def _accuracy(group: Sequence[Run]) -> dict[int, float]:
-  return {
-    r.config['seed']: r.result['test_accuracy'] for r in group if r.result
-  }
-
-
-def _table(base: str, groups) -> Table:
+def _table(base: str, runs: 'pd.DataFrame') -> Table:
   other = {'paper': 'apl', 'apl': 'paper'}[base]
+  scores = frame.scores(runs, ['recipe', 'part', 'method'])
+  parts = dict.fromkeys(runs.part[(runs.recipe == base) & (runs.part != '-')])
+  names = {
+    (base, '-'): f'recipe={base}',
+    **{(base, part): f'with {part} of {other}' for part in parts},
+    (other, '-'): f'recipe={other}',
+  }
   rows = []
-  names = [f'recipe={base}']
-  keys = [(base, '-')]
-  for recipe, part, _, _ in groups:
-    if recipe == base and part != '-' and (base, part) not in keys:
-      keys.append((base, part))
-      names.append(f'with {part} of {other}')
-  keys.append((other, '-'))
-  names.append(f'recipe={other}')
-  for name, key in zip(names, keys, strict=True):
+  for key, name in names.items():
     row: list[Cell | str] = [name]
     for method in ('CE', 'SL'):
-      ours = _accuracy(groups.get((*key, method, NOISE), []))
-      start = _accuracy(groups.get((base, '-', method, NOISE), []))
-      row.append(statistics.format_mean_std(list(ours.values())))
-      common = sorted(ours.keys() & start.keys())
-      row.append(
-        _difference([ours[seed] - start[seed] for seed in common])
-        if key != (base, '-')
-        else Cell('-')
-      )
+      ours, start = scores[*key, method], scores[base, '-', method]
+      row.append(statistics.format_mean_std(ours))
+      # Of the seeds that both have.
+      change = statistics.format_mean_std(ours - start, sign=True)
+      row.append(change if key != (base, '-') else Cell('-'))
     rows.append(row)
   return Table(
     f'parts-of-{base}',
@@ -180,12 +164,6 @@ def _table(base: str, groups) -> Table:
     rows,
     'Change: of each seed, mean ± standard deviation over seeds, in points.',
   )
-
-
-def _difference(values: Sequence[float]) -> Cell:
-  made = statistics.format_mean_std(values)
-  sign = '+' if (made.value or 0) > 0 else ''
-  return Cell(sign + made.text, made.value)
 
 
 def _parts(context: Context) -> Table:
@@ -210,14 +188,15 @@ def _parts(context: Context) -> Table:
   )
 
 
-def _both(context: Context, groups) -> Table:
+def _both(context: Context, runs: 'pd.DataFrame') -> Table:
+  runs = runs[runs.part == '-']
+  scores = frame.scores(runs, ['recipe', 'method', 'noise'])
   rows = []
   for recipe in ('paper', 'apl'):
     for method in ('CE', 'GCE', 'SL'):
       row: list[Cell | str] = [recipe, method]
       for noise in NOISES:
-        values = _accuracy(groups.get((recipe, '-', method, noise), []))
-        row.append(statistics.format_mean_std(list(values.values())))
+        row.append(statistics.format_mean_std(scores[recipe, method, noise]))
         found = published.lookup(context.dataset, method, noise, recipe)
         row.append(
           Cell('-')

@@ -4,7 +4,9 @@ An experiment is a module of experiments/paper with a docstring, whose first
 line says what it shows, and
 
   sweep(dataset, scale) -> list[RunSpec]    the runs it needs
-  report(context, runs) -> list[Block]      tables and figures from them
+  report(context, runs) -> list[Block]      tables and figures from them; runs
+                                            is a data frame with a row per run,
+                                            see analysis/frame.py
 
 Nothing here needs jax: a sweep is planned before anything is computed.
 """

@@ -7,9 +7,11 @@ none is ever trained twice.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 import datetime
 import os
+import pathlib
 import sys
 from typing import Any
 
+from experiments.analysis import frame
 from experiments.paper import registry, scales
 from experiments.report import runs_page, text, writer
 from experiments.report.page import Heading, Page, Table, Text
@@ -51,7 +53,8 @@ def run(
     of which none makes it.
 
   Raises:
-    UserError: an unknown name, data set or scale.
+    UserError: an unknown name, data set or scale, or a folder for the report
+      that holds anything else or cannot be written.
     train.NonFiniteLoss: some runs have diverged; all others ended and the
       report is written.
     preemption.Preempted: SIGTERM was received.
@@ -67,6 +70,10 @@ def run(
     )
     for spec in module.sweep(dataset, scale)
   ]
+  folder = root / f'{name}-{scales.title(dataset)}-{scale}'
+  owner = f'experiment {name} on {_data_name(dataset)}, {scale}'
+  if processes.num_processes() == 1:
+    writer.claim(folder, owner)
   if train_missing:
     _train(planned, dataset, data_dir)
   if processes.num_processes() > 1:
@@ -79,10 +86,9 @@ def run(
   context = registry.Context(dataset, scale, data_dir, named_class)
   runs = [Run(r.folder, r.labels, r.config) for r in planned]
   _check_has_test([r.result for r in runs if r.result])
-  blocks = list(module.report(context, runs))
+  blocks = list(module.report(context, frame.from_runs(runs)))
   if scaled.note and runs:
     blocks.insert(0, Text(scaled.note, warning=scale != 'full'))
-  folder = root / f'{name}-{scales.title(dataset)}-{scale}'
   if runs:
     blocks += [
       Heading('Runs'),
@@ -97,6 +103,7 @@ def run(
       _facts(name, dataset, scale, _unique(runs)),
     ),
     folder,
+    owner,
   )
   first = next((b for b in blocks if isinstance(b, Table)), None)
   shown = text.table(first) if first is not None else ''
@@ -147,6 +154,14 @@ def _check_has_test(results: Iterable[Mapping[str, Any]]) -> None:
         f'experiments show test accuracy, and data set {result["dataset"]!r}'
         ' has no test split: use compare or report'
       )
+
+
+def _data_name(dataset: str) -> str:
+  """A data set as one of configs/, or as a file wherever that is named from."""
+  if dataset == scales.title(dataset):
+    return dataset
+  file = pathlib.Path(dataset).resolve()
+  return file.stem if file.parent == scales.CONFIGS else str(file)
 
 
 def _chunks(waiting: Sequence[Run], size: int) -> Iterator[list[Run]]:

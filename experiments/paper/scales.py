@@ -19,7 +19,7 @@ from configs import common
 from sce_jax.errors import UserError
 
 SCALES = tuple(common.SCALES)
-_CONFIGS = pathlib.Path(common.__file__).parent
+CONFIGS = pathlib.Path(common.__file__).resolve().parent
 
 
 def config_file(dataset: str) -> str:
@@ -33,11 +33,11 @@ def config_file(dataset: str) -> str:
     if not file.is_file():
       file = _CONFIGS.parent / file  # As typed beside launch.py.
   else:
-    file = _CONFIGS / f'{dataset}.py'
+    file = CONFIGS / f'{dataset}.py'
   if not file.is_file() or file.name == 'common.py':
     known = sorted(
       path.stem
-      for path in _CONFIGS.glob('*.py')
+      for path in CONFIGS.glob('*.py')
       if path.stem not in ('__init__', 'common')
     )
     raise UserError(

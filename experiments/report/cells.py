@@ -12,11 +12,6 @@ from experiments.report import page as page_lib
 TIE = '≈'
 LEGEND = f'bold: best; {TIE}: not told apart from the best'
 _MISSING = ('', '-', '–', '—')
-# 93.6, 93.6 % or 93.6 ± 1.7, whose first part is the number.
-_NUMBER = re.compile(
-  r'([-+−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(?:\s?%)?(?:\s?±\s?[\d.]+)?'
-)
-_STARTS_AS_NUMBER = re.compile(r'[-+−<>~±]?\s?[\d.∞]')
 
 
 def rows_of(table: page_lib.Table) -> list[list[page_lib.Cell]]:
@@ -40,28 +35,20 @@ def has_marks(table: page_lib.Table) -> bool:
 
 
 def sort_key(cell: page_lib.Cell) -> float | str | None:
-  """What a cell is sorted by: a number, its text, None where it has neither."""
+  """What a cell is sorted by: its value, its text, None where it has neither.
+
+  Texts that are numbers have no value: to be sorted as numbers they need one.
+  """
   if cell.value is not None:
     return None if math.isnan(cell.value) else float(cell.value)
   text = cell.text.strip()
-  if number := _NUMBER.fullmatch(text):
-    return float(number[1].replace('−', '-'))
   return None if text in _MISSING else text
 
 
 def is_numeric(cells: Sequence[page_lib.Cell]) -> bool:
-  """Whether a column is set as figures: most of it shows numbers.
-
-  One of names is not, though they be sorted by a value.
-  """
+  """Whether a column is set as figures: most of what it shows has a value."""
   shown = [cell for cell in cells if cell.text.strip() not in _MISSING]
-  numbers = [
-    cell
-    for cell in shown
-    if _NUMBER.fullmatch(cell.text.strip())
-    or (cell.value is not None and _STARTS_AS_NUMBER.match(cell.text))
-  ]
-  return 2 * len(numbers) > len(shown)
+  return 2 * sum(cell.value is not None for cell in shown) > len(shown)
 
 
 def address(link: str) -> str:

@@ -2,6 +2,8 @@
 
 import re
 
+import tabulate
+
 from experiments.report import cells
 from experiments.report import page as page_lib
 
@@ -42,17 +44,20 @@ def block_text(block: page_lib.Block) -> str:
 
 
 def _table(table: page_lib.Table) -> list[str]:
-  lines = [
-    [_escape(heading) for heading in table.columns],
-    [
-      '--:' if cells.is_numeric(c) else ':--'
-      for _, c in cells.columns_of(table)
-    ],
-    *([_cell(cell) for cell in row] for row in cells.rows_of(table)),
+  columns = list(cells.columns_of(table))
+  kinds = [
+    'right' if cells.is_numeric(column) else 'left' for _, column in columns
   ]
+  lines = tabulate.tabulate(
+    [[_cell(cell) for cell in row] for row in cells.rows_of(table)],
+    [_escape(heading) for heading in table.columns],
+    tablefmt='pipe',
+    colalign=kinds,
+    disable_numparse=True,
+  )
   return [
     _paragraph(table.caption),
-    '\n'.join(f'| {" | ".join(line)} |' for line in lines),
+    lines,
     cells.LEGEND if cells.has_marks(table) else '',
     _paragraph(table.note),
   ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import dataclasses
+import math
 from typing import TypeAlias
 
 from matplotlib.figure import Figure as Drawing
@@ -13,7 +14,7 @@ class Cell:
 
   Attributes:
     text: what is shown.
-    value: what it is sorted by; None: by its text.
+    value: the number that it shows and is sorted by; None: it is text.
     bold: whether it is the best of its column.
     tied: whether it cannot be told from the best; shown as a mark after it.
     note: more about it, for who points at it.
@@ -26,6 +27,18 @@ class Cell:
   tied: bool = False
   note: str = ''
   link: str = ''
+
+
+def number(value: float | None, form: str = '.1f') -> Cell:
+  """A cell that shows a number, and '-' where there is none (None, nan).
+
+  Args:
+    value: the number.
+    form: its format, such as '.1f' or '+.2f'.
+  """
+  if value is None or math.isnan(value):
+    return Cell('-')
+  return Cell(format(value, form), float(value))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,13 +1,14 @@
-"""What any folder of runs shows: --mode=report, and the end of every report."""
+"""What any folder of runs shows, on a page or at the end of every report."""
 
 from collections.abc import Mapping, Sequence
 import datetime
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.analysis import noise_plots, plots, statistics
+from experiments.analysis import frame, noise_plots, plots, statistics
 from experiments.report import writer
 from experiments.report.page import (
   Block,
@@ -17,10 +18,14 @@ from experiments.report.page import (
   Page,
   Table,
   Text,
+  number,
 )
 from sce_jax.runs import files, read
 from sce_jax.runs.read import Run
 from sce_jax.storage import paths
+
+if TYPE_CHECKING:
+  import pandas as pd
 
 # More groups than colours make no readable figure.
 _MAX_LINES = 8
@@ -30,19 +35,28 @@ _MAX_CLASSES = 20
 def report(
   root: str | os.PathLike, dataset: str | None = None
 ) -> writer.Written:
-  """Writes a report on all runs below a folder, into that folder.
+  """Writes a report on all runs below a folder.
+
+  It is in a folder of its own there: report/, or report-DATASET/ where a data
+  set is given.
 
   Args:
     root: the folder.
     dataset: only runs on this data set.
 
   Raises:
-    UserError: there are no runs, or they are on different data sets.
+    UserError: there are no runs, they are on different data sets, or the
+      report's folder holds anything else or cannot be written.
   """
   runs = read.find(root, dataset)
   root = paths.path(root)
-  groups = _groups(runs)
-  blocks: list[Block] = [*_results(groups), *blocks_of_runs(runs, root)]
+  if dataset is None:
+    folder, owner = root / 'report', 'all runs'
+  else:
+    folder = root / f'report-{dataset.replace("/", "_")}'
+    owner = f'runs on {dataset}'
+  writer.claim(folder, owner)
+  blocks: list[Block] = [*_results(_named(runs)), *blocks_of_runs(runs, folder)]
   name = runs[0].config['data']['name']
   written = writer.write(
     Page(
@@ -59,7 +73,8 @@ def report(
         *facts(runs),
       ],
     ),
-    root,
+    folder,
+    owner,
   )
   print(f'report:   {written.html}')
   return written
@@ -103,14 +118,12 @@ def blocks_of_runs(runs: Sequence[Run], folder: paths.Path) -> list[Block]:
   return [_table(runs, folder), *_noise(runs)]
 
 
-def _groups(runs: Sequence[Run]) -> dict[str, list[Run]]:
-  """Runs that differ in the seed only, by what they differ in from others."""
-  groups: dict[str, list[Run]] = {}
-  for run in runs:
-    groups.setdefault(_name(run.labels), []).append(run)
-  if list(groups) == ['']:
-    return {runs[0].config['loss']['name']: list(runs)}
-  return groups
+def _named(runs: Sequence[Run]) -> 'pd.DataFrame':
+  """The runs, with a column `name`: what they differ in but the seed."""
+  names = [_name(run.labels) for run in runs]
+  if not any(names):
+    names = [run.config['loss']['name'] for run in runs]
+  return frame.from_runs(runs).assign(name=names)
 
 
 def _name(labels: Mapping[str, str]) -> str:
@@ -122,26 +135,22 @@ def _name(labels: Mapping[str, str]) -> str:
   return ', '.join(filter(None, parts))
 
 
-def _results(groups: dict[str, list[Run]]) -> list[Block]:
-  ended = {name: read.finished(runs) for name, runs in groups.items()}
-  rows = []
-  for name, runs in groups.items():
-    results = [r.result for r in ended[name] if r.result]
-    has_test = any(r['test'] for r in results)
-    worst = read.class_accuracy(ended[name]).min(1) / 100 if has_test else []
-    memorised = [r['memorised'] for r in results if r['memorised'] is not None]
-    count = Cell(f'{len(results)} of {len(runs)}', value=len(results))
-    rows.append(
-      [
-        name,
-        count,
-        statistics.format_mean_std(
-          [r['test_accuracy'] for r in results if r['test']]
-        ),
-        statistics.format_mean_std(worst),
-        statistics.format_mean_std(memorised),
-      ]
-    )
+def _results(runs: 'pd.DataFrame') -> list[Block]:
+  ended = frame.finished(runs)
+  rows = [
+    [
+      name,
+      Cell(
+        f'{sum(group.status == "finished")} of {len(group)}',
+        value=sum(group.status == 'finished'),
+      ),
+      *(
+        statistics.format_mean_std(group[figure])
+        for figure in ('test_accuracy', 'worst_class', 'memorised')
+      ),
+    ]
+    for name, group in runs.groupby('name', sort=False)
+  ]
   found: list[Block] = [
     Heading('Results'),
     Table(
@@ -153,67 +162,54 @@ def _results(groups: dict[str, list[Run]]) -> list[Block]:
       ' predicted as their wrong label.',
     ),
   ]
-  shown = {name: runs for name, runs in ended.items() if runs}
-  if shown:
-    found += [*_curves(shown), *_classes(shown)]
+  if len(ended):
+    found += [_curves(ended), *_classes(ended)]
   return found
 
 
-def _curves(groups: dict[str, list[Run]]) -> list[Block]:
-  lines = dict(list(groups.items())[:_MAX_LINES])
-  figure = plots.overfitting(
-    {name: [r.metrics for r in runs] for name, runs in lines.items()}
+def _curves(runs: 'pd.DataFrame') -> Figure:
+  groups = frame.metrics(runs, 'name')
+  more = max(len(groups) - _MAX_LINES, 0)
+  return Figure(
+    'curves',
+    'Test accuracy and memorised labels over the epochs; the band is one'
+    ' standard deviation over seeds.'
+    + (f' {more} more groups are in the tables only.' if more else ''),
+    plots.overfitting(dict(list(groups.items())[:_MAX_LINES])),
   )
-  more = len(groups) - len(lines)
-  return [
-    Figure(
-      'curves',
-      'Test accuracy and memorised labels over the epochs; the band is one'
-      ' standard deviation over seeds.'
-      + (f' {more} more groups are in the tables only.' if more else ''),
-      figure,
-    )
-  ]
 
 
-def _classes(groups: dict[str, list[Run]]) -> list[Block]:
-  first = next(iter(groups.values()))[0].result or {}
-  if not first['test']:
+def _classes(runs: 'pd.DataFrame') -> list[Block]:
+  tested = runs[runs.test_accuracy.notna()]
+  if not len(tested):
     return []
-  number = len(first['test']['class_accuracy'])
-  if number > _MAX_CLASSES:
-    return [Text(f'{number} classes: their accuracies are in the run folders.')]
-  return [class_table('classes', groups)]
+  classes = frame.class_accuracy(tested.run).shape[1]
+  if classes > _MAX_CLASSES:
+    return [
+      Text(f'{classes} classes: their accuracies are in the run folders.')
+    ]
+  return [class_table('classes', tested, 'name')]
 
 
-def class_table(name: str, groups: dict[str, list[Run]]) -> Table:
+def class_table(name: str, runs: 'pd.DataFrame', by: str) -> Table:
   """Each class's test accuracy, the worst, the best and their gap.
 
   Args:
     name: of the table.
-    groups: finished runs by their row; each has one at least.
+    runs: finished runs, see analysis/frame.py.
+    by: the column whose values are the table's rows.
   """
   rows = []
-  number = 0
-  for group, runs in groups.items():
-    values = read.class_accuracy(runs)
-    number = values.shape[1]
-    low, high = values.min(1), values.max(1)
-    mean = values.mean(0).filled(np.nan)
-    rows.append(
-      [
-        group,
-        *(Cell('-' if np.isnan(x) else f'{x:.1f}', float(x)) for x in mean),
-        Cell(f'{low.mean():.1f}', float(low.mean())),
-        Cell(f'{high.mean():.1f}', float(high.mean())),
-        Cell(f'{(high - low).mean():.1f}', float((high - low).mean())),
-      ]
-    )
+  for group, some in runs.groupby(by, sort=False):
+    values = frame.class_accuracy(some.run)
+    low, high = values.min(axis=1), values.max(axis=1)
+    means = [*values.mean(), low.mean(), high.mean(), (high - low).mean()]
+    rows.append([group, *map(number, means)])
   return Table(
     name,
     'Test accuracy of each class in the last epoch, in per cent, mean over'
     ' seeds',
-    ['', *map(str, range(number)), 'worst', 'best', 'gap'],
+    ['', *map(str, values.columns), 'worst', 'best', 'gap'],
     rows,
     'worst, best and gap: of each run, then averaged.',
   )
@@ -223,21 +219,16 @@ def _table(runs: Sequence[Run], folder: paths.Path) -> Table:
   keys = list(dict.fromkeys(key for run in runs for key in run.labels))
   rows = []
   for run in runs:
-    accuracy, seconds = Cell('-'), Cell('-')
-    if run.result:
-      if run.result['test']:
-        value = 100 * run.result['test_accuracy']
-        accuracy = Cell(f'{value:.2f}', value)
-      seconds = _seconds(run.result['train_seconds'])
+    figures = read.figures(run)
     epochs = run.metrics[-1]['epoch'] if run.metrics else 0
     rows.append(
       [
         Cell(run.folder.name, link=os.path.relpath(run.folder, folder)),
         Cell(run.status, note=run.failure),
-        *(run.labels.get(key, '-') for key in keys),
-        accuracy,
-        Cell(f'{epochs}', float(epochs)),
-        seconds,
+        *(_label(run.labels.get(key, '-')) for key in keys),
+        number(100 * figures['test_accuracy'], '.2f'),
+        number(epochs, 'd'),
+        number(figures['train_seconds']),
         _devices(run.description) if run.description else '-',
         run.description.get('created', '-')[:16].replace('T', ' '),
       ]
@@ -262,8 +253,12 @@ def _table(runs: Sequence[Run], folder: paths.Path) -> Table:
   )
 
 
-def _seconds(value: float) -> Cell:
-  return Cell(f'{value:.1f}', float(value))
+def _label(text: str) -> Cell:
+  """A label, sorted by its value where it is a number."""
+  try:
+    return Cell(text, float(text))
+  except ValueError:
+    return Cell(text)
 
 
 def _devices(description) -> str:

@@ -1,12 +1,15 @@
 """Writes a report: as an HTML page, as Markdown, and its tables as CSV.
 
 The HTML page is one file that needs no other. The Markdown refers to the
-pictures beside it.
+pictures beside it. A report has a folder of its own, in which report.json says
+whose it is: it is written anew by the same report, and nobody else's files are
+ever changed.
 """
 
 from collections.abc import Sequence
 import dataclasses
 import io
+import json
 import re
 from typing import Any
 
@@ -14,8 +17,10 @@ from matplotlib import pyplot as plt
 
 from experiments.report import cells, html, markdown
 from experiments.report import page as page_lib
+from sce_jax.errors import UserError
 from sce_jax.storage import paths
 
+_RECORD = 'report.json'
 _DPI = 130
 # Inches in HTML, whatever the screen.
 _CSS_DPI = 96
@@ -40,14 +45,29 @@ class Written:
   figures: list[paths.Path]
 
 
-def write(page: page_lib.Page, folder: paths.Path) -> Written:
-  """Writes a report into a folder, over one that is there.
+def claim(folder: paths.Path, owner: str) -> None:
+  """Makes the folder of a report, before any work is done for it.
+
+  Args:
+    folder: is missing, is empty, or holds an earlier version of the report.
+    owner: what the report is on, such as 'experiment ablation on digits, full'.
+
+  Raises:
+    UserError: the folder holds anything else, or cannot be written. Nothing
+      has been changed then.
+  """
+  _write_record(folder, owner, _files(folder, owner))
+
+
+def write(page: page_lib.Page, folder: paths.Path, owner: str) -> Written:
+  """Writes a report into its folder, over an earlier version.
 
   Each file is written whole or not at all, the pages after what they refer to.
 
   Args:
     page: the report; its drawings are closed.
-    folder: made where it is missing.
+    folder: as in `claim`; made where it is missing.
+    owner: as in `claim`.
 
   Returns:
     The files.
@@ -56,29 +76,99 @@ def write(page: page_lib.Page, folder: paths.Path) -> Written:
     ValueError: two tables or two figures have the same name, a name is none
       for a file, or a row has not a cell for each column. Nothing has been
       written then.
-    OSError: a file cannot be written.
+    UserError: the folder holds anything but this report, or cannot be written.
   """
   tables = [b for b in page.blocks if isinstance(b, page_lib.Table)]
   figures = [b for b in page.blocks if isinstance(b, page_lib.Figure)]
   _check_names('table', tables)
   _check_names('figure', figures)
   _check_rows(tables)
-  pictures = {figure.name: picture(figure) for figure in figures}
-
-  paths.make_folder(folder)
   written = Written(
     html=folder / 'report.html',
     markdown=folder / 'report.md',
     tables=[folder / f'{table.name}.csv' for table in tables],
     figures=[folder / f'{figure.name}.png' for figure in figures],
   )
-  for path, table in zip(written.tables, tables, strict=True):
-    paths.write(path, cells.csv_text(table).encode())
-  for path, figure in zip(written.figures, figures, strict=True):
-    paths.write(path, pictures[figure.name]['png'])
-  paths.write(written.markdown, markdown.page_text(page).encode())
-  paths.write(written.html, html.page_text(page, pictures).encode())
+  new = [*written.tables, *written.figures, written.markdown, written.html]
+  old = _files(folder, owner)
+  for path in new:
+    if path.name not in old and path.exists():
+      raise UserError(
+        f'{path} is not of this report, which needs the name: move the file'
+      )
+  _write_record(folder, owner, {*old, *(path.name for path in new)})
+
+  pictures = {figure.name: picture(figure) for figure in figures}
+  contents = [
+    *(cells.csv_text(table).encode() for table in tables),
+    *(pictures[figure.name]['png'] for figure in figures),
+    markdown.page_text(page).encode(),
+    html.page_text(page, pictures).encode(),
+  ]
+  for path, content in zip(new, contents, strict=True):
+    _write(path, content)
   return written
+
+
+def _files(folder: paths.Path, owner: str) -> set[str]:
+  """The names of a report's files in its folder; checks that it is its own."""
+  try:
+    if paths.is_cloud(folder):
+      names = paths.listing(folder)
+    else:
+      names = sorted(path.name for path in folder.iterdir())
+    if _RECORD in names:
+      record = json.loads(paths.read(folder / _RECORD))
+      found, files = record['report'], set(record['files'])
+  except FileNotFoundError:
+    return set()
+  except OSError as error:
+    raise _unwritable(folder, error) from None
+  except (ValueError, KeyError, TypeError):
+    raise UserError(
+      f"{folder / _RECORD} is not a report's: a report goes into a folder of"
+      ' its own, so move that file'
+    ) from None
+  # Hidden files are such as a file manager's.
+  names = [name for name in names if not name.startswith('.')]
+  if _RECORD not in names:
+    if names:
+      raise UserError(
+        f'{folder} is where the report goes, and holds other files'
+        f' ({names[0]}): move them, or choose another --workdir'
+      )
+    return set()
+  if found != owner:
+    raise UserError(
+      f'{folder} holds another report ({found}): move it, or choose another'
+      ' --workdir'
+    )
+  return files
+
+
+def _write_record(folder: paths.Path, owner: str, files: set[str]) -> None:
+  record = {'report': owner, 'files': sorted(files)}
+  try:
+    paths.make_folder(folder)
+  except OSError as error:
+    raise _unwritable(folder, error) from None
+  _write(folder / _RECORD, json.dumps(record, indent=1).encode() + b'\n')
+
+
+def _write(path: paths.Path, content: bytes) -> None:
+  try:
+    paths.write(path, content)
+  except OSError as error:
+    raise _unwritable(path.parent, error) from None
+
+
+def _unwritable(folder: paths.Path, error: OSError) -> UserError:
+  reason = ' '.join(str(error.strerror or error).split())
+  return UserError(
+    f'{folder} is where the report goes, and cannot be written ({reason}):'
+    ' make room or change its permissions, or copy the runs to a folder that'
+    ' can, and name that with --workdir'
+  )
 
 
 def _check_names(

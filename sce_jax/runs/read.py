@@ -4,16 +4,28 @@ from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
 import functools
 import json
+import math
 import os
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from sce_jax.config import fields
 from sce_jax.data.info import DatasetInfo
 from sce_jax.errors import UserError
 from sce_jax.runs import files, progress
 from sce_jax.storage import paths
+
+if TYPE_CHECKING:  # Training need not wait for pandas.
+  import pandas as pd
+
+# What `frame` calls the fields that every run is told by.
+_COLUMNS = {
+  'dataset': 'data.name',
+  'method': 'loss.name',
+  'noise': 'noise.name',
+  'rate': 'noise.rate',
+  'seed': 'seed',
+}
+FIGURES = ('test_accuracy', 'worst_class', 'memorised', 'train_seconds')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,12 +94,15 @@ def run_name(config: fields.RawConfig) -> str:
   )
 
 
-def find(root: str | os.PathLike, dataset: str | None = None) -> list[Run]:
+def find(
+  root: str | os.PathLike, dataset: str | None = None, *, mixed: bool = False
+) -> list[Run]:
   """All runs below a folder, labelled by the settings in which they differ.
 
   Args:
     root: the folder.
     dataset: only runs on this data set; None: all, which must be of one.
+    mixed: whether they may be of several.
 
   Raises:
     UserError: there are none, or they are on different data sets.
@@ -112,7 +127,7 @@ def find(root: str | os.PathLike, dataset: str | None = None) -> list[Run]:
       continue
     configs[folder] = config
   names = sorted({config['data']['name'] for config in configs.values()})
-  if dataset is None and len(names) > 1:
+  if dataset is None and len(names) > 1 and not mixed:
     raise UserError(
       f'{root} holds runs on different data, {", ".join(names)}, which no'
       f' table should mix: choose with --dataset={names[0]}, say'
@@ -164,31 +179,76 @@ def distinguishing_settings(
   ]
 
 
-def group(
-  records: Iterable[Run], *keys: str
-) -> dict[tuple[str, ...], list[Run]]:
-  """Records by the values of some of their labels, in order of appearance."""
-  groups: dict[tuple[str, ...], list[Run]] = {}
-  for record in records:
-    groups.setdefault(tuple(record.labels[key] for key in keys), []).append(
-      record
-    )
-  return groups
+def frame(
+  root: str | os.PathLike, dataset: str | None = None
+) -> 'pd.DataFrame':
+  """The finished runs below a folder as a table, one row per run.
 
+  For example, mean and standard deviation over seeds, and a table of methods
+  against noise rates:
 
-def class_accuracy(runs: Iterable[Run]) -> np.ma.MaskedArray:
-  """Test accuracy of the last epoch, [runs, classes], in per cent.
+    runs = read.frame('runs')
+    accuracy = runs.groupby(['method', 'noise', 'rate']).test_accuracy
+    print(accuracy.agg(['mean', 'std', 'count']))
+    print(runs.pivot_table('test_accuracy', index='method', columns='rate'))
 
-  Masked where a class has no test example. Of finished runs only.
+  Args:
+    root: the folder.
+    dataset: only runs on this data set; None: all.
+
+  Returns:
+    A data frame with these columns: dataset; method, its name in the config;
+    noise, rate and seed; by its path (such as loss.alpha) each other field of
+    the config in which runs on the same data set differ; epochs; the figures
+    of `figures`; folder, as text.
+
+  Raises:
+    UserError: the folder holds no runs.
   """
-  values = [
-    r.result['test']['class_accuracy']
-    for r in runs
-    if r.result and r.result['test']
-  ]
-  return np.ma.masked_invalid(100 * np.array(values, np.float64))
+  import pandas as pd  # noqa: PLC0415  Training need not wait for it.
+
+  by_dataset: dict[str, list[Run]] = {}
+  for run in find(root, dataset, mixed=True):
+    by_dataset.setdefault(run.config['data']['name'], []).append(run)
+  settings, results = [], []
+  for runs in by_dataset.values():
+    labels = distinguishing_settings(run.config for run in runs)
+    for run, differing in zip(runs, labels, strict=True):
+      if run.result is None:
+        continue
+      flat = fields.flatten(run.config)
+      named = {name: flat[path] for name, path in _COLUMNS.items()}
+      further = [path for path in differing if path not in _COLUMNS.values()]
+      settings.append(named | {path: flat[path] for path in further})
+      results.append(
+        {'epochs': run.result['epochs']}
+        | figures(run)
+        | {'folder': str(run.folder)}
+      )
+  # Side by side, so that the figures follow all settings that any run has.
+  return pd.concat(
+    [
+      pd.DataFrame(settings, columns=None if settings else list(_COLUMNS)),
+      pd.DataFrame(results, columns=['epochs', *FIGURES, 'folder']),
+    ],
+    axis=1,
+  )
 
 
-def finished(records: Iterable[Run]) -> list[Run]:
-  """Those that ended well."""
-  return [record for record in records if record.status == 'finished']
+def figures(run: Run) -> dict[str, float]:
+  """A run's figures of the last epoch, and how long it took.
+
+  Returns:
+    FIGURES: test_accuracy, worst_class (the lowest test accuracy of a class)
+    and memorised (the share of wrongly labelled training examples predicted as
+    their wrong label), all between 0 and 1; train_seconds (of runs trained
+    together, each one's share). nan: not known, or the run has not finished.
+  """
+  result = run.result or {}
+  classes = (result.get('test') or {}).get('class_accuracy', ())
+  worst = min((x for x in classes if x is not None), default=None)
+  found = {**result, 'worst_class': worst}
+  return {
+    name: math.nan if found.get(name) is None else float(found[name])
+    for name in FIGURES
+  }
