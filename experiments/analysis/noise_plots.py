@@ -72,8 +72,9 @@ def _heat_map(ax: Axes, matrix: np.ndarray, names: Sequence[str] | None):
   if size > _MANY_CLASSES:
     return image
   classes = range(size)
-  ax.set_xticks(classes, names or classes, rotation=90 if names else 0)
-  ax.set_yticks(classes, names or classes)
+  labels = list(names or map(str, classes))
+  ax.set_xticks(classes, labels, rotation=90 if names else 0)
+  ax.set_yticks(classes, labels)
   for (i, j), share in np.ndenumerate(matrix):
     if share:
       ax.text(
@@ -181,11 +182,13 @@ def wrong_images(
   """Some images whose label is wrong, drawn at random.
 
   Args:
-    split: images and labels.
+    split: images and labels, whose true labels are known.
     names: of the classes.
     count: how many at most.
     seed: of the draw.
   """
+  if split.clean_label is None:
+    raise ValueError('the true labels are not known')
   wrong = np.flatnonzero(split.label != split.clean_label)
   rng = np.random.default_rng(seed)
   chosen = rng.choice(wrong, min(count, wrong.size), replace=False)

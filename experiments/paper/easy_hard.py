@@ -15,7 +15,15 @@ import numpy as np
 from experiments.analysis import frame, plots
 from experiments.paper import methods
 from experiments.paper.registry import Context, RunSpec
-from experiments.report.page import Block, Figure, Heading, Table, Text, number
+from experiments.report.page import (
+  Block,
+  Cell,
+  Figure,
+  Heading,
+  Table,
+  Text,
+  number,
+)
 from sce_jax.runs.read import Run
 
 if TYPE_CHECKING:  # Sweeps are planned without pandas.
@@ -120,7 +128,7 @@ def _stages(clean: np.ndarray, noisy: np.ndarray) -> Figure:
 
 def _causes(method: str, clean: np.ndarray, noisy: np.ndarray) -> Table:
   found = causes(clean, noisy)
-  rows = []
+  rows: list[list[Cell | str]] = []
   figures = np.stack(
     [
       clean[-1],

@@ -14,7 +14,7 @@ from sklearn import manifold, metrics, model_selection, neighbors
 from experiments.analysis import frame, statistics
 from experiments.paper import methods
 from experiments.paper.registry import Context, RunSpec
-from experiments.report.page import Block, Figure, Heading, Table, Text
+from experiments.report.page import Block, Cell, Figure, Heading, Table, Text
 
 if TYPE_CHECKING:  # Sweeps are planned without pandas.
   import pandas as pd
@@ -24,7 +24,7 @@ CASES = (('CE', 'clean'), ('CE', NOISE), ('SL', 'clean'), ('SL', NOISE))
 # So many test images: t-SNE's time grows with their number.
 _EXAMPLES = 1000
 _NEIGHBOURS = 10
-_COLOURS = plt.get_cmap('tab10').colors  # As many classes as it can tell.
+_COLOURS = plt.get_cmap('tab10')(range(10))  # As many classes as it can tell.
 _MARKERS = 'os^DvP*X<>'
 
 
@@ -40,7 +40,7 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   groups = list(frame.finished(runs).groupby(['method', 'noise'], sort=False))
   if len(groups) < len(CASES):
     return [Text('Not all runs have finished.', warning=True)]
-  rows = []
+  rows: list[list[Cell | str]] = []
   figure, axes = plt.subplots(1, 4, figsize=(13, 3.9), layout='constrained')
   for ax, (key, group) in zip(axes, groups, strict=True):
     name = ', '.join(key)
@@ -48,7 +48,7 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
     for number, run in enumerate(group.run):
       made = restore.predict_run(run.folder, 'test', context.data_dir)
       hidden = made.hidden[:_EXAMPLES]
-      classes = made.split.clean_label[:_EXAMPLES]
+      classes = made.split.label[:_EXAMPLES]
       figures.append(separability(hidden, classes))
       if number == 0:
         _draw(ax, hidden, classes)

@@ -183,8 +183,10 @@ def _equal(runs: 'pd.DataFrame') -> list[Block]:
   ended = frame.finished(runs)
   if len(ended) < 2:
     return [Text('The two runs have not finished.', warning=True)]
-  losses = [[m['train']['loss'] for m in run.metrics] for run in ended.run]
-  largest = float(np.abs(np.subtract(*losses)).max())
+  losses = np.array(
+    [[m['train']['loss'] for m in run.metrics] for run in ended.run]
+  )
+  largest = float(np.ptp(losses, axis=0).max())
   same = ended.test_accuracy.nunique() == 1
   return [
     Table(

@@ -271,7 +271,7 @@ def _devices(description) -> str:
 
 def _noise(runs: Sequence[Run]) -> list[Block]:
   """The realised noise of each setting's first run."""
-  first = {}
+  first: dict[tuple[str, float], Run] = {}
   for run in runs:
     noise = run.config['noise']
     if run.status == 'missing':
