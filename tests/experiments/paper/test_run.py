@@ -1,61 +1,165 @@
-"""Experiments from the command line to the page, on a few digits."""
+"""Experiments from their runs to their pages.
 
+Two experiments are trained, once for all tests here. The pages of the others
+are made of copies of one of these runs with figures of a test's own.
+"""
+
+import contextlib
 import csv
 import dataclasses
+import io
 import json
-import subprocess
-import sys
+import shutil
+import statistics
 
+import numpy as np
 from PIL import Image
 import pytest
+import threadpoolctl
 
-from configs import cifar10, mnist
-from experiments import commands
-from experiments.paper import registry, scales
-from experiments.report import page
+from configs import cifar10
+from experiments.paper import methods, parameters, published, registry, scales
+from experiments.paper import run as paper_run
 from sce_jax import train
 from sce_jax.config import check as config_lib
 from sce_jax.config import fields
 from sce_jax.runs import files, read
-from tests import conftest
+from tests.data.reading import told
 
 TRAINED = [n for n in registry.NAMES if n not in ('gradients', 'theory')]
 
 
-def run(name, **changes):
-  arguments = {
-    'config': None,
-    'workdir': None,
-    'data_dir': None,
-    'losses': [],
-    'seeds': 1,
-    'trials': [],
-    'experiment_name': name,
-    'scale': 'tiny',
-  }
-  mode = changes.pop('mode', 'train')
-  return commands.run(mode, **(arguments | changes))
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory, data_dir):
+  """A folder with the runs of two experiments: its path, what was printed.
+
+  They are CE and SL on clean and on noisy labels, of one seed, and two runs of
+  SL whose beta and A have one product. Both losses are compiled once.
+  """
+  folder = tmp_path_factory.mktemp('trained')
+  module = registry.load('embeddings')
+  equal = [
+    spec
+    for spec in parameters.sweep('digits', 'tiny')
+    if spec.labels['part'] == 'equal'
+  ]
+  printed = io.StringIO()
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(methods, 'seeds', lambda *_: range(1))
+    planned = module.sweep('digits', 'tiny') + equal
+    patch.setattr(module, 'sweep', lambda *_: planned)
+    # On a busy machine t-SNE's threads wait for each other for most of the time.
+    with (
+      contextlib.redirect_stdout(printed),
+      threadpoolctl.threadpool_limits(1),
+    ):
+      paper_run.run('embeddings', 'digits', 'tiny', folder, data_dir)
+  return folder, printed.getvalue()
+
+
+@pytest.fixture
+def report(trained, tmp_path, data_dir, monkeypatch):
+  """Makes an experiment's page, training nothing; what its tables show.
+
+  Runs that are not there are copies of a trained one, whose results and last
+  epochs have figures drawn at random.
+  """
+  monkeypatch.setattr(train, 'train_many', lambda *_: pytest.fail('trained'))
+  (template, *_) = trained[0].glob('digits-ce-symmetric-0.4-seed0-*')
+  rng = np.random.default_rng(0)
+
+  def make(name, dataset='digits'):
+    specs = registry.load(name).sweep(dataset, 'tiny')
+    for spec in specs:
+      folder = tmp_path / read.run_name(spec.config)
+      if not folder.exists():
+        _copy(template, folder, spec, rng)
+    paper_run.run(name, dataset, 'tiny', tmp_path, data_dir)
+    return Tables(tmp_path, specs, tmp_path / f'{name}-{dataset}-tiny')
+
+  return make
+
+
+def _copy(template, folder, spec, rng):
+  shutil.copytree(template, folder, ignore=shutil.ignore_patterns('ck*', 'ev*'))
+  description = json.loads((folder / 'config.json').read_text())
+  description['config'] = config_lib.check_config(spec.config).to_dict()
+  (folder / 'config.json').write_text(json.dumps(description))
+  records = files.read_metrics(folder)
+  for record in records:
+    record['test']['accuracy'] = rng.random()
+    record['test']['class_accuracy'] = rng.random(10).tolist()
+    if spec.config.loss.name == 'd2l':
+      record['method'] = {'lid': rng.random(), 'label_weight': rng.random()}
+  text = ''.join(json.dumps(record) + '\n' for record in records)
+  (folder / 'metrics.jsonl').write_text(text)
+  result = json.loads((folder / 'result.json').read_text())
+  result['test'] = records[-1]['test']
+  result['test_accuracy'] = records[-1]['test']['accuracy']
+  clean = spec.config.noise.name == 'clean'
+  result['memorised'] = None if clean else rng.random()
+  (folder / 'result.json').write_text(json.dumps(result))
+  if spec.config.loss.name == 'forward':
+    matrix = {'transition_matrix': np.eye(10).tolist()}
+    (folder / 'prepared.json').write_text(json.dumps(matrix))
+
+
+@dataclasses.dataclass
+class Tables:
+  """A page's tables, and the results of the runs that it is on."""
+
+  root: object
+  specs: list
+  folder: object
+
+  def rows(self, name, *keys):
+    """A table's rows, by what is in some of its columns."""
+    with open(self.folder / f'{name}.csv') as file:
+      rows = list(csv.DictReader(file))
+    return {tuple(row[key] for key in keys): row for row in rows}
+
+  def results(self, **labels):
+    """The result.json of all runs that have these labels, by seed."""
+    return [
+      json.loads(
+        (self.root / read.run_name(s.config) / 'result.json').read_text()
+      )
+      for s in self.specs
+      if labels.items() <= s.labels.items()
+    ]
+
+  def shown(self, figure='test_accuracy', **labels):
+    """A figure of these runs as a page has it."""
+    return shown([result[figure] for result in self.results(**labels)])
+
+
+def shown(values, scale=100, digits=1):
+  text = f'{scale * statistics.fmean(values):.{digits}f}'
+  if len(values) > 1:
+    text += f' ± {scale * statistics.stdev(values):.{digits}f}'
+  return text
+
+
+def tables(folder, name, seeds=2):
+  specs = registry.load(name).sweep('digits', 'tiny')
+  specs = [spec for spec in specs if int(spec.labels['seed']) < seeds]
+  return Tables(folder, specs, folder / f'{name}-digits-tiny')
 
 
 @pytest.mark.parametrize(
-  ('changes', 'message'),
+  ('name', 'dataset', 'scale', 'message'),
   [
-    ({'name': 'nope'}, '--experiment=nope is not known: use one of comparison'),
-    ({'name': 'ablation', 'dataset': 'nope'}, '--dataset=nope is not known'),
-    ({'name': 'ablation', 'scale': 'nope'}, '--scale=nope is not known'),
-    ({'name': 'recipe'}, "recipe 'paper' is not known here"),
-    ({'name': 'ablation', 'mode': 'compare'}, 'not with --mode=compare'),
-    ({'name': 'ablation', 'config': mnist.get_config()}, 'leave --config out'),
-    ({'name': 'ablation', 'trials': ['seed=0,1']}, 'leave --trials out'),
+    ('nope', 'digits', 'tiny', "experiment 'nope' is not known: use one of"),
+    ('ablation', 'nope', 'tiny', '--dataset=nope is not known'),
+    ('ablation', 'digits', 'nope', '--scale=nope is not known'),
+    ('recipe', 'digits', 'tiny', "recipe 'paper' is not known here"),
   ],
 )
 def test_what_cannot_be_is_refused_in_a_line(
-  changes, message, tmp_path, capsys
+  name, dataset, scale, message, tmp_path
 ):
   folder = tmp_path / 'runs'
-  assert run(**changes, workdir=str(folder)) == commands.BAD_INPUT
-  (line,) = capsys.readouterr().err.splitlines()
-  assert message in line
+  assert message in told(paper_run.run, name, dataset, scale, folder)
   assert not folder.exists()
 
 
@@ -68,143 +172,224 @@ def test_help_has_a_line_each():
   assert '--scale=full|short|tiny' in out
 
 
-@pytest.fixture(scope='module')
-def store(tmp_path_factory):
-  return tmp_path_factory.mktemp('store')
-
-
-@pytest.fixture(scope='module')
-def classwise(store, data_dir):
-  """What launch.py prints and leaves for a user."""
-  done = subprocess.run(
-    conftest.command(
-      '--experiment=classwise', '--scale=tiny', f'--workdir={store}'
-    ),
-    env=conftest.environment(data_dir, store),
-    cwd=conftest.REPOSITORY,
-    capture_output=True,
-    text=True,
-    check=False,
+def test_embeddings(trained):
+  folder, out = trained
+  page = tables(folder, 'embeddings', seeds=1)
+  assert f'report:   {page.folder / "report.html"}' in out
+  row = page.rows('separability', 'labels trained on')[('SL, symmetric 0.4',)]
+  assert row["the network's test accuracy (%)"] == page.shown(
+    method='SL', noise='symmetric 0.4'
   )
-  assert done.returncode == 0, done.stderr
-  return done.stdout, store / 'classwise-digits-tiny'
-
-
-def test_it_says_where_its_page_is(classwise):
-  out, folder = classwise
-  assert f'report:   {folder / "report.html"}' in out
-  assert (folder / 'report.md').exists()
-
-
-def test_its_figures_are_those_of_the_runs(classwise, store):
-  _, folder = classwise
-  with open(folder / 'runs.csv') as file:
-    rows = list(csv.DictReader(file))
-  # CE on clean labels and three methods at two rates, with two seeds.
-  assert len(rows) == 14
-  for row in rows:
-    result = json.loads((store / row['run'] / 'result.json').read_text())
-    assert float(row['test accuracy (%)']) == pytest.approx(
-      100 * result['test_accuracy'], abs=0.006
-    )
-    assert row['status'] == 'finished'
-  with open(folder / 'classes-symmetric-0.4.csv') as file:
-    table = {row['']: row for row in csv.DictReader(file)}
-  sl = [
-    json.loads((store / row['run'] / 'result.json').read_text())
-    for row in rows
-    if (row['method'], row['noise']) == ('SL', 'symmetric 0.4')
-  ]
-  mean = sum(r['test']['class_accuracy'][3] for r in sl) / 2
-  assert float(table['SL, symmetric 0.4']['3']) == pytest.approx(
-    100 * mean, abs=0.06
-  )
-
-
-def test_it_warns_that_a_tiny_run_shows_nothing(classwise):
-  _, folder = classwise
-  assert 'read no figure' in (folder / 'report.md').read_text()
-  with Image.open(folder / 'curves-symmetric-0.4.png') as picture:
+  text = (page.folder / 'report.md').read_text()
+  assert 'read no figure' in text and '6 finished' in text
+  with Image.open(page.folder / 'tsne.png') as picture:
     assert picture.width > picture.height
 
 
-def ends(store):
-  return {
-    path: path.stat().st_mtime_ns for path in store.glob('digits-*/result.json')
-  }
+def test_confidence_needs_no_run_of_its_own(trained, data_dir, monkeypatch):
+  folder, _ = trained
+  monkeypatch.setattr(train, 'train_many', lambda *_: pytest.fail('trained'))
+  monkeypatch.setattr(methods, 'seeds', lambda *_: range(1))
+  paper_run.run('confidence', 'digits', 'tiny', folder, data_dir, named_class=3)
+  page = tables(folder, 'confidence', seeds=1)
+  row = page.rows('confidence-3', 'method')[('SL',)]
+  results = page.results(method='SL')
+  assert row['test accuracy of the class (%)'] == shown(
+    [result['test']['class_accuracy'][3] for result in results]
+  )
+  given = [
+    result['train_eval']['class_confidence']['wrong_given'][3]
+    for result in results
+  ]
+  assert row['wrongly labelled: in the given label'] == shown(given, 1, 3)
+  message = told(
+    paper_run.run,
+    'confidence',
+    'digits',
+    'tiny',
+    folder,
+    data_dir,
+    named_class=10,
+  )
+  assert message == '--class=10: digits has the classes 0 to 9'
 
 
-def test_finished_runs_are_found_again_and_shared(
-  classwise, store, data_dir, monkeypatch
-):
-  before = ends(store)
+def test_parameters(trained, report, tmp_path):
+  folder, _ = trained
+  for path in folder.glob('digits-sl-symmetric-0.6-*'):
+    shutil.copytree(path, tmp_path / path.name)
+  page = report('parameters')
+  row = page.rows('sweep-A', 'alpha', 'A')['0.1', '-6']
+  chosen = {'part': 'A', 'alpha': '0.1', 'A': '-6'}
+  assert row['test accuracy, last epoch'] == page.shown(**chosen)
+  assert row['wrong labels memorised'] == page.shown('memorised', **chosen)
+  # Really trained: runs with one product of beta and A are equal to the bit.
+  text = (page.folder / 'report.md').read_text()
+  assert 'of any epoch, is 0; their test accuracies are equal' in text
 
-  def never(*_):
-    raise AssertionError('trained although all is there')
 
-  monkeypatch.setattr(train, 'train_many', never)
-  for name in ('classwise', 'easy_hard', 'confidence'):
-    assert (
-      run(name, workdir=str(store), data_dir=data_dir, dataset='digits') == 0
+def test_ablation(report, tmp_path):
+  page = report('ablation')
+  row = page.rows('ablation', 'loss')[('5 CE',)]
+  assert row['test accuracy, last epoch'] == page.shown(method='5 CE')
+  assert row['wrong labels memorised'] == page.shown('memorised', method='5 CE')
+  overfitted = []
+  for spec in page.specs:
+    if spec.labels['method'] == '5 CE':
+      metrics = files.read_metrics(tmp_path / read.run_name(spec.config))
+      accuracy = [record['test']['accuracy'] for record in metrics]
+      overfitted.append(max(accuracy) - accuracy[-1])
+  assert row['lost since its best epoch'] == shown(overfitted)
+
+
+def test_classwise(report):
+  page = report('classwise')
+  found = page.results(method='SL', noise='symmetric 0.4')
+  accuracy = [result['test']['class_accuracy'] for result in found]
+  row = page.rows('classes-symmetric-0.4', '')[('SL, symmetric 0.4',)]
+  (mean, _, _) = shown([values[3] for values in accuracy]).split()
+  assert row['3'] == mean
+  assert row['worst'] == shown([min(x) for x in accuracy]).split()[0]
+  assert row['gap'] == shown([max(x) - min(x) for x in accuracy]).split()[0]
+  row = page.rows('hardest-symmetric-0.4', '')[('mean of all classes',)]
+  assert row['SL'] == shown([statistics.fmean(x) for x in accuracy]).split()[0]
+
+
+def test_easy_hard(report):
+  page = report('easy_hard')
+  row = page.rows('causes-ce', 'class')[('mean',)]
+  clean, noisy = (
+    100
+    * statistics.fmean(
+      value
+      for result in page.results(method='CE', noise=noise)
+      for value in result['test']['class_accuracy']
     )
-  assert ends(store) == before
+    for noise in ('clean', 'symmetric 0.4')
+  )
+  assert row['lost'] == f'{clean - noisy:.1f}'
+  parts = float(row['under-learned']) + float(row['overfitted'])
+  assert parts == pytest.approx(clean - noisy, abs=0.11)
+
+
+def test_comparison(report):
+  page = report('comparison', 'cifar10')
+  noise = 'symmetric 0.4'
+  row = page.rows('accuracy', 'method')[('SL',)]
+  assert row[noise] == page.shown(method='SL', noise=noise)
+  assert page.rows('memorised', 'method')[('SL',)].keys() == {
+    *('method', noise, 'symmetric 0.6', 'asymmetric 0.4'),
+    *(f'{n} (value)' for n in (noise, 'symmetric 0.6', 'asymmetric 0.4')),
+  }
+  (result,) = page.results(method='CE', noise='clean')
+  row = page.rows('published', 'method', 'noise')['CE', 'clean']
+  expected = 100 * result['test_accuracy'] - 89.26
+  assert row['difference'] == f'{expected:+.2f}'
+  assert published.lookup('cifar10', 'CE', 'clean').accuracy == 89.26
+  # An estimate that is the identity is off by the noise rate.
+  row = page.rows('transition', 'noise')[(noise,)]
+  assert row['distance of a row (total variation)'] == '0.400'
+  assert row['mean diagonal, estimated'] == '1.000'
+  assert row['mean diagonal, true'] == '0.600'
+  (spec,) = (
+    s
+    for s in page.specs
+    if (s.labels['method'], s.labels['noise']) == ('D2L', noise)
+  )
+  metrics = files.read_metrics(page.root / read.run_name(spec.config))
+  weight = metrics[-1]['method']['label_weight']
+  row = page.rows('d2l', 'noise')[(noise,)]
+  assert row['weight at the end'] == f'{weight:.3f}'
+  assert row['runs that turn'] == '0 of 1'
+
+
+def test_recipe(report):
+  page = report('recipe', 'mnist')
+  row = page.rows('parts-of-paper', '')[('with schedule of apl',)]
+  own = {'method': 'SL', 'recipe': 'paper'}
+  (changed,) = page.results(**own, part='schedule')
+  (plain,) = page.results(**own, part='-')
+  change = 100 * (changed['test_accuracy'] - plain['test_accuracy'])
+  assert row['SL'] == page.shown(**own, part='schedule')
+  assert row['SL, change'] == f'{change:+.1f}'
 
 
 def test_a_report_needs_no_run(tmp_path, data_dir):
-  assert (
-    run('ablation', workdir=str(tmp_path), data_dir=data_dir, mode='report')
-    == 0
-  )
+  for _ in range(2):  # A report may be made again.
+    paper_run.run(
+      'ablation', 'digits', 'tiny', tmp_path, data_dir, train_missing=False
+    )
   text = (tmp_path / 'ablation-digits-tiny' / 'report.md').read_text()
   assert '14 missing' in text
   assert not list(tmp_path.glob('digits-*'))
 
 
-@pytest.mark.parametrize(
-  'name', ['embeddings', 'parameters', 'ablation', 'gradients', 'theory']
-)
-def test_each_experiment_runs(name, classwise, store, data_dir):
-  assert run(name, workdir=str(store), data_dir=data_dir) == 0
-  text = (store / f'{name}-digits-tiny' / 'report.md').read_text()
-  if name == 'parameters':
-    # Two runs with one product of beta and A are equal to the bit.
-    assert 'of any epoch, is 0; their test accuracies are equal' in text
+def test_a_failed_run_is_shown_and_raised(report, tmp_path, data_dir):
+  page = report('ablation')
+  failed = tmp_path / read.run_name(page.specs[0].config)
+  (failed / 'result.json').unlink()
+  (failed / 'failed.json').write_text('{"failed": "the loss is not finite"}')
+  with pytest.raises(train.NonFiniteLoss, match='the loss is not finite'):
+    paper_run.run('ablation', 'digits', 'tiny', tmp_path, data_dir)
+  text = (page.folder / 'report.md').read_text()
+  assert '13 finished, 1 failed' in text
 
 
-def test_a_failed_run_is_shown_and_ends_non_zero(
-  store, data_dir, monkeypatch, capsys
+def test_a_folder_of_something_else_is_refused_before_training(
+  tmp_path, data_dir, monkeypatch
 ):
-  module = registry.load('confidence')
-  first, *rest = module.sweep('digits', 'tiny')
-  bad = scales.change(first.config.copy_and_resolve_references(), {})
-  bad.optim.learning_rate = 1e30
-  monkeypatch.setattr(
-    module,
-    'sweep',
-    lambda *_: [dataclasses.replace(first, config=bad), *rest],
-  )
-  code = run('confidence', workdir=str(store), data_dir=data_dir)
-  assert code == commands.NON_FINITE
-  assert 'not finite' in capsys.readouterr().err
-  text = (store / 'confidence-digits-tiny' / 'report.md').read_text()
-  assert '3 finished, 1 failed' in text
+  monkeypatch.setattr(train, 'train_many', lambda *_: pytest.fail('trained'))
+  taken = tmp_path / 'ablation-digits-tiny' / 'ablation.csv'
+  taken.parent.mkdir()
+  taken.write_text('mine')
+  run = paper_run.run, 'ablation', 'digits', 'tiny', tmp_path, data_dir
+  assert 'holds other files (ablation.csv)' in told(*run)
+  assert taken.read_text() == 'mine'
+  assert len(list(taken.parent.iterdir())) == 1
+
+
+def test_config_files_of_one_name_do_not_share_a_report(tmp_path, data_dir):
+  text = 'from configs.digits import *\n'
+  for name in ('a', 'b'):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / 'own.py').write_text(text)
+  root = tmp_path / 'runs'
+
+  def run(name):
+    file = str(tmp_path / name / 'own.py')
+    return paper_run.run(
+      'ablation', file, 'tiny', root, data_dir, train_missing=False
+    )
+
+  page = run('a').markdown
+  before = page.read_bytes()
+  assert f'experiment ablation on {tmp_path}/a/own.py, tiny' in told(run, 'b')
+  assert page.read_bytes() == before
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-  ('name', 'dataset'),
-  [('comparison', 'digits'), ('comparison', 'mnist'), ('recipe', 'mnist')],
-)
-def test_the_large_ones_run(name, dataset, tmp_path, data_dir):
-  assert (
-    run(name, workdir=str(tmp_path), data_dir=data_dir, dataset=dataset) == 0
-  )
+def test_comparison_is_trained(tmp_path, data_dir):
+  paper_run.run('comparison', 'digits', 'tiny', tmp_path, data_dir)
+  page = tables(tmp_path, 'comparison')
+  for method in ('D2L', 'Forward, estimated T', 'SL'):
+    row = page.rows('accuracy', 'method')[(method,)]
+    for noise in ('clean', 'symmetric 0.4', 'asymmetric 0.4'):
+      assert row[noise] == page.shown(method=method, noise=noise)
+  assert len(page.rows('transition', 'noise')) == 4
+  assert len(page.rows('d2l', 'noise')) == 4
 
 
 @pytest.mark.parametrize('name', TRAINED)
-@pytest.mark.parametrize('scale', scales.SCALES)
-@pytest.mark.parametrize('dataset', ('digits', 'mnist', 'cifar10', 'cifar100'))
-def test_all_configs_can_be(name, scale, dataset):
+@pytest.mark.parametrize(
+  ('dataset', 'scale'),
+  [
+    ('digits', 'tiny'),
+    ('mnist', 'short'),
+    ('cifar10', 'full'),
+    ('cifar100', 'full'),
+  ],
+)
+def test_all_configs_can_be(name, dataset, scale):
   """No run of any experiment is refused once hours have gone into others."""
   if name == 'recipe' and dataset not in ('mnist', 'cifar10'):
     pytest.skip('this data set has no two recipes')
@@ -222,19 +407,3 @@ def test_full_is_the_configs_own_protocol():
   assert fields.differences(expected, config) == [
     'eval.train_every: None -> 10'
   ]
-
-
-def test_blocks_are_what_a_page_is_made_of(classwise, store, data_dir):
-  module = registry.load('classwise')
-  planned = [
-    read.Run(store / read.run_name(t.config), t.labels, t.config.to_dict())
-    for t in module.sweep('digits', 'tiny')
-  ]
-  context = registry.Context('digits', 'tiny', data_dir)
-  blocks = module.report(context, planned)
-  tables = [b for b in blocks if isinstance(b, page.Table)]
-  assert len({t.name for t in tables}) == len(tables)
-  for table in tables:
-    assert all(len(row) == len(table.columns) for row in table.rows)
-  assert files.read_metrics(planned[0].folder)[-1]['epoch'] == 3
-  assert sys.modules['experiments.paper.classwise'] is module
