@@ -82,7 +82,7 @@ def test_an_experiment_can_be_added(example, data_dir, tmp_path, monkeypatch):
   monkeypatch.setattr(registry, 'NAMES', (*registry.NAMES, 'alphas'))
   monkeypatch.setitem(sys.modules, module.__name__, module)
   written = paper_run.run('alphas', 'digits', 'tiny', tmp_path, data_dir)
-  assert '| alpha 0.01 |' in written.markdown.read_text()
+  assert '| alpha 0.01 ' in written.markdown.read_text()
   assert 'alphas' in registry.describe()
 
 

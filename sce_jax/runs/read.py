@@ -221,7 +221,7 @@ def frame(
       further = [path for path in differing if path not in _COLUMNS.values()]
       settings.append(named | {path: flat[path] for path in further})
       results.append(
-        {'epochs': run.result['epochs']}
+        {'epochs': run.result.get('epochs')}
         | figures(run)
         | {'folder': str(run.folder)}
       )

@@ -114,7 +114,7 @@ def test_it_is_evaluated(data, trained, capsys):
 def test_its_report_is_written(data, trained):
   assert trained[0] == 0
   assert data.run('report', workdir=data.folder) == 0
-  text = (data.folder / 'report.md').read_text()
+  text = (data.folder / 'report' / 'report.md').read_text()
   assert '1 finished' in text
   assert 'nan' not in text and 'None' not in text
 

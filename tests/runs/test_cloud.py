@@ -122,8 +122,8 @@ def test_what_is_done_with_a_run(scheme, ended, cloud, launch):
   assert f'{figures["accuracy"]:.4f}' in evaluated.stdout, evaluated.stderr
   assert paths.listing(paths.path(folder)) == before
   report = launch('report', f'--workdir={root}', more=server)
-  assert f'report:   {root}/report.html' in report.stdout, report.stderr
-  assert 'run/' not in paths.path(f'{root}/report.md').read_text()
+  assert f'report:   {root}/report/report.html' in report.stdout, report.stderr
+  assert 'run/' not in paths.path(f'{root}/report/report.md').read_text()
   other = launch(
     *SHORT, '--config.loss.alpha=9', f'--workdir={folder}', more=server
   )

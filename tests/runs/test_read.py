@@ -36,6 +36,7 @@ def make(folder, dataset='digits', seed=0, alpha=0.1, result=None, failed=None):
       json.dumps(
         {
           'test_accuracy': result,
+          'epochs': 1,
           'memorised': 0.25,
           'train_seconds': 1.5,
           'test': test,
@@ -79,7 +80,6 @@ def test_how_runs_have_ended(tmp_path):
   ]
   assert found[1].failure == 'the loss is not finite'
   assert found[1].result is None
-  assert read.finished(found) == found[:1]
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_what_makes_no_table_is_refused(make_them, dataset, message, tmp_path):
     runs_page.report(tmp_path, dataset)
   assert message in str(caught.value)
   assert len(str(caught.value).splitlines()) == 1
-  assert not (tmp_path / 'report.html').exists()
+  assert not list(tmp_path.rglob('report*'))
 
 
 def test_a_report_shows_every_run_as_what_it_is(tmp_path, capsys):
@@ -115,12 +115,64 @@ def test_a_report_shows_every_run_as_what_it_is(tmp_path, capsys):
   # has no example.
   assert '62.5 ± 17.7' in text
   for status in ('finished', 'failed', 'unfinished'):
-    assert f'| {status} |' in text
+    assert f'| {status} ' in text
   assert '2 finished, 1 failed, 1 unfinished' in text
   assert 'cpu test' in text
   assert 'mnist' not in text
   assert 'loss is not finite at step 7' in written.html.read_text()
+  assert written.html.parent == tmp_path / 'report-digits'
   assert str(written.html) in capsys.readouterr().out
+
+
+def test_a_report_changes_no_file_that_was_there(tmp_path):
+  make(tmp_path / 'a', seed=0, result=0.5)
+  make(tmp_path / 'b', seed=1, result=0.75)
+  # A comparison and a run write results.csv.
+  for folder in (tmp_path, tmp_path / 'a'):
+    (folder / 'results.csv').write_text('mine')
+  before = {p: p.read_bytes() for p in tmp_path.rglob('*') if p.is_file()}
+  for root in (tmp_path, tmp_path, tmp_path / 'a'):
+    written = runs_page.report(root)
+    assert written.html.parent == root / 'report'
+  assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_a_frame_has_a_row_per_finished_run(tmp_path):
+  make(tmp_path / 'a', seed=0, result=0.5)
+  make(tmp_path / 'b', seed=1, result=0.75, alpha=0.2)
+  make(tmp_path / 'c', seed=2, failed='the loss is not finite')
+  make(tmp_path / 'd', seed=3)
+  make(tmp_path / 'e', dataset='mnist', seed=7, result=0.25)
+  runs = read.frame(tmp_path)
+  assert runs.to_dict('records')[1] == {
+    'dataset': 'digits',
+    'method': 'sl',
+    'noise': 'symmetric',
+    'rate': 0.4,
+    'seed': 1,
+    'loss.alpha': 0.2,
+    'epochs': 1,
+    'test_accuracy': 0.75,
+    'worst_class': 0.75,
+    'memorised': 0.25,
+    'train_seconds': 1.5,
+    'folder': str(tmp_path / 'b'),
+  }
+  # mnist's only run differs from no other on its data.
+  assert runs['loss.alpha'].isna().tolist() == [False, False, True]
+  accuracy = runs.groupby('dataset').test_accuracy.mean()
+  assert accuracy.to_dict() == {'digits': 0.625, 'mnist': 0.25}
+  assert read.frame(tmp_path, 'mnist').seed.tolist() == [7]
+
+
+def test_a_frame_without_finished_runs_has_its_columns(tmp_path):
+  make(tmp_path / 'a')
+  runs = read.frame(tmp_path)
+  assert not len(runs)
+  assert {'dataset', 'method', 'seed', 'test_accuracy'} <= set(runs.columns)
+  (tmp_path / 'empty').mkdir()
+  with pytest.raises(errors.UserError, match='holds no runs'):
+    read.frame(tmp_path / 'empty')
 
 
 def test_a_runs_name_tells_its_config():

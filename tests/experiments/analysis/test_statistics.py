@@ -1,6 +1,7 @@
 """Cells worked out by hand, and which of them count as the best."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from experiments.analysis import statistics
@@ -12,6 +13,10 @@ def test_a_cell_is_mean_and_deviation_in_per_cent():
   assert cell.value == pytest.approx(60.0)
   assert statistics.format_mean_std([0.25]).text == '25.0'
   assert statistics.format_mean_std([]).text == '-'
+  assert statistics.format_mean_std([None, np.nan]).text == '-'
+  assert statistics.format_mean_std([0.5, np.nan, 0.7]).text == '60.0 ± 14.1'
+  assert statistics.format_mean_std([0.1], sign=True).text == '+10.0'
+  assert statistics.format_mean_std([-0.1], sign=True).text == '-10.0'
   assert (
     statistics.format_mean_std([1.0, 2.0], percent=False).text
     == '1.500 ± 0.707'
@@ -19,7 +24,7 @@ def test_a_cell_is_mean_and_deviation_in_per_cent():
 
 
 def seeds(*values):
-  return dict(enumerate(values))
+  return pd.Series(values, dtype=float)
 
 
 def test_what_pairs_cannot_tell_apart_is_tied():
@@ -55,15 +60,18 @@ def test_equal_rows_are_tied_and_a_constant_gap_is_not():
 
 
 def test_one_seed_or_none_tells_nothing():
-  cells = statistics.mark_best({'a': seeds(0.5), 'b': seeds(0.5), 'c': {}})
+  cells = statistics.mark_best({'a': seeds(0.5), 'b': seeds(0.5), 'c': seeds()})
   assert cells['a'].bold and not cells['b'].tied
   assert cells['c'].text == '-'
-  assert statistics.mark_best({'c': {}})['c'].text == '-'
+  assert statistics.mark_best({'c': seeds()})['c'].text == '-'
 
 
 def test_only_common_seeds_are_compared():
   cells = statistics.mark_best(
-    {'a': {0: 0.9, 1: 0.9, 2: 0.3}, 'b': {0: 0.5, 1: 0.5}}
+    {
+      'a': pd.Series({0: 0.9, 1: 0.9, 2: 0.3}),
+      'b': pd.Series({1: 0.5, 0: 0.5}),
+    }
   )
   # Over all its seeds a is at 0.7, over the two that both have far ahead.
   assert cells['a'].bold and not cells['b'].tied

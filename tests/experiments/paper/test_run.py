@@ -48,7 +48,7 @@ def trained(tmp_path_factory, data_dir):
     patch.setattr(methods, 'seeds', lambda *_: range(1))
     planned = module.sweep('digits', 'tiny') + equal
     patch.setattr(module, 'sweep', lambda *_: planned)
-    # On a busy machine t-SNE's threads wait for each other for most of the time.
+    # On a busy machine t-SNE's threads mostly wait for each other.
     with (
       contextlib.redirect_stdout(printed),
       threadpoolctl.threadpool_limits(1),

@@ -97,7 +97,7 @@ def evaluate(source: str, script: str, folder: pathlib.Path):
 
 
 def source(page, folder):
-  return writer.write(page, folder / 'report').html.read_text()
+  return writer.write(page, folder / 'report', 'tests').html.read_text()
 
 
 def test_sorts(tmp_path):

@@ -24,5 +24,8 @@ def test_show(monkeypatch):
   assert picture.width == 192
   assert caption.data == 'What is seen.'
   # It refers to no file.
-  assert table.data == 'Shares\n\n| loss | % |\n| :-- | --: |\n| CE | 1.5 |'
+  assert (
+    table.data
+    == 'Shares\n\n| loss   |   % |\n|:-------|----:|\n| CE     | 1.5 |'
+  )
   assert not plt.get_fignums()

@@ -10,7 +10,16 @@ from matplotlib import pyplot as plt
 import pytest
 
 from experiments.report import writer
-from experiments.report.page import Cell, Figure, Heading, Page, Table, Text
+from experiments.report.page import (
+  Cell,
+  Figure,
+  Heading,
+  Page,
+  Table,
+  Text,
+  number,
+)
+from tests.data.reading import told
 
 PNG = b'\x89PNG\r\n\x1a\n'
 
@@ -27,6 +36,10 @@ def table(*rows, name='accuracy', columns=('Method', 'sym 0.4')):
 
 def page(*blocks, **more):
   return Page('A title', 'A summary.', blocks, **more)
+
+
+def write(shown, folder):
+  return writer.write(shown, folder, 'tests')
 
 
 class Elements(html.parser.HTMLParser):
@@ -53,7 +66,7 @@ class Elements(html.parser.HTMLParser):
 def written(tmp_path):
   """A report of all there is."""
   plt.close('all')  # Whatever other tests have left open.
-  return writer.write(
+  return write(
     Page(
       title='Losses <1>',
       summary='Three losses.',
@@ -74,7 +87,13 @@ def written(tmp_path):
         Figure('curves', 'Accuracy by epoch.', drawing()),
         Heading('Curves'),
         Figure('alpha', 'Accuracy by alpha.', drawing()),
-        Table('runs', 'Runs.', ['Seed', 'Loss'], [['1', '0.5']], 'One run.'),
+        Table(
+          'runs',
+          'Runs.',
+          ['Seed', 'Loss'],
+          [[number(1, 'd'), number(0.5)]],
+          'One run.',
+        ),
       ],
       facts=[('Device', 'CPU'), ('Command', 'python -m x --seeds 3')],
     ),
@@ -98,6 +117,7 @@ def test_files(written):
   # Nothing temporary is left.
   assert {path.name for path in folder.iterdir()} == {
     'report.html',
+    'report.json',
     'report.md',
     'accuracy.csv',
     'runs.csv',
@@ -127,12 +147,12 @@ All of \*it\*.
 
 Accuracy (%)
 
-| Method | sym 0.4 |
-| :-- | --: |
-| CE \| plain | 71.3 ± 0.4 |
+| Method                  |        sym 0.4 |
+|:------------------------|---------------:|
+| CE \| plain             |     71.3 ± 0.4 |
 | [SCE](../runs/sce%201/) | **87.0 ± 0.1** |
-| GCE | 86.9 ± 0.2 ≈ |
-| D2L | – |
+| GCE                     |   86.9 ± 0.2 ≈ |
+| D2L                     |              – |
 
 bold: best; ≈: not told apart from the best
 
@@ -152,9 +172,9 @@ Accuracy by alpha.
 
 Runs.
 
-| Seed | Loss |
-| --: | --: |
-| 1 | 0.5 |
+|   Seed |   Loss |
+|-------:|-------:|
+|      1 |    0.5 |
 
 One run.
 
@@ -181,7 +201,7 @@ def test_csv_adds_no_values_that_are_the_texts(tmp_path):
     [Cell('2', 2), '-', 'a, "b"\nc'],
     columns=['same', 'nan', 'rounded'],
   )
-  [path] = writer.write(page(block), tmp_path).tables
+  [path] = write(page(block), tmp_path).tables
   with path.open(newline='') as file:
     assert list(csv.reader(file)) == [
       ['same', 'nan', 'rounded', 'rounded (value)'],
@@ -204,7 +224,7 @@ def test_csv_adds_no_values_that_are_the_texts(tmp_path):
   ],
 )
 def test_markdown_shows_text_as_it_is(tmp_path, text, line):
-  written = writer.write(page(Text(text)), tmp_path)
+  written = write(page(Text(text)), tmp_path)
   assert written.markdown.read_text().split('\n\n')[-1] == f'{line}\n'
 
 
@@ -254,7 +274,7 @@ def test_html_headings_and_contents(elements):
 
 
 def test_html_has_no_contents_of_two_headings(tmp_path):
-  written = writer.write(page(Heading('A'), Heading('B')), tmp_path)
+  written = write(page(Heading('A'), Heading('B')), tmp_path)
   assert '<nav' not in written.html.read_text()
 
 
@@ -293,7 +313,7 @@ def test_html_warning(elements):
 
 def test_html_escapes(tmp_path):
   evil = '"><script>alert(1)</script>'
-  written = writer.write(
+  written = write(
     Page(
       evil,
       evil,
@@ -323,7 +343,7 @@ def test_html_escapes(tmp_path):
 
 
 def test_one_block(tmp_path):
-  written = writer.write(page(Text('All.')), tmp_path)
+  written = write(page(Text('All.')), tmp_path)
   assert written.markdown.read_text() == '# A title\n\nA summary.\n\nAll.\n'
   assert written.tables == written.figures == []
   assert '<p>All.</p>' in written.html.read_text()
@@ -331,15 +351,18 @@ def test_one_block(tmp_path):
 
 
 def test_table_without_rows(tmp_path):
-  written = writer.write(page(table()), tmp_path)
+  written = write(page(table()), tmp_path)
   assert written.tables[0].read_text() == 'Method,sym 0.4\n'
-  assert '| Method | sym 0.4 |\n| :-- | :-- |\n' in written.markdown.read_text()
+  assert (
+    '| Method   | sym 0.4   |\n|----------|-----------|\n'
+    in written.markdown.read_text()
+  )
   assert 'colspan="2">no rows</td>' in written.html.read_text()
 
 
 def test_infinity_and_nan(tmp_path):
   block = table(['a', Cell('∞', math.inf)], ['b', Cell('?', math.nan)])
-  written = writer.write(page(block), tmp_path)
+  written = write(page(block), tmp_path)
   cells = Elements(written.html.read_text()).named('td')
   assert [a.get('data-value') for a, _ in cells] == ['Infinity', None]
 
@@ -354,7 +377,7 @@ def test_infinity_and_nan(tmp_path):
 )
 def test_refuses_before_it_writes(tmp_path, blocks, message):
   with pytest.raises(ValueError, match=message):
-    writer.write(page(*blocks), tmp_path / 'report')
+    write(page(*blocks), tmp_path / 'report')
   assert not (tmp_path / 'report').exists()
 
 
@@ -362,37 +385,82 @@ def test_refuses_figures_of_one_name(tmp_path):
   first, second = drawing(), drawing()
   try:
     with pytest.raises(ValueError, match="two figures are named 'a'"):
-      writer.write(
-        page(Figure('a', '', first), Figure('a', '', second)), tmp_path
-      )
+      write(page(Figure('a', '', first), Figure('a', '', second)), tmp_path)
   finally:
     plt.close('all')
 
 
 def test_table_and_figure_may_share_a_name(tmp_path):
-  writer.write(page(table(name='a'), Figure('a', 'A.', drawing())), tmp_path)
+  write(page(table(name='a'), Figure('a', 'A.', drawing())), tmp_path)
   assert (tmp_path / 'a.csv').exists()
   assert (tmp_path / 'a.png').exists()
 
 
 def test_failure_leaves_what_was_there(tmp_path, monkeypatch):
-  old = writer.write(page(Text('Old.')), tmp_path)
+  old = write(page(Text('Old.')), tmp_path)
   before = old.markdown.read_bytes()
 
   def fail(*_):
     raise OSError('the disk is full')
 
   monkeypatch.setattr(os, 'replace', fail)
-  with pytest.raises(OSError, match='full'):
-    writer.write(page(Text('New.')), tmp_path)
+  message = told(write, page(Text('New.')), tmp_path)
+  assert f'{tmp_path} is where the report goes' in message
+  assert 'cannot be written (the disk is full)' in message
   assert old.markdown.read_bytes() == before
   assert {path.name for path in tmp_path.iterdir()} == {
     'report.html',
+    'report.json',
     'report.md',
   }
 
 
+@pytest.mark.parametrize('name', ['runs.csv', 'notes', 'report.html', 'sub/x'])
+def test_files_of_others_are_refused(tmp_path, name):
+  other = tmp_path / 'report' / name
+  other.parent.mkdir(parents=True)
+  other.write_text('mine')
+  for refused in (writer.claim, write):
+    arguments = (tmp_path / 'report', 'tests')
+    if refused is write:
+      arguments = (page(Text('New.')), tmp_path / 'report')
+    message = told(refused, *arguments)
+    assert f'holds other files ({name.split("/")[0]})' in message
+  assert [x for x in other.parent.rglob('*') if x.is_file()] == [other]
+  assert other.read_text() == 'mine'
+
+
+def test_a_report_is_written_anew_by_its_owner_only(tmp_path):
+  writer.claim(tmp_path / 'a', 'tests')
+  write(page(Text('Old.')), tmp_path / 'a')
+  # A file manager's, and one that came later under a name of no table.
+  (tmp_path / 'a' / '.DS_Store').touch()
+  (tmp_path / 'a' / 'notes.csv').write_text('mine')
+  written = write(page(Text('New.')), tmp_path / 'a')
+  assert 'New.' in written.markdown.read_text()
+  message = told(writer.claim, tmp_path / 'a', 'runs on mnist')
+  assert 'holds another report (tests)' in message
+  # Now a table has that name.
+  message = told(write, page(table(name='notes')), tmp_path / 'a')
+  assert 'notes.csv is not of this report' in message
+  assert (tmp_path / 'a' / 'notes.csv').read_text() == 'mine'
+  assert 'New.' in written.markdown.read_text()
+
+
+@pytest.mark.parametrize('record', ['{}', '[1]', 'x', '{"report": "a"}'])
+def test_a_foreign_record_is_refused(tmp_path, record):
+  (tmp_path / 'report.json').write_text(record)
+  assert "is not a report's" in told(writer.claim, tmp_path, 'tests')
+  assert (tmp_path / 'report.json').read_text() == record
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+  (tmp_path / 'file').touch()
+  for folder in (tmp_path / 'file', tmp_path / 'file' / 'report'):
+    assert 'cannot be written (' in told(writer.claim, folder, 'tests')
+
+
 def test_html_breaks_names_at_their_joints(tmp_path):
   block = table(['sl,a=1/<b>', '1'])
-  written = writer.write(page(block), tmp_path)
+  written = write(page(block), tmp_path)
   assert 'sl,<wbr>a=<wbr>1/<wbr>&lt;b&gt;</th>' in written.html.read_text()
