@@ -291,10 +291,12 @@ def _table(p, measured) -> page.Table:
       [
         curve.name,
         page.Cell(f'{p[best]:.3f}{end}', float(p[best])),
-        page.Cell(f'{it.pull[best]:.3f}', float(it.pull[best])),
-        *(_share(it.pull[_at(p, x)] / it.pull[best]) for x in _SHOWN),
-        page.Cell(f'{ratio:.2f}', float(ratio)),
-        page.Cell(f'{it.error:.1e}', it.error),
+        page.number(it.pull[best], '.3f'),
+        *(
+          page.number(100 * it.pull[_at(p, x)] / it.pull[best]) for x in _SHOWN
+        ),
+        page.number(ratio, '.2f'),
+        page.number(it.error, '.1e'),
       ]
     )
   return page.Table(
@@ -314,7 +316,3 @@ def _table(p, measured) -> page.Table:
     f'The last column compares jax.grad (float32) in all {_CLASSES} logits '
     'with the weight worked out by hand.',
   )
-
-
-def _share(value):
-  return page.Cell(f'{100 * value:.1f}', float(100 * value))

@@ -17,7 +17,7 @@ from experiments.report import runs_page, text, writer
 from experiments.report.page import Heading, Page, Table, Text
 from sce_jax import train
 from sce_jax.config import check as config_lib
-from sce_jax.errors import UserError
+from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.parallel import processes
 from sce_jax.runs import metadata, progress, read
 from sce_jax.runs.read import Run
@@ -55,7 +55,7 @@ def run(
   Raises:
     UserError: an unknown name, data set or scale, or a folder for the report
       that holds anything else or cannot be written.
-    train.NonFiniteLoss: some runs have diverged; all others ended and the
+    NonFiniteLoss: some runs have diverged; all others ended and the
       report is written.
     preemption.Preempted: SIGTERM was received.
   """
@@ -114,7 +114,7 @@ def run(
     print(f'          {path}')
   failed = [r.failure for r in _unique(runs) if r.status == 'failed']
   if failed:
-    raise train.NonFiniteLoss('; '.join(failed))
+    raise NonFiniteLoss('; '.join(failed))
   return written
 
 

@@ -20,7 +20,7 @@ import threadpoolctl
 from configs import cifar10
 from experiments.paper import methods, parameters, published, registry, scales
 from experiments.paper import run as paper_run
-from sce_jax import train
+from sce_jax import errors, train
 from sce_jax.config import check as config_lib
 from sce_jax.config import fields
 from sce_jax.runs import files, read
@@ -329,7 +329,7 @@ def test_a_failed_run_is_shown_and_raised(report, tmp_path, data_dir):
   failed = tmp_path / read.run_name(page.specs[0].config)
   (failed / 'result.json').unlink()
   (failed / 'failed.json').write_text('{"failed": "the loss is not finite"}')
-  with pytest.raises(train.NonFiniteLoss, match='the loss is not finite'):
+  with pytest.raises(errors.NonFiniteLoss, match='the loss is not finite'):
     paper_run.run('ablation', 'digits', 'tiny', tmp_path, data_dir)
   text = (page.folder / 'report.md').read_text()
   assert '13 finished, 1 failed' in text
