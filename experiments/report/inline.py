@@ -6,7 +6,7 @@ from experiments.report import markdown, page, writer
 
 
 def show(*blocks: page.Block) -> None:
-  """Shows blocks in a cell's output, whatever matplotlib draws to.
+  """Shows blocks in a cell's output, with any matplotlib backend.
 
   Args:
     *blocks: tables and texts come as Markdown, a figure as PNG with its caption

@@ -17,7 +17,7 @@ class Cell:
     value: the number that it shows and is sorted by; None: it is text.
     bold: whether it is the best of its column.
     tied: whether it cannot be told from the best; shown as a mark after it.
-    note: more about it, for who points at it.
+    note: more about it, shown as a tooltip.
     link: a path it leads to, relative to the page.
   """
 

@@ -1,9 +1,9 @@
 """Writes a report: as an HTML page, as Markdown, and its tables as CSV.
 
 The HTML page is one file that needs no other. The Markdown refers to the
-pictures beside it. A report has a folder of its own, in which report.json says
-whose it is: it is written anew by the same report, and nobody else's files are
-ever changed.
+pictures beside it. A report has a folder of its own, in which report.json names
+the report and its files. The same report can be written there again; files of
+anything else are never changed.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from sce_jax.storage import paths
 
 _RECORD = 'report.json'
 _DPI = 130
-# Inches in HTML, whatever the screen.
+# Pixels per inch in CSS, on any screen.
 _CSS_DPI = 96
 # A file name that needs no quoting in a link.
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9_.-]*')

@@ -156,7 +156,7 @@ def distinguishing_settings(
   """The settings in which configs differ, of each config, as text.
 
   A loss's own parameters are among them where runs with that loss differ: that
-  another loss has other ones goes without saying.
+  another loss has other ones is not a difference.
   """
   flat = [fields.flatten(config) for config in configs]
 

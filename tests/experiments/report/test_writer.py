@@ -65,7 +65,7 @@ class Elements(html.parser.HTMLParser):
 @pytest.fixture
 def written(tmp_path):
   """A report of all there is."""
-  plt.close('all')  # Whatever other tests have left open.
+  plt.close('all')  # Drawings that other tests have left open.
   return write(
     Page(
       title='Losses <1>',
