@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # Sweeps are planned without pandas and jax.
   from sce_jax.runs import restore
 
 NOISE = 'symmetric 0.4'
+TAKES_CLASS = True  # See registry.Context.named_class.
 # What the metrics call it, and what it is.
 _KINDS = {
   'right': 'rightly labelled: in the label',

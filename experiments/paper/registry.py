@@ -56,7 +56,8 @@ class Context:
     dataset: a config file, or the name of one in configs/.
     scale: full, short or tiny.
     data_dir: as in train.train_and_evaluate.
-    named_class: a class that the user asks for.
+    named_class: a class that the user asks for; only of an experiment whose
+      module has TAKES_CLASS.
   """
 
   dataset: str

@@ -53,13 +53,16 @@ def run(
     of which none makes it.
 
   Raises:
-    UserError: an unknown name, data set or scale, or a folder for the report
-      that holds anything else or cannot be written.
+    UserError: an unknown name, data set or scale, a class for an experiment
+      that shows none, or a folder for the report that holds anything else or
+      cannot be written.
     NonFiniteLoss: some runs have diverged; all others ended and the
       report is written.
     preemption.Preempted: SIGTERM was received.
   """
   module = registry.load(name)
+  if named_class is not None and not hasattr(module, 'TAKES_CLASS'):
+    raise UserError(f'experiment {name} shows no chosen class: omit --class')
   scaled = scales.scale_of(dataset, scale)
   root = paths.path(root)
   planned = [

@@ -73,21 +73,16 @@ def test_reverse_term_is_largest_at_a_half(measured):
 
 
 def test_probabilities_hold_those_of_the_table():
-  for scale, count in (('full', 999), ('short', 999), ('tiny', 99)):
-    p = gradients.probabilities(scale)
-    assert p.size == count
-    assert {0.01, 0.1, 0.5, 0.9} <= set(p.tolist())
+  for scale in ('full', 'short', 'tiny'):
+    found = set(gradients.probabilities(scale).tolist())
+    assert {0.01, 0.1, 0.5, 0.9, 0.99} <= found
 
 
 def test_report():
   assert gradients.sweep('digits', 'tiny') == []
   context = types.SimpleNamespace(dataset='digits', scale='tiny')
   blocks = gradients.report(context, [])
-  named = [b for b in blocks if isinstance(b, page.Table | page.Figure)]
-  assert len({b.name for b in named}) == len(named) == 2
   (table,) = (b for b in blocks if isinstance(b, page.Table))
-  assert len(table.rows) == len(gradients.CURVES)
-  assert all(len(row) == len(table.columns) for row in table.rows)
   ce, rce = table.rows[0], table.rows[1]
   assert ce[1].text == '0.010 (the lowest looked at)'
   # 4 p (1 - p) in % of its 1.0 at p = 0.5.

@@ -163,6 +163,14 @@ def test_what_cannot_be_is_refused_in_a_line(
   assert not folder.exists()
 
 
+def test_a_class_is_only_for_experiments_that_show_one(tmp_path):
+  message = told(
+    paper_run.run, 'ablation', 'digits', 'tiny', tmp_path, named_class=3
+  )
+  assert message == 'experiment ablation shows no chosen class: omit --class'
+  assert not list(tmp_path.iterdir())
+
+
 def test_help_has_a_line_each():
   out = registry.describe()
   for name in registry.NAMES:
