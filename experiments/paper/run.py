@@ -160,10 +160,8 @@ def _check_has_test(results: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _data_name(dataset: str) -> str:
-  """A data set as one of configs/, or as a file wherever that is named from."""
-  if dataset == scales.title(dataset):
-    return dataset
-  file = pathlib.Path(dataset).resolve()
+  """A config file: its name in configs/, or an absolute path."""
+  file = pathlib.Path(scales.config_file(dataset)).resolve()
   return file.stem if file.parent == scales.CONFIGS else str(file)
 
 

@@ -31,7 +31,7 @@ def config_file(dataset: str) -> str:
   if dataset.endswith('.py'):
     file = pathlib.Path(dataset).expanduser()
     if not file.is_file():
-      file = _CONFIGS.parent / file  # As typed beside launch.py.
+      file = CONFIGS.parent / file  # As typed beside launch.py.
   else:
     file = CONFIGS / f'{dataset}.py'
   if not file.is_file() or file.name == 'common.py':
