@@ -41,7 +41,7 @@ def test_a_loss_can_be_added(example, data_dir, tmp_path, monkeypatch):
   assert float(unhinged(logits, label)) == pytest.approx(0.25)
   one_hot = jax.nn.one_hot(1, 2)
   assert float(unhinged(logits, one_hot)) == pytest.approx(0.25)
-  spec = table._loss(unhinged, 'unhinged loss', 'Unhinged')
+  spec = table.loss_spec(unhinged, 'unhinged loss', 'Unhinged')
   monkeypatch.setitem(methods.SPECS, 'unhinged', spec)
   config = digits.get_config('unhinged,symmetric,0.4,tiny')
   result = train.train_and_evaluate(config, tmp_path / 'run', data_dir)

@@ -19,6 +19,7 @@ from sce_jax.methods.table import (
   check,
   complete,
   find,
+  loss_spec,
   of_kind,
 )
 
@@ -34,5 +35,6 @@ __all__ = [
   'complete',
   'find',
   'from_loss',
+  'loss_spec',
   'of_kind',
 ]

@@ -1,10 +1,10 @@
 """All that is known of each method, a row each.
 
-Config checks, tables of results and the list in README read it; nothing of it
-is said anywhere else. To add a loss, write its function and one row.
+Config checks, tables of results and README.md of this folder read it; nothing of
+it is said anywhere else. To add a loss, write its function and one row.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import functools
 import inspect
@@ -53,10 +53,31 @@ class Spec:
   positive: tuple[str, ...] = ()
 
 
-def _loss(
-  loss: Loss, title: str, short: str, *, rules=None, static=(), **facts: Any
+def loss_spec(
+  loss: Loss,
+  title: str,
+  short: str,
+  *,
+  rules: Mapping[str, hp.Rule] | None = None,
+  static: Sequence[str] = (),
+  **facts: Any,
 ) -> Spec:
-  """The row of a loss; its hyper-parameters' defaults are its signature's."""
+  """The row of a loss of one example.
+
+  Args:
+    loss: its keyword-only arguments are its hyper-parameters, which have their
+      defaults from there.
+    title: its name in a sentence.
+    short: its name in tables and pictures.
+    rules: which values a hyper-parameter may have; any number where none is
+      given.
+    static: the hyper-parameters that are compiled in, such as a number of
+      terms; runs that differ in one do not share a program.
+    **facts: further fields of Spec.
+
+  Raises:
+    ValueError: `rules` or `static` name what is no argument of the loss.
+  """
   rules = rules or {}
   names = inspect.signature(loss).parameters
   strange = {*rules, *static} - set(names)
@@ -100,9 +121,9 @@ _NOT_NEGATIVE = number(lambda x: x >= 0, 'of at least 0')
 _LOG_ZERO = number(lambda x: x < 0, 'below 0 (it stands for log 0)')
 _WEIGHT = number(lambda x: 0 <= x <= 1, 'from 0 to 1')
 
-SPECS: Mapping[str, Spec] = {
-  'ce': _loss(losses.cross_entropy, 'cross entropy', 'CE'),
-  'rce': _loss(
+SPECS: dict[str, Spec] = {
+  'ce': loss_spec(losses.cross_entropy, 'cross entropy', 'CE'),
+  'rce': loss_spec(
     losses.reverse_cross_entropy,
     'reverse cross entropy',
     'RCE',
@@ -110,7 +131,7 @@ SPECS: Mapping[str, Spec] = {
     tolerant='symmetric noise below 1 - 1/K: it is MAE times a constant',
     paper='1908.06112',
   ),
-  'sl': _loss(
+  'sl': loss_spec(
     losses.symmetric_cross_entropy,
     'symmetric learning',
     'SL',
@@ -123,21 +144,21 @@ SPECS: Mapping[str, Spec] = {
     paper='1908.06112',
     positive=('alpha', 'beta'),
   ),
-  'mae': _loss(
+  'mae': loss_spec(
     losses.mean_absolute_error,
     'mean absolute error',
     'MAE',
     tolerant='symmetric noise below 1 - 1/K',
     paper='1712.09482',
   ),
-  'lsr': _loss(
+  'lsr': loss_spec(
     losses.label_smoothing,
     'label smoothing',
     'LSR',
     rules={'smoothing': number(lambda x: x < 1, 'below 1 (negative: NLS)')},
     paper='1512.00567',
   ),
-  'gce': _loss(
+  'gce': loss_spec(
     losses.generalized_cross_entropy,
     'generalized cross entropy',
     'GCE',
@@ -145,14 +166,14 @@ SPECS: Mapping[str, Spec] = {
     tolerant='at q = 1, where it is MAE',
     paper='1805.07836',
   ),
-  'bootstrap_soft': _loss(
+  'bootstrap_soft': loss_spec(
     losses.bootstrap_soft,
     'soft bootstrapping',
     'Bootstrap soft',
     rules={'weight': _WEIGHT},
     paper='1412.6596',
   ),
-  'bootstrap_hard': _loss(
+  'bootstrap_hard': loss_spec(
     losses.bootstrap_hard,
     'hard bootstrapping',
     'Bootstrap hard',
@@ -183,7 +204,7 @@ SPECS: Mapping[str, Spec] = {
     'Backward',
     hp.transition_matrix(invertible=True),
   ),
-  'focal': _loss(
+  'focal': loss_spec(
     losses.focal,
     'focal loss',
     'Focal',

@@ -373,7 +373,7 @@ def taylor(logits, label, *, order: int = 2, scale=1.0):
 
 
 def spec_of_taylor(**options):
-  return table._loss(
+  return table.loss_spec(
     taylor,
     'Taylor cross entropy',
     'Taylor',
