@@ -1,7 +1,7 @@
 """All that is known of each method, a row each.
 
-Config checks, tables of results and README.md of this folder read it; nothing of
-it is said anywhere else. To add a loss, write its function and one row.
+Config checks, tables of results and the table in README.md beside this file
+follow it. To add a loss, write its function and one row.
 """
 
 from collections.abc import Callable, Mapping, Sequence
