@@ -12,11 +12,19 @@ from PIL import Image
 import tensorflow_datasets as tfds
 
 TRAIN, TEST = 56, 40
+NAMES = (
+  'mnist',
+  'fashion_mnist',
+  'cifar10',
+  'cifar100',
+  'cifar10_n',
+  'cifar100_n',
+)
 
 
 def write_all(folder: pathlib.Path) -> None:
   """Writes a fake of each data set into a tfds folder."""
-  for name in ('mnist', 'cifar10', 'cifar100', 'cifar10_n', 'cifar100_n'):
+  for name in NAMES:
     write(name, folder)
 
 

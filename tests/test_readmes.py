@@ -1,0 +1,265 @@
+"""All pages: examples are executed, commands parse, links and names exist."""
+
+import importlib.util
+import pathlib
+import shutil
+import subprocess
+import sys
+import types
+from unittest import mock
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import PythonCodeBlockParser
+
+from experiments.paper import registry, scales
+from experiments.paper import run as paper_run
+from sce_jax import methods, models, noise
+from sce_jax.config import check
+from sce_jax.data import dataset
+from tests import pages
+from tests.pages import REPOSITORY
+
+WITH_PYTHON = [name for name in pages.NAMES if pages.blocks(name, 'python')]
+CONFIGS = {path.stem for path in (REPOSITORY / 'configs').glob('*.py')} - {
+  '__init__',
+  'common',
+}
+
+
+def check_readme(found):
+  """Trains a linear network on digits with the example's own step."""
+  wrong = np.mean(found['labels'] != found['clean_labels'])
+  assert wrong == pytest.approx(0.4, abs=0.001)
+  images = jnp.asarray(found['images'] / 16, jnp.float32)
+  params = jnp.zeros((64, 10))
+  state = found['optimizer'].init(params)
+  losses = []
+  for _ in range(20):
+    params, state, loss = found['train_step'](
+      params, state, images, found['labels']
+    )
+    losses.append(float(loss))
+  # At p = 1/10: 0.1 log 10 + 4 (1 - 1/10).
+  assert losses[0] == pytest.approx(3.830259, abs=1e-5)
+  assert losses[-1] < losses[0] - 0.02
+
+
+def check_tour(found):
+  logits = jnp.log(jnp.array([0.25, 0.75]))
+  for label in (jnp.array(1), jnp.array([0.0, 1.0])):
+    assert float(found['unhinged'](logits, label)) == pytest.approx(0.25)
+  np.testing.assert_allclose(
+    found['neighbours'](4, 0.2)[1], [0.1, 0.8, 0.1, 0], atol=1e-12
+  )
+  result = found['result']
+  assert (result['loss'], result['noise']) == ('unhinged', 'neighbours')
+  assert result['epochs'] == 2
+  assert result['realised_rate'] == pytest.approx(0.4, abs=0.05)
+  result = found['fashion']
+  assert (result['dataset'], result['loss']) == ('fashion_mnist', 'ce_then_mae')
+  # One epoch of each; at the end the loss is MAE, which is at most 2.
+  assert result['epochs'] == 2 and result['train_eval']['loss'] <= 2
+
+
+def check_data(found):
+  config = check.check_config(found['config'])
+  data = dataset.read(config.data)
+  assert (len(data.train), len(data.test)) == (600, 200)
+  assert data.info.name == 'my_images' and not data.info.clean_labels
+  check.check_fits(config, data.info)
+
+
+def check_configs(found):
+  config = check.check_config(found['get_config']('sl,symmetric,0.6,seed=1'))
+  assert config.loss.hparams == {'alpha': 0.01, 'beta': 1.0, 'log_zero': -4.0}
+  assert config.train.epochs == 20
+  runs = list(found['sweep']())
+  assert len(runs) == 12
+  for run in runs:
+    check.check_config(found['get_config'](run['argument']))
+
+
+def check_runs(found):
+  (run,) = found['runs'].to_dict('records')
+  assert run['seed'] == 0
+  assert found['probabilities'].shape == (5, 10)
+  np.testing.assert_allclose(found['probabilities'].sum(axis=1), 1, rtol=1e-5)
+  assert len(set(found['suspicious'].tolist())) == 20
+
+
+CHECKS = {
+  'README.md': check_readme,
+  'configs/README.md': check_configs,
+  'sce_jax/README.md': check_tour,
+  'sce_jax/data/README.md': check_data,
+  'sce_jax/runs/README.md': check_runs,
+}
+
+
+def execute(name):
+  """Executes a page's Python examples; returns what they define."""
+  page = Sybil([PythonCodeBlockParser()]).parse(REPOSITORY / name)
+  for example in page.examples():
+    example.evaluate()
+  return page.namespace
+
+
+@pytest.fixture(scope='module')
+def experiment(data_dir, tmp_path_factory):
+  """The experiment of its page, added and run at a tiny scale."""
+  found = execute('experiments/README.md')
+  name = 'experiments.paper.alphas'
+  module = types.ModuleType(name, found['__doc__'])
+  module.sweep, module.report = found['sweep'], found['report']
+  root = tmp_path_factory.mktemp('runs')
+  with (
+    mock.patch.object(registry, 'NAMES', (*registry.NAMES, 'alphas')),
+    mock.patch.dict(sys.modules, {name: module}),
+  ):
+    return (
+      paper_run.run('alphas', 'digits', 'tiny', root, data_dir),
+      registry.describe(),
+    )
+
+
+def test_the_experiment_can_be_added(experiment):
+  written, described = experiment
+  page = written.markdown.read_text()
+  assert '| alpha 0.01 |' in page and '6 finished' in page
+  assert '  alphas      SL at several alphas.' in described
+
+
+@pytest.mark.parametrize('name', WITH_PYTHON)
+def test_the_examples_run(name, data_dir, experiment, tmp_path, monkeypatch):
+  # One of the experiment's runs is there as 'runs/example'.
+  root = experiment[0].markdown.parent.parent
+  shutil.copytree(next(root.glob('*seed0*')), tmp_path / 'runs' / 'example')
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setenv('TFDS_DATA_DIR', data_dir)
+  # What the examples add is there for the time of the test.
+  with (
+    mock.patch.dict(methods.SPECS),
+    mock.patch.dict(noise.NOISE),
+    mock.patch.dict(dataset.SOURCES),
+  ):
+    CHECKS.get(name, lambda found: None)(execute(name))
+
+
+@pytest.mark.parametrize('name', pages.NAMES)
+def test_the_links_lead_somewhere(name):
+  folder = (REPOSITORY / name).parent
+  local = [link for link in pages.links(name) if '://' not in link]
+  assert [link for link in local if not (folder / link).exists()] == []
+  assert [link for link in pages.links(name) if 'OWNER' in link] == []
+
+
+def test_the_commands_are_shell():
+  every = '\n'.join(
+    b for name in pages.NAMES for b in pages.blocks(name, 'bash')
+  )
+  done = subprocess.run(
+    ['bash', '-n'], input=every, capture_output=True, text=True, check=False
+  )
+  assert (done.returncode, done.stderr) == (0, '')
+
+
+def test_what_the_commands_name_exists():
+  missing = []
+  for name in pages.NAMES:
+    for command in pages.commands(name):
+      if 'python' in command and '-m' in command:
+        module = command[command.index('-m') + 1]
+        if importlib.util.find_spec(module) is None:
+          missing.append((name, module))
+      for word in command:
+        path = pathlib.Path(word.rpartition('=')[2].partition(':')[0])
+        is_ours = len(path.parts) > 1 and path.parts[0] in (
+          'configs',
+          'experiments',
+          'tests',
+        )
+        if is_ours and not (REPOSITORY / path).exists():
+          missing.append((name, word))
+  # What configs/README.md and sce_jax/README.md tell the reader to write.
+  assert missing == [('configs/README.md', 'configs/fashion.py')]
+
+
+def codes(name, heading):
+  """The code spans of a table's row, by the text of its first cell."""
+  (row,) = (row for row in pages.rows(name) if row[0].text == heading)
+  return [code for cell in row[1:] for code in cell.codes]
+
+
+def first_column(name):
+  """The names that stand alone, as code, in first cells of a page's tables."""
+  return [
+    row[0].codes[0] for row in pages.rows(name) if row[0].codes == [row[0].text]
+  ]
+
+
+def test_the_names_are_those_of_the_code():
+  assert set(codes('README.md', 'methods')) == set(methods.SPECS)
+  assert set(codes('README.md', 'noise')) == {*noise.NOISE, 'file'}
+  assert set(codes('README.md', 'data sets')) == CONFIGS
+  assert set(codes('README.md', 'networks')) == set(models.MODELS)
+  assert first_column('sce_jax/noise/README.md') == list(noise.NOISE)
+  assert first_column('experiments/README.md') == list(registry.NAMES)
+  page = (REPOSITORY / 'sce_jax/noise/README.md').read_text()
+  for name in CONFIGS:
+    for label_set in scales.module(name).get_config().data.label_sets:
+      assert f'`{label_set}`' in page
+
+
+def test_the_table_of_methods_is_that_of_the_code():
+  def hparam(name, default):
+    shown = f'{default:g}' if isinstance(default, int | float) else default
+    return f'`{name}`' + ('' if default is None else f' ({shown})')
+
+  def line(name, spec):
+    hparams = ', '.join(
+      hparam(key, value.default)
+      for key, value in spec.hparams.items()
+      if value.kind != 'computed'
+    )
+    paper = (
+      f'[{spec.paper}](https://arxiv.org/abs/{spec.paper})'
+      if spec.paper
+      else ''
+    )
+    cells = (f'`{name}`', spec.title, hparams, spec.tolerant or '-', paper)
+    return f'| {" | ".join(cells)} |'
+
+  page = (REPOSITORY / 'sce_jax/methods/README.md').read_text()
+  assert '\n'.join(line(*item) for item in methods.SPECS.items()) in page
+
+
+def test_the_recipes_and_noises_of_each_config_exist():
+  shown = [row for row in pages.rows('configs/README.md') if len(row) == 4]
+  assert {row[0].text for row in shown[1:]} == CONFIGS
+  for config, _, recipes, noises in shown[1:]:
+    get_config = scales.module(config.text).get_config
+    default = get_config()
+    for recipe in recipes.codes:
+      check.check_config(get_config(f'recipe={recipe}'))
+    first = get_config(f'recipe={recipes.codes[0]}')
+    assert first.to_dict() == default.to_dict()
+    for name in noises.codes:
+      check.check_config(get_config(f'sl,{name},0.4'))
+
+
+def test_the_headline_figures_are_those_of_their_pages():
+  shown = [row for row in pages.rows('README.md') if len(row) == 6]
+  assert len(shown) > 3
+  for *cells, seeds, source in shown[1:]:
+    page = (REPOSITORY / source.links[0]).read_text()
+    for cell in cells[1:]:
+      assert not cell.text or cell.text in page
+    (line,) = (x for x in page.splitlines() if x.startswith('- seeds: '))
+    assert len(line.split(',')) == int(seeds.text)
+
+
+def test_the_first_page_is_short():
+  assert len((REPOSITORY / 'README.md').read_text().splitlines()) <= 200
