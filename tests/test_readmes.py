@@ -85,6 +85,8 @@ def check_configs(found):
 def check_runs(found):
   (run,) = found['runs'].to_dict('records')
   assert run['seed'] == 0
+  ((mean, _, count),) = found['table'].to_numpy()
+  assert (mean, count) == (run['test_accuracy'], 1)
   assert found['probabilities'].shape == (5, 10)
   np.testing.assert_allclose(found['probabilities'].sum(axis=1), 1, rtol=1e-5)
   assert len(set(found['suspicious'].tolist())) == 20
