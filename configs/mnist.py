@@ -8,8 +8,8 @@ decay, no augmentation; SL with alpha 0.01, beta 1.
 recipe=apl: Ma et al. (ICML 2020): learning rate 0.01, cosine to 0.001,
 Nesterov, weight decay 0.01, gradients clipped at 5.
 
-Expected: the paper's MNIST table could not be verified; see README for what
-this code measures. Time: about 16 s an epoch on two CPU cores.
+Expected: the paper's MNIST table could not be verified; what this code
+measures is in experiments/results. Time: about 16 s an epoch on two CPU cores.
 """
 
 from collections.abc import Iterator

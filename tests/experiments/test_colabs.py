@@ -6,10 +6,9 @@ import nbclient
 import nbformat
 import pytest
 
-from tests import conftest
+from tests import conftest, pages
 
 FOLDER = conftest.REPOSITORY / 'experiments' / 'colabs'
-README = (conftest.REPOSITORY / 'README.md').read_text()
 NAMES = ('train_sce', 'explore_noise', 'losses')
 # In place of the cell tagged 'parameters'.
 TINY = {
@@ -136,12 +135,7 @@ def test_all_begin_alike():
 @pytest.mark.parametrize('name', NAMES)
 def test_links_lead_here(name):
   notebook = read(name)
-  (address,) = re.findall(
-    r"REPOSITORY = 'https://github.com/(.*)'", source(notebook, 'code')
-  )
-  path = f'experiments/colabs/{name}.ipynb'
-  assert f'/github/{address}/blob/main/{path})' in README
-  assert f']({path})' in README
+  assert f'{name}.ipynb' in pages.links('experiments/colabs/README.md')
   links = re.findall(r'\]\((?!http)([^)]+)\)', source(notebook, 'markdown'))
   assert links
   assert [link for link in links if not (FOLDER / link).exists()] == []
