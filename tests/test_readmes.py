@@ -59,7 +59,8 @@ def check_tour(found):
   result = found['result']
   names = [result[key] for key in ('dataset', 'loss', 'noise', 'epochs')]
   assert names == ['fashion_mnist', 'unhinged', 'neighbours', 2]
-  assert result['realised_rate'] == pytest.approx(0.4, abs=0.05)
+  # Of each class 4 examples: 0.4 of them are 1.6, the nearest number is 2.
+  assert result['realised_rate'] == 0.5
 
 
 def check_methods(found):
