@@ -15,11 +15,14 @@ from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
 from configs import digits
+from experiments import grid
+from experiments.cli import runtime
 from experiments.paper import registry, scales
 from experiments.paper import run as paper_run
 from sce_jax import methods, models, noise, train
 from sce_jax.config import check
 from sce_jax.data import dataset
+from sce_jax.exit_codes import ExitCode
 from sce_jax.runs import files
 from tests import pages
 from tests.pages import REPOSITORY
@@ -198,6 +201,60 @@ def test_what_the_commands_name_exists():
   assert missing == [('configs/README.md', 'configs/fashion.py')]
 
 
+def launches():
+  """The command lines of launch.py on all pages, less placeholders."""
+  found = []
+  for name in pages.NAMES:
+    for command in pages.commands(name):
+      if 'launch.py' not in command:
+        continue
+      arguments = command[command.index('launch.py') + 1 :]
+      if not {'...', 'COMMAND', 'EXPERIMENT'} & set(arguments):
+        found.append((name, arguments))
+  return found
+
+
+# ml_collections loads config files as Python once did.
+@pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
+@pytest.mark.parametrize(('name', 'arguments'), launches(), ids=repr)
+def test_launch_understands_the_command(name, arguments, monkeypatch):
+  monkeypatch.chdir(REPOSITORY)
+  command, rest = 'compare', arguments
+  if arguments and not arguments[0].startswith('-'):
+    command, *rest = arguments
+  elif any(word.startswith('--config') for word in arguments):
+    command = 'train'
+  assert command in runtime.COMMANDS
+  # Raises absl's errors for unknown flags and values that cannot be read.
+  values = runtime.flags_of(command, rest)
+  left = values(['launch.py', *rest])[1:]
+  config = values.config if 'config' in values else None
+  if config is not None:
+    check.check_config(config)
+  if command == 'experiment':
+    known = {*registry.NAMES, *(['alphas'] if 'alphas' in rest else [])}
+    assert set(left) <= known
+    scales.scale_of(values.dataset, values.scale)
+  else:
+    assert left == []
+  if command == 'compare' and config is not None:
+    grid.Grid(
+      config,
+      runtime.config_file(values),
+      values.losses or (),
+      values.seeds,
+      values.trials,
+    ).configs()
+  if command == 'sweep':
+    assert f'{values.executor}:' in values['executor'].help
+    if values.experiment:
+      assert values.experiment in registry.NAMES
+      scales.scale_of(values.dataset, values.scale)
+    elif config is not None:
+      module = scales.load_module(runtime.config_file(values))
+      assert hasattr(module, 'sweep')
+
+
 def codes(name, heading):
   """The code spans of a table's row, by the text of its first cell."""
   (row,) = (row for row in pages.rows(name) if row[0].text == heading)
@@ -222,6 +279,11 @@ def test_the_names_are_those_of_the_code():
   for name in CONFIGS:
     for label_set in scales.module(name).get_config().data.label_sets:
       assert f'`{label_set}`' in page
+
+
+def test_the_exit_codes_are_those_of_the_code():
+  first = [row[0].text for row in pages.rows('sce_jax/runs/README.md')]
+  assert [int(x) for x in first if x.isdigit()] == list(ExitCode)
 
 
 def test_the_table_of_methods_is_that_of_the_code():
