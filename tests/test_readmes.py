@@ -1,6 +1,7 @@
 """All pages: examples are executed, commands parse, links and names exist."""
 
 import importlib.util
+import inspect
 import pathlib
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 
 from configs import digits
 from experiments import grid
+from experiments.benchmarks import __main__ as benchmarks
 from experiments.cli import runtime
 from experiments.paper import registry, scales
 from experiments.paper import run as paper_run
@@ -253,6 +255,23 @@ def test_launch_understands_the_command(name, arguments, monkeypatch):
     elif config is not None:
       module = scales.load_module(runtime.config_file(values))
       assert hasattr(module, 'sweep')
+
+
+def test_the_benchmarks_take_these_flags():
+  found = [
+    command[command.index('experiments.benchmarks') + 1 :]
+    for name in pages.NAMES
+    for command in pages.commands(name)
+    if 'experiments.benchmarks' in command
+  ]
+  assert len(found) > 5
+  for arguments in found:
+    # Without a command: all of them, of which only --out is asked.
+    if arguments and not arguments[0].startswith('--'):
+      name, *rest = arguments
+      known = inspect.signature(benchmarks.COMMANDS[name]).parameters
+      given = {word.lstrip('-').partition('=')[0] for word in rest}
+      assert given <= {*known, 'out'}
 
 
 def codes(name, heading):
