@@ -6,7 +6,7 @@
 #   sbatch --array=0-15 experiments/cloud/slurm_array.sh runs/sweep-mnist.jsonl
 #
 # The first writes the manifest. Any other array than 0-N is refused: a share would
-# be left out. What has ended is skipped, so the second, given again, goes on.
+# be left out. What has ended is skipped; the second command, given again, resumes.
 #SBATCH --job-name=sce-jax-sweep
 #SBATCH --ntasks=1
 #SBATCH --gpus=1
