@@ -18,7 +18,7 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 from configs import digits
 from experiments import grid
 from experiments.benchmarks import __main__ as benchmarks
-from experiments.cli import runtime
+from experiments.cli import command_line
 from experiments.paper import registry, scales
 from experiments.paper import run as paper_run
 from sce_jax import methods, models, noise, train
@@ -225,20 +225,14 @@ def launches():
 @pytest.mark.parametrize(('name', 'arguments'), launches(), ids=repr)
 def test_launch_understands_the_command(name, arguments, monkeypatch):
   monkeypatch.chdir(REPOSITORY)
-  command, rest = 'compare', arguments
-  if arguments and not arguments[0].startswith('-'):
-    command, *rest = arguments
-  elif any(word.startswith('--config') for word in arguments):
-    command = 'train'
-  assert command in runtime.COMMANDS
-  # Raises absl's errors for unknown flags and values that cannot be read.
-  values = runtime.flags_of(command, rest)
-  left = values(['launch.py', *rest])[1:]
+  # Raises an error for unknown flags and values that cannot be read.
+  module, values, left = command_line.parse(arguments)
+  command = module.__name__.rpartition('.')[2]
   config = values.config if 'config' in values else None
   if config is not None:
     check.check_config(config)
   if command == 'experiment':
-    known = {*registry.NAMES, *(['alphas'] if 'alphas' in rest else [])}
+    known = {*registry.NAMES, *(['alphas'] if 'alphas' in left else [])}
     assert set(left) <= known
     scales.scale_of(values.dataset, values.scale)
   else:
@@ -246,7 +240,7 @@ def test_launch_understands_the_command(name, arguments, monkeypatch):
   if command == 'compare' and config is not None:
     grid.Grid(
       config,
-      runtime.config_file(values),
+      command_line.config_file(values),
       values.losses or (),
       values.seeds,
       values.trials,
@@ -257,7 +251,7 @@ def test_launch_understands_the_command(name, arguments, monkeypatch):
       assert values.experiment in registry.NAMES
       scales.scale_of(values.dataset, values.scale)
     elif config is not None:
-      module = scales.load_module(runtime.config_file(values))
+      module = scales.load_module(command_line.config_file(values))
       assert hasattr(module, 'sweep')
 
 
