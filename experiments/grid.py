@@ -149,6 +149,11 @@ def run(
   """
   groups = grid.configs()
   folder = paths.path(workdir)
+  if processes.on_primary(lambda: (folder / 'config.json').exists()):
+    raise UserError(
+      f'{folder} holds a run, whose results.csv would be overwritten: name'
+      ' another --workdir'
+    )
   folders = {
     group: [folder / name for name in runs] for group, runs in groups.items()
   }
@@ -239,12 +244,13 @@ def _title(group: str) -> str:
 
 
 def _spread(values: Sequence[float | None]) -> str:
-  if any(value is None for value in values):
+  known = [value for value in values if value is not None]
+  if len(known) < len(values):
     return '-'
-  mean = f'{100 * np.mean(values):.1f} %'
-  if len(values) == 1:
+  mean = f'{100 * np.mean(known):.1f} %'
+  if len(known) == 1:
     return mean
-  return f'{mean} +- {100 * np.std(values, ddof=1):.1f}'
+  return f'{mean} +- {100 * np.std(known, ddof=1):.1f}'
 
 
 def _heading(config: config_dict.ConfigDict, seeds: int) -> str:

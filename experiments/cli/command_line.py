@@ -97,7 +97,7 @@ def _help(name: str) -> str:
       continue
     usage = f'--{flag.name}' if flag.boolean else f'--{flag.name}=...'
     if flag.default not in (None, [], '', False):
-      usage = f'--{flag.name}={flag.default_as_str.strip(chr(39))}'
+      usage = f'--{flag.name}={flag.default}'
     lines.append(
       textwrap.fill(
         flag.help.partition(';\n')[0],  # Less what absl adds.

@@ -51,7 +51,7 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   command_line.no_arguments(arguments)
   runtime.start(values)
   config, file = values.config, command_line.config_file(values)
-  if config is None:
+  if config is None or file is None:
     config, file = digits.get_config(), 'configs/digits.py'
   losses, seeds = values.losses, values.seeds
   if not values.trials:
