@@ -136,7 +136,7 @@ def test_what_cannot_be_is_refused_before_any_work(fields, message, tmp_path):
 
 def test_the_folder_of_a_run_is_refused(tmp_path):
   (tmp_path / 'config.json').write_text('{}')
-  with pytest.raises(errors.UserError, match='holds a run, whose results.csv'):
+  with pytest.raises(errors.UserError, match='holds a run, whose'):
     grid.run(Grid(config()), tmp_path, '/no/data')
   assert [path.name for path in tmp_path.iterdir()] == ['config.json']
 
