@@ -153,7 +153,8 @@ class _OptionalTuple(config_dict.FieldReference):
     super().__init__(None, tuple)
 
   def set(self, value: Any, type_safe: bool = True) -> None:
-    super().set(None if value == (None,) else value, type_safe)
+    is_none = isinstance(value, tuple | list) and list(value) == [None]
+    super().set(None if is_none else value, type_safe)
 
 
 class _Preset(config_dict.FieldReference):

@@ -12,7 +12,7 @@ noise.json     the actual noise, where clean labels are known: rate and matrix
 prepared.json  hyper-parameters that the method has computed before training;
                runs that it trained for that are in prepare/
 metrics.jsonl  one object a line, one line an epoch
-checkpoints/   see checkpointing.py
+checkpoints/   see checkpointing.py; damaged-STEP-...: one that was not whole
 events.out...  the same figures for TensorBoard
 result.json    the finished run's figures; failed.json: why it cannot continue
 results.csv    the same as a line of a table
@@ -149,15 +149,16 @@ def check_usable(path: str | os.PathLike) -> None:
     UserError: the folder holds something else, which would be overwritten.
   """
   path = paths.path(path)
-  if (path / 'config.json').exists():
+  names = paths.names(path)
+  if 'config.json' in names:
     read_config(path)
     return
   # A run writes its config.json first.
-  for name in _NAMES:
-    if (path / name).exists():
-      raise NotARunError(
-        f'{path} has no config.json, but {name}, which a run would overwrite'
-      )
+  ours = [name for name in _NAMES if name in names]
+  if ours:
+    raise NotARunError(
+      f'{path} has no config.json, but {ours[0]}, which a run would overwrite'
+    )
 
 
 def describe_dataset(

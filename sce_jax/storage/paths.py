@@ -199,6 +199,16 @@ def listing(folder: Path) -> list[str]:
   return sorted(x.removeprefix(root) for x in found)
 
 
+def names(folder: Path) -> set[str]:
+  """What a folder holds; empty if there is no such folder."""
+  if is_cloud(folder):
+    return {name.split('/')[0] for name in listing(folder)}
+  try:
+    return set(os.listdir(folder))
+  except OSError:
+    return set()
+
+
 def remove(folder: Path, first: str | None = None) -> None:
   """Removes a folder in a cloud with all that is in it, if it is there.
 
