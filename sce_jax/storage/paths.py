@@ -37,15 +37,13 @@ def path(text: str | os.PathLike) -> Path:
   """The path that a text means; a leading ~ is the home.
 
   Raises:
-    UserError: it is in a cloud that is not known, or whose package is missing.
+    UserError: it is in a cloud that is not known, or whose package is missing;
+      or there is no home.
   """
   given = os.fspath(text)
   scheme, separator, rest = given.partition('://')
   if not separator:
-    try:
-      return pathlib.Path(text).expanduser()
-    except RuntimeError:
-      raise UserError(f'{given}: there is no such home') from None
+    return pathlib.Path(expand(given))
   if scheme not in _BACKENDS:
     known = ' or '.join(f'{name}://' for name in _BACKENDS)
     raise UserError(
@@ -72,14 +70,13 @@ def expand(text: str) -> str:
   """A path in which ~ is the home folder.
 
   Raises:
-    UserError: there is no home folder: no HOME, and a user that is not in the
-      system's list.
+    UserError: there is no such home, as without HOME and for a user who is not
+      in the system's list.
   """
   expanded = os.path.expanduser(text)
   if expanded.startswith('~'):
     raise UserError(
-      f'{text}: this user has no home folder: set HOME, or name a folder'
-      ' without ~'
+      f'{text}: there is no such home: set HOME, or name a folder without ~'
     )
   return expanded
 

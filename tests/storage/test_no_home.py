@@ -57,10 +57,11 @@ def test_data_of_a_cloud_are_kept_in_the_temporary_folder(
 def test_the_default_data_folder_is_refused(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   assert told(reading.read, 'digits') == (
-    '~/tensorflow_datasets: this user has no home folder: set HOME, or name a'
-    ' folder without ~, with --data_dir or TFDS_DATA_DIR'
+    '~/tensorflow_datasets: there is no such home: set HOME, or name a folder'
+    ' without ~, with --data_dir or TFDS_DATA_DIR'
   )
-  assert 'no home folder' in told(reading.read, 'digits', '~/data')
+  assert 'no such home' in told(reading.read, 'digits', '~/data')
+  assert '~/runs: there is no such home' in told(paths.path, '~/runs')
   assert not list(tmp_path.iterdir())
 
 

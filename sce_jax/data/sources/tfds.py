@@ -1,6 +1,8 @@
 """Reads any tfds data set of images and labels, without TensorFlow."""
 
 from collections.abc import Mapping
+import contextlib
+import io
 import os
 from typing import Any
 
@@ -139,7 +141,9 @@ def _prepared_builder(
 
 def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
   try:
-    return tfds.builder(name, data_dir=data_dir)
+    # A package that is missing is announced there in a box of asterisks.
+    with contextlib.redirect_stdout(io.StringIO()):
+      return tfds.builder(name, data_dir=data_dir)
   except (
     tfds.core.DatasetNotFoundError,
     ValueError,
@@ -147,6 +151,7 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
     ImportError,
   ) as error:
     line = ' '.join(str(error).split()) or type(error).__name__
+    line = line.partition(' Available datasets')[0]
     raise UserError(
       f'{missing.explain(name, data_dir)}; tfds cannot make it ({line[:200]})'
     ) from None
