@@ -284,6 +284,8 @@ def _convert(
 ) -> Any:
   """A value, of the type that the config has there."""
   kind = section.get_type(name)
+  if value in ('None', 'none'):
+    return None  # Whether the field may be None is checked with the config.
   if isinstance(value, kind):
     return value
   try:

@@ -58,6 +58,8 @@ def test_losses_and_seeds_are_fields_as_all_others():
     ('noise.rate=0,0.5', [0.0, 0.5]),
     ('noise.mode=iid,exact', ['iid', 'exact']),
     ('data.augment.flip=true,False', [True, False]),
+    ('optim.clip_norm=None,2', [None, 2.0]),
+    ('model.layout=none,nhwc', [None, 'nhwc']),
   ],
 )
 def test_values_have_the_type_of_their_field(field, expected):
