@@ -5,7 +5,7 @@ import copy
 from absl import flags
 import pytest
 
-from experiments.cli import runtime
+from experiments.cli import common_flags
 from sce_jax.config.check import check_config
 from tests.conftest import REPOSITORY
 from tests.data.reading import told
@@ -21,7 +21,7 @@ def parse(config, *changes):
   argv = ['launch.py', f'--config={REPOSITORY}/configs/{config}']
   argv += [f'--config.{change}' for change in changes]
   values = flags.FlagValues()
-  runtime.define_config(values, argv)
+  common_flags.define_config(values, argv)
   values(argv)
   return values['config'].value
 
