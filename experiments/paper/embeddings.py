@@ -90,8 +90,8 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
       ],
       rows,
       'Nearest neighbours: five-fold cross-validation with the true labels of'
-      ' the test images, so what the layer knows, whatever labels were learned'
-      ' on top of it.',
+      ' the test images, so what the layer knows, not what was learned on top'
+      ' of it.',
     ),
   ]
 
