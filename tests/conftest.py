@@ -1,6 +1,7 @@
 """What all tests share: eight CPU devices, strict promotion, data folders."""
 
 import contextlib
+import functools
 import os
 import pathlib
 import subprocess
@@ -14,10 +15,19 @@ os.environ['JAX_NUMPY_DTYPE_PROMOTION'] = 'strict'
 
 import pytest
 
+from experiments.cli import runtime
+from sce_jax import models
 from sce_jax.data.sources import prepare
 from tests import clouds, fake_data
 
 REPOSITORY = pathlib.Path(__file__).parent.parent
+
+
+def pytest_collection_modifyitems(items):
+  """Marks the tests whose fixtures start processes."""
+  for item in items:
+    if {'launch', 'cloud', 'comparison'} & set(item.fixturenames):
+      item.add_marker('process')
 
 
 @pytest.fixture(scope='session')
@@ -27,6 +37,19 @@ def data_dir(tmp_path_factory) -> str:
   prepare.download_and_prepare('digits', str(folder))
   fake_data.write_all(folder)
   return str(folder)
+
+
+@pytest.fixture(scope='module')
+def small_network():
+  """Digits' network is one without convolutions: quickly compiled.
+
+  For what does not depend on the network. It has batch norm, so that there are
+  running statistics.
+  """
+  network = functools.partial(models.cnn.CNN, stages=(), pooled=(), hidden=16)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setitem(models.MODELS, 'digits_cnn', network)
+    yield
 
 
 @pytest.fixture(scope='session')
@@ -96,6 +119,20 @@ def launch(data_dir, tmp_path):
   return run
 
 
+@pytest.fixture
+def launch_here(data_dir, capsys, monkeypatch):
+  """Runs launch.py in this process; returns what a process would."""
+  monkeypatch.setenv('TFDS_DATA_DIR', data_dir)
+
+  def run(*arguments: str):
+    capsys.readouterr()
+    code = runtime.run(['launch.py', *arguments])
+    out, err = capsys.readouterr()
+    return subprocess.CompletedProcess(arguments, code, out, err)
+
+  return run
+
+
 def command(*arguments: str) -> list[str]:
   """The command line of launch.py."""
   return [sys.executable, str(REPOSITORY / 'launch.py'), *arguments]
@@ -108,6 +145,12 @@ def environment(data_dir: str, home: pathlib.Path) -> dict[str, str]:
     'HOME': str(home),
     'TFDS_DATA_DIR': data_dir,
     'JAX_PLATFORMS': 'cpu',
-    # Compiled programs are shared by the tests.
-    'XDG_CACHE_HOME': str(pathlib.Path(data_dir).parent / 'cache'),
+    # Compiled programs are shared by the tests, also of several workers.
+    'XDG_CACHE_HOME': str(_shared_folder(data_dir) / 'cache'),
   }
+
+
+def _shared_folder(data_dir: str) -> pathlib.Path:
+  """A folder of this run of the tests, whichever worker asks."""
+  folder = pathlib.Path(data_dir).parent
+  return folder.parent if 'PYTEST_XDIST_WORKER' in os.environ else folder

@@ -220,8 +220,6 @@ def launches():
   return found
 
 
-# ml_collections loads config files as Python once did.
-@pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
 @pytest.mark.parametrize(('name', 'arguments'), launches(), ids=repr)
 def test_launch_understands_the_command(name, arguments, monkeypatch):
   monkeypatch.chdir(REPOSITORY)

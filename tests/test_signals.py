@@ -9,6 +9,8 @@ import pytest
 from sce_jax.exit_codes import ExitCode
 from tests.conftest import REPOSITORY
 
+pytestmark = pytest.mark.process
+
 PROGRAM = """
 import signal, sys, time
 from sce_jax import signals

@@ -58,25 +58,9 @@ def test_every_config_says_what_it_is(name):
   assert 'Time:' in text
 
 
-# The larger networks compile for minutes on two cores, and of the others one
-# data set and one recipe show that they run.
-QUICK = [('digits', 'small'), ('mnist', 'paper'), ('cifar10', 'paper')]
-
-
-@pytest.mark.parametrize(('name', 'recipe'), QUICK)
+@pytest.mark.slow  # The larger networks compile for minutes on two cores.
+@pytest.mark.parametrize(('name', 'recipe'), VARIANTS)
 def test_the_tiny_variant_runs(name, recipe, data_dir, tmp_path):
-  run_tiny(name, recipe, data_dir, tmp_path)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-  ('name', 'recipe'), [v for v in VARIANTS if v not in QUICK]
-)
-def test_the_other_tiny_variants_run(name, recipe, data_dir, tmp_path):
-  run_tiny(name, recipe, data_dir, tmp_path)
-
-
-def run_tiny(name, recipe, data_dir, tmp_path):
   config = get_config(name, f'sl,recipe={recipe},tiny')
   result = train.train_and_evaluate(config, tmp_path / 'run', data_dir)
   assert result['epochs'] == 2

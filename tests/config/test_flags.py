@@ -10,11 +10,6 @@ from sce_jax.config.check import check_config
 from tests.conftest import REPOSITORY
 from tests.data.reading import told
 
-# ml_collections loads config files so.
-pytestmark = pytest.mark.filterwarnings(
-  'ignore:the load_module:DeprecationWarning'
-)
-
 
 def parse(config, *changes):
   """The config that `--config=configs/CONFIG --config.CHANGE ...` means."""

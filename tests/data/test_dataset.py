@@ -109,6 +109,7 @@ def test_a_limit_reads_the_first(data_dir, digits):
   np.testing.assert_array_equal(data.train.image, digits.train.image[:7])
 
 
+@pytest.mark.process
 def test_reading_does_not_import_tensorflow(data_dir, tmp_path):
   marker = tmp_path / 'imported'
   # It would stand first on the path, installed or not.

@@ -19,7 +19,7 @@ COUNTED = jnp.array([True, True, True, True, False])
 def batch(label=LABEL, clean=CLEAN, mask=COUNTED):
   rows = jnp.arange(len(label), dtype=jnp.int32)
   images = jnp.zeros((len(label), 1, 1, 1))
-  return Batch(images, label, clean, rows, rows, mask)
+  return Batch(images, label, clean, rows, mask)
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import pytest
 
 from tests import conftest, pages
 
+pytestmark = pytest.mark.process
+
 FOLDER = conftest.REPOSITORY / 'experiments' / 'colabs'
 NAMES = ('train_sce', 'explore_noise', 'losses')
 # In place of the cell tagged 'parameters'.

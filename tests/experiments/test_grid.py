@@ -11,6 +11,8 @@ from experiments.grid import Grid
 from sce_jax import errors, train
 from sce_jax.runs import files
 
+pytestmark = pytest.mark.usefixtures('small_network')
+
 
 def config():
   c = digits.get_config('sl,symmetric,0.4,tiny')

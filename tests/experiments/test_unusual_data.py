@@ -10,10 +10,7 @@ from experiments.sweeps import driver, jobs, manifest
 from sce_jax.runs import files
 from tests.data import animals
 
-# How ml_collections reads a config file.
-pytestmark = pytest.mark.filterwarnings(
-  'ignore:the load_module:DeprecationWarning'
-)
+pytestmark = pytest.mark.usefixtures('small_network')
 
 TEST = {'test': animals.examples(*([0, 1, 2] * 8))}
 TRAIN = {'train': animals.examples(*([0, 1, 2] * 16))}
@@ -72,7 +69,7 @@ def data(request, tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def trained(data):
+def trained(data, small_network):
   """A run that has ended: launch.py's code, and the run's folder."""
   folder = data.folder / 'one'
   return data.run(data.config, data.data_dir, workdir=folder), folder

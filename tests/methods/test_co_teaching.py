@@ -30,7 +30,7 @@ def call(epoch, forget_rate=0.4, warm_up=2, mask=None, params=None):
   )
   rows = jnp.arange(5, dtype=jnp.int32)
   labels = jnp.zeros(5, jnp.int32)
-  batch = Batch(jnp.zeros((5, 1, 1, 1)), labels, None, rows, rows, mask)
+  batch = Batch(jnp.zeros((5, 1, 1, 1)), labels, None, rows, mask)
   params = jnp.asarray(np.stack([FIRST, SECOND])) if params is None else params
 
   def apply(params, images):
@@ -91,6 +91,7 @@ def test_ranks_of_equals_are_in_order():
   np.testing.assert_array_equal(rank(values), [2, 0, 3, 1])
 
 
+@pytest.mark.usefixtures('small_network')
 def test_networks_that_choose_alike_are_trained_independently():
   # With nothing left out each network is one that is trained alone: clipping
   # by the global norm must not mix their gradients.

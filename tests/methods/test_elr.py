@@ -30,9 +30,7 @@ def context(training=True):
 def batch(label, position, mask=None):
   n = len(label)
   rows = jnp.asarray(position, jnp.int32)
-  return Batch(
-    jnp.zeros((n, 1, 1, 1)), jnp.asarray(label), None, rows, rows, mask
-  )
+  return Batch(jnp.zeros((n, 1, 1, 1)), jnp.asarray(label), None, rows, mask)
 
 
 def call(logits, state, given, training=True):

@@ -1,7 +1,6 @@
 """Methods with state or two networks: all runners, together, and resumed."""
 
 import copy
-import functools
 import pathlib
 import re
 
@@ -9,23 +8,15 @@ import jax
 import numpy as np
 import pytest
 
-from sce_jax import methods, models, train
+from sce_jax import methods, train
 from sce_jax.parallel import preemption, runners
 from sce_jax.runs import files, restore
 from tests import synthetic
 from tests.conftest import REPOSITORY
 
 NAMES = ('elr', 'co_teaching', 'd2l')
+pytestmark = pytest.mark.usefixtures('small_network')
 ONE = runners.make_runner('pmap', jax.devices()[:1])
-
-
-@pytest.fixture(scope='module', autouse=True)
-def small_network():
-  """Digits' network with batch norm but no convolution: quickly compiled."""
-  network = functools.partial(models.cnn.CNN, stages=(), pooled=(), hidden=16)
-  with pytest.MonkeyPatch.context() as patch:
-    patch.setitem(models.MODELS, 'digits_cnn', network)
-    yield
 
 
 def config(name, seed=0):

@@ -10,6 +10,8 @@ from sce_jax import noise, train
 from sce_jax.methods import transition_estimation
 from sce_jax.runs import files, restore
 
+pytestmark = pytest.mark.usefixtures('small_network')
+
 # Four examples, two classes: the surest of class 0 is the second, of class 1
 # the third.
 P = np.array([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8], [0.5, 0.5]], np.float32)

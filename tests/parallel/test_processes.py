@@ -18,6 +18,8 @@ from sce_jax.runs import files, restore
 from tests import conftest
 from tests.runs.test_resume import metrics
 
+pytestmark = pytest.mark.process
+
 EPOCHS = 12
 ARGUMENTS = (
   '--config=configs/digits.py:sl,symmetric,0.4,tiny',
@@ -213,7 +215,11 @@ def test_a_signal_to_one_stops_all(two, data_dir, home, tmp_path):
     (first, second) = processes.wait()
   assert first[0] == second[0] == 75
   assert 'SIGTERM: saved at step ' in first[2]
-  assert second[1:] == ('', '')
+  # What says that the signal has come.
+  assert second[1:] == (
+    '',
+    'SIGTERM: saves at the end of these steps, then stops\n',
+  )
   assert 1 <= len(metrics(folder)) < EPOCHS
   train(data_dir, home, folder, 2)
   # As it was with as many processes: to the bit.

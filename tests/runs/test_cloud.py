@@ -20,6 +20,8 @@ from sce_jax.storage import paths
 from tests import conftest
 from tests.runs.test_resume import final_state, metrics
 
+pytestmark = pytest.mark.process
+
 SHORT = ('--config=configs/digits.py:sl,symmetric,0.4,tiny',)
 EPOCHS = 8
 LONGER = (

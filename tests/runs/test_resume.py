@@ -20,6 +20,8 @@ from sce_jax.runs import files, restore
 from sce_jax.runs import workdir as workdir_lib
 from tests import conftest
 
+pytestmark = pytest.mark.process
+
 EPOCHS = 8
 ARGUMENTS = (
   '--config=configs/digits.py:sl,symmetric,0.4',
@@ -127,9 +129,9 @@ def test_asked_to_stop_inside_an_epoch(
   check_same(folder, undisturbed)
 
 
-def test_a_finished_run_gives_its_result_again(undisturbed, launch):
+def test_a_finished_run_gives_its_result_again(undisturbed, launch_here):
   before = (undisturbed / 'metrics.jsonl').read_text()
-  done = launch(*ARGUMENTS, f'--workdir={undisturbed}')
+  done = launch_here(*ARGUMENTS, f'--workdir={undisturbed}')
   assert done.returncode == 0
   assert 'epoch 1/' not in done.stdout
   accuracy = json.loads((undisturbed / 'result.json').read_text())
@@ -137,9 +139,9 @@ def test_a_finished_run_gives_its_result_again(undisturbed, launch):
   assert (undisturbed / 'metrics.jsonl').read_text() == before
 
 
-def test_another_config_is_refused(undisturbed, launch):
+def test_another_config_is_refused(undisturbed, launch_here):
   before = listing(undisturbed)
-  done = launch(
+  done = launch_here(
     *ARGUMENTS, '--config.loss.alpha=0.5', f'--workdir={undisturbed}'
   )
   assert done.returncode == 2
@@ -148,21 +150,21 @@ def test_another_config_is_refused(undisturbed, launch):
   assert listing(undisturbed) == before
 
 
-def test_a_second_launcher_is_refused(undisturbed, launch):
+def test_a_second_launcher_is_refused(undisturbed, launch_here):
   held = workdir_lib.Workdir(
     undisturbed, check_config(files.read_config(undisturbed))
   )
   try:
-    done = launch(*ARGUMENTS, f'--workdir={undisturbed}')
+    done = launch_here(*ARGUMENTS, f'--workdir={undisturbed}')
   finally:
     held.close()
   assert done.returncode == 2
   assert 'in use by another process' in done.stderr
 
 
-def test_evaluate_mode_gives_the_last_figures(undisturbed, launch):
+def test_evaluate_mode_gives_the_last_figures(undisturbed, launch_here):
   before = listing(undisturbed)
-  done = launch('evaluate', f'--workdir={undisturbed}')
+  done = launch_here('evaluate', f'--workdir={undisturbed}')
   assert done.returncode == 0, done.stderr
   last = files.read_metrics(undisturbed)[-1]
   assert f'epoch {EPOCHS}' in done.stdout
@@ -184,7 +186,9 @@ def test_the_network_needs_no_data(undisturbed, monkeypatch, data_dir):
     run.predict(images[:, :4])
 
 
-def test_a_folder_of_another_version_is_refused(undisturbed, tmp_path, launch):
+def test_a_folder_of_another_version_is_refused(
+  undisturbed, tmp_path, launch_here
+):
   folder = tmp_path / 'run'
   shutil.copytree(undisturbed, folder)
   described = json.loads((folder / 'config.json').read_text())
@@ -192,7 +196,7 @@ def test_a_folder_of_another_version_is_refused(undisturbed, tmp_path, launch):
   (folder / 'config.json').write_text(json.dumps(described))
   before = listing(folder)
   for more in ((), ('evaluate',)):
-    done = launch(*(more or ARGUMENTS), f'--workdir={folder}')
+    done = launch_here(*(more or ARGUMENTS), f'--workdir={folder}')
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert 'written by another version of sce_jax (folder format 1' in line

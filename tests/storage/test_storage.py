@@ -49,6 +49,7 @@ def test_a_local_path_is_pathlibs_as_it_is(text):
   assert not paths.is_cloud(text)
 
 
+@pytest.mark.process
 def test_a_local_path_costs_no_cloud_library(tmp_path):
   code = """
 import sys

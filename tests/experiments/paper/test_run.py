@@ -30,7 +30,7 @@ TRAINED = [n for n in registry.NAMES if n not in ('gradients', 'theory')]
 
 
 @pytest.fixture(scope='module')
-def trained(tmp_path_factory, data_dir):
+def trained(tmp_path_factory, data_dir, small_network):
   """A folder with the runs of two experiments: its path, what was printed.
 
   They are CE and SL on clean and on noisy labels, of one seed, and two runs of

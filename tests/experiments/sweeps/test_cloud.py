@@ -11,6 +11,8 @@ from experiments.sweeps import jobs, manifest
 from sce_jax.exit_codes import ExitCode
 from tests import conftest
 
+pytestmark = pytest.mark.process
+
 CLOUD = conftest.REPOSITORY / 'experiments' / 'cloud'
 SHOW = '#!/bin/sh\nprintf "%s\\n" "$@"\n'
 

@@ -168,6 +168,7 @@ def wait_for(condition, seconds=120):
     (signal.SIGKILL, -9),
   ],
 )
+@pytest.mark.process
 def test_runs_of_a_killed_driver_save_themselves(
   number, code, data_dir, tmp_path
 ):

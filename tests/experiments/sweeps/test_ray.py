@@ -23,6 +23,8 @@ from sce_jax.runs import files
 from tests import conftest
 from tests.experiments.sweeps import small
 
+pytestmark = pytest.mark.process
+
 needs_ray = pytest.mark.skipif(
   importlib.util.find_spec('ray') is None, reason='Ray is not installed'
 )

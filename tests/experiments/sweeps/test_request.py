@@ -68,6 +68,7 @@ def test_sweep_from_another_folder(launch, tmp_path):
   assert before == {p: p.stat().st_mtime_ns for p in before}
 
 
+@pytest.mark.process
 def test_planning_needs_no_jax(tmp_path):
   code = (
     'import sys\n'
