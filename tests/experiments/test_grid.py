@@ -226,12 +226,12 @@ def test_each_trial_is_its_own_run_and_a_bad_one_stops_alone(
 
 def test_trials_of_several_programs(data_dir, tmp_path):
   """Trained after each other, as each would be alone."""
-  fields = ['optim.momentum=0.5,0.9', 'model.use_bias=true,false']
+  fields = ['optim.momentum=0.5,0.9', 'model.initializer=he_normal,apl']
   group = tmp_path / 'together'
   results = grid.run(Grid(config(), trials=fields), group, data_dir)
   names = list(configs(*fields))
   assert [f'{group}-seed0' for group in results] == names
-  assert names[1] == 'optim.momentum=0.5,model.use_bias=False-seed0'
+  assert names[1] == 'optim.momentum=0.5,model.initializer=apl-seed0'
   alone = train.train_and_evaluate(
     configs(*fields)[names[1]], tmp_path / 'alone', data_dir
   )

@@ -112,6 +112,6 @@ def test_predictions_are_in_the_splits_order(data_dir, tmp_path):
     labels = predictions.split
     right = predictions.probability.argmax(1) == labels.clean_label
     assert right.mean() == result[split]['accuracy']
-    assert predictions.hidden.shape == (40, 128)
+    assert predictions.hidden.shape == (40, 16)
     np.testing.assert_allclose(predictions.probability.sum(1), 1, rtol=1e-6)
   assert (labels.label != labels.clean_label).mean() > 0.3
