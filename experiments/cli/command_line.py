@@ -16,7 +16,16 @@ from ml_collections import config_flags
 
 from sce_jax.errors import UserError
 
-COMMANDS = ('train', 'compare', 'evaluate', 'report', 'experiment', 'sweep')
+COMMANDS = (
+  'train',
+  'compare',
+  'evaluate',
+  'report',
+  'experiment',
+  'sweep',
+  'export',
+  'predict',
+)
 REPOSITORY = pathlib.Path(__file__).parents[2]
 # What absl defines in every set of flags.
 _OF_ABSL = ('flagfile', 'undefok')

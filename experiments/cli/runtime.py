@@ -48,7 +48,7 @@ def _run(arguments: Sequence[str]) -> int:
     if parsed is None:
       return ExitCode.DONE
     command, values, rest = parsed
-    workdir = values.workdir
+    workdir = values.workdir if 'workdir' in values else None
     code = command.main(values, rest)
     processes.barrier()
     return code or ExitCode.DONE
@@ -122,16 +122,27 @@ def start(values: flags.FlagValues) -> None:
     UserError: the flags do not fit together, a folder cannot be used, or jax
       finds no device.
   """
-  from sce_jax.engine import compilation_cache  # noqa: PLC0415  Imports jax.
-  from sce_jax.parallel import startup  # noqa: PLC0415
+  from sce_jax.parallel import startup  # noqa: PLC0415  Imports jax.
   from sce_jax.runs import trackers  # noqa: PLC0415
 
-  compilation_cache.enable()
   startup.initialize(
     values.coordinator, values.num_processes, values.process_id
   )
-  startup.check_devices()
+  start_alone()
   trackers.enable(list(values.tracker))
   processes.on_primary(lambda: paths.check(values.workdir))
   named = values.data_dir or os.environ.get('TFDS_DATA_DIR')
   processes.on_primary_then_others(lambda: paths.check(named))
+
+
+def start_alone() -> None:
+  """Prepares this process to compute, without others.
+
+  Raises:
+    UserError: jax finds no device.
+  """
+  from sce_jax.engine import compilation_cache  # noqa: PLC0415  Imports jax.
+  from sce_jax.parallel import startup  # noqa: PLC0415
+
+  compilation_cache.enable()
+  startup.check_devices()

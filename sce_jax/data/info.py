@@ -1,6 +1,11 @@
 """The description of a data set. Needs no jax."""
 
+from collections.abc import Sequence
 import dataclasses
+
+import numpy as np
+
+from sce_jax.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,3 +42,20 @@ class DatasetInfo:
   def class_titles(self) -> tuple[str, ...]:
     """A title for each class: its name, or its number."""
     return self.class_names or tuple(map(str, range(self.num_classes)))
+
+
+def check_images(images: np.ndarray, shape: Sequence[int]) -> None:
+  """Checks that a network takes some images.
+
+  Args:
+    images: what it is given.
+    shape: (height, width, channels) that it was trained on.
+
+  Raises:
+    UserError: they are of another size or type.
+  """
+  if images.shape[1:] != tuple(shape) or images.dtype != np.uint8:
+    raise UserError(
+      f'the network takes uint8 images [N, {", ".join(map(str, shape))}], not'
+      f' {images.dtype} of shape {list(images.shape)}'
+    )

@@ -86,11 +86,16 @@ class Network:
     images: Float[Array, 'N H W C'],
   ) -> tuple[Float[Array, 'N K'], Float[Array, 'N D']]:
     """Logits and last hidden activations of the first network."""
+    variables = self.first(params, batch_stats)
+    outputs: Any = self.module.apply(variables, images, return_hidden=True)
+    return outputs
+
+  def first(self, params: PyTree, batch_stats: PyTree) -> PyTree:
+    """The first network's variables, as its module takes them."""
     variables = {'params': params, 'batch_stats': batch_stats}
     if self.num > 1:
       variables = jax.tree.map(lambda x: x[0], variables)
-    outputs: Any = self.module.apply(variables, images, return_hidden=True)
-    return outputs
+    return variables
 
   def update(
     self, grads: PyTree, opt_state: PyTree, params: PyTree

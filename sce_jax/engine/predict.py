@@ -1,7 +1,9 @@
 """The network's outputs on examples: logits and the last hidden layer."""
 
 import typing
+from typing import Any
 
+from flax import linen as nn
 from flax import struct
 import jax
 from jax import lax
@@ -67,6 +69,28 @@ def predict(
       for x in (outputs.logits, outputs.hidden)
     )
   )
+
+
+def class_probabilities(
+  variables: Any,
+  images: UInt8[Array, 'N H W C'],
+  pixel_mean: Float[Array, 'H W C'],
+  *,
+  module: nn.Module,
+  normalization: batches.Normalization,
+) -> Float[Array, 'N K']:
+  """Probabilities of the classes: all that an exported network computes.
+
+  Args:
+    variables: of one network.
+    images: pixels as stored.
+    pixel_mean: mean training image of pixels scaled to [0, 1].
+    module: the network.
+    normalization: how pixels become input.
+  """
+  image = batches.normalize(images, pixel_mean, normalization)
+  logits: Any = module.apply(variables, image)
+  return jax.nn.softmax(logits)
 
 
 def activations(

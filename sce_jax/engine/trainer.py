@@ -236,6 +236,10 @@ class Trainer:
     """The shapes of one run's state, to restore a checkpoint into."""
     return jax.eval_shape(self._create, jax.random.key(0))
 
+  def variables(self, state: TrainState) -> Any:
+    """The variables of a run's network, of several the one evaluated."""
+    return self._recipe.network.first(state.params, state.batch_stats)
+
   def device_put(self, state: TrainState) -> TrainState:
     """Puts a restored state on the devices."""
     return self._runner.place_per_run(state)

@@ -12,6 +12,7 @@ from sce_jax.config import check as config_lib
 from sce_jax.config import fields
 from sce_jax.config.check import Config
 from sce_jax.data import dataset as dataset_lib
+from sce_jax.data import info as info_lib
 from sce_jax.data import labels as labels_lib
 from sce_jax.data.dataset import Dataset, Split
 from sce_jax.data.info import DatasetInfo
@@ -34,6 +35,8 @@ class SavedRun:
     trainer: the program.
     state: the state at that checkpoint, on the devices.
     step: the number of steps done then.
+    pixel_mean: mean training image of pixels scaled to [0, 1]; black where the
+      network's input does not need it.
   """
 
   config: Config
@@ -41,7 +44,7 @@ class SavedRun:
   trainer: Trainer
   state: TrainState
   step: int
-  _pixel_mean: Float32[np.ndarray, 'H W C']
+  pixel_mean: Float32[np.ndarray, 'H W C']
 
   @property
   def epoch(self) -> int:
@@ -60,14 +63,9 @@ class SavedRun:
       UserError: the images are not of the size or type that the network takes.
     """
     images = np.asarray(images)
-    shape = self.info.image_shape
-    if images.shape[1:] != tuple(shape) or images.dtype != np.uint8:
-      raise UserError(
-        f'the network takes uint8 images [N, {", ".join(map(str, shape))}], not'
-        f' {images.dtype} of shape {list(images.shape)}'
-      )
+    info_lib.check_images(images, self.info.image_shape)
     outputs = jax.device_get(
-      self.trainer.predict(self.state, images, self._pixel_mean)
+      self.trainer.predict(self.state, images, self.pixel_mean)
     )
     return np.asarray(jax.nn.softmax(outputs.logits)), outputs.hidden
 

@@ -1,0 +1,245 @@
+"""Writes a run's network to a folder that can be handed on; see inference.py.
+
+The program in it is compiled on the machine that loads it, so it has the plain
+convolution of layers.py, the layout for GPUs and TPUs, also when it is written
+and loaded on a CPU.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import datetime
+import functools
+import importlib.metadata
+import json
+import os
+import pathlib
+import tempfile
+from typing import Any
+
+from flax import traverse_util
+import jax
+from jax import export as jax_export
+import jax.numpy as jnp
+import numpy as np
+from safetensors import numpy as safetensors
+
+import sce_jax
+from sce_jax import models
+from sce_jax.data.batches import Normalization
+from sce_jax.engine import predict
+from sce_jax.errors import UserError
+from sce_jax.inference import (
+  DESCRIPTION,
+  FORMAT,
+  FORMAT_KEY,
+  PARAMETERS,
+  PIXEL_MEAN,
+  PROGRAM,
+  README,
+  checksum,
+  read_description,
+)
+from sce_jax.runs import files, restore
+from sce_jax.storage import paths
+
+PLATFORMS = ('cpu', 'cuda', 'tpu')
+
+_README = """\
+# {name}
+
+A network of [sce_jax](https://arxiv.org/abs/1908.06112): {network}, trained on
+{data} with {method}, after epoch {epoch} of {epochs}. It takes uint8 images
+[N, {shape}] of values up to {pixel_max:g}, and gives the probabilities of
+{num_classes} classes.
+
+```python
+import sce_jax
+
+model = sce_jax.load('.')  # This folder.
+probabilities = model.predict_proba(images)
+names = [model.classes[i] for i in model.predict(images)]
+```
+
+With jax alone, for the six months in which jax reads such a file:
+
+```python
+import pathlib
+
+from jax import export
+
+program = export.deserialize(
+  bytearray(pathlib.Path('{program}').read_bytes())
+)
+probabilities = program.call(images)
+```
+
+`{parameters}` has the parameters, `{description}` the classes, the test figures
+and the versions.
+"""
+
+
+def export(workdir: str | os.PathLike, out: str | os.PathLike) -> paths.Path:
+  """Writes the network of a run's last checkpoint to a folder.
+
+  Of a method with several networks it is the one that is evaluated. The folder
+  appears whole or not at all; an earlier export is replaced.
+
+  Args:
+    workdir: the run's folder; nothing in it is changed.
+    out: the folder to write, here or in a cloud.
+
+  Returns:
+    The folder.
+
+  Raises:
+    UserError: there is no such run, it has no checkpoint, or `out` cannot be
+      written or holds something else.
+  """
+  target = paths.absolute(paths.path(out))
+  _check_replaceable(target)
+  run = restore.load(workdir)
+  near = None if paths.is_cloud(target) else target.parent
+  try:
+    if near is not None:
+      paths.make_folder(near)
+    made = tempfile.TemporaryDirectory(prefix='.export-', dir=near)
+  except OSError as error:
+    raise UserError(
+      f'{target} cannot be written ({error.strerror or error}): name another'
+      ' with --out'
+    ) from None
+  with made as temporary:
+    new = pathlib.Path(temporary) / 'new'
+    new.mkdir()
+    for name, content in _contents(run, workdir, target.name).items():
+      paths.write(new / name, content)
+    if near is None:
+      paths.upload(new, target, last=DESCRIPTION)
+    else:
+      if target.exists():
+        os.replace(target, pathlib.Path(temporary) / 'old')
+      os.replace(new, target)
+  return target
+
+
+def _check_replaceable(target: paths.Path) -> None:
+  """Checks that a folder is not there, empty, or an export of ours."""
+  if not target.exists():
+    return
+  names = [x.name for x in target.iterdir()] if target.is_dir() else []
+  others = set(names) - {DESCRIPTION, PARAMETERS, PROGRAM, README}
+  what = 'is a file'
+  if target.is_dir() and not names:
+    return
+  if others:
+    what = f'holds {min(others)}, which is not of an exported network'
+  elif names:
+    try:
+      read_description(target)
+      return
+    except UserError as error:
+      what = f'is there and would be replaced ({error})'
+  raise UserError(f'{target} {what}: name another folder with --out')
+
+
+def _contents(
+  run: restore.SavedRun, workdir: str | os.PathLike, name: str
+) -> dict[str, str | bytes]:
+  """The files of an export, by name."""
+  config = dataclasses.replace(run.config.model, layout='nhwc')
+  normalization = Normalization.of(run.config.data, run.info)
+  variables = jax.device_get(run.trainer.variables(run.state))
+  parameters = _parameters(variables, run.pixel_mean)
+  program = _program(
+    functools.partial(
+      predict.class_probabilities,
+      variables,
+      pixel_mean=jnp.asarray(run.pixel_mean),
+      module=models.build(config, run.info.num_classes),
+      normalization=normalization,
+    ),
+    run.info.image_shape,
+  )
+  checksums = {PARAMETERS: checksum(parameters), PROGRAM: checksum(program)}
+  info = _describe(run, workdir) | {
+    'network': dataclasses.asdict(config),
+    'normalization': dataclasses.asdict(normalization),
+    'sha256': checksums,
+  }
+  readme = _README.format(
+    name=name,
+    network=config.name,
+    data=info['data']['name'],
+    method=run.config.loss.name,
+    epoch=run.epoch,
+    epochs=run.config.train.epochs,
+    shape=', '.join(map(str, run.info.image_shape)),
+    num_classes=run.info.num_classes,
+    pixel_max=run.info.pixel_max,
+    program=PROGRAM,
+    parameters=PARAMETERS,
+    description=DESCRIPTION,
+  )
+  return {
+    PARAMETERS: parameters,
+    PROGRAM: program,
+    README: readme,
+    DESCRIPTION: json.dumps(info, indent=2) + '\n',
+  }
+
+
+def _parameters(variables: Mapping[str, Any], pixel_mean: np.ndarray) -> bytes:
+  flat = traverse_util.flatten_dict(variables, sep='.')
+  return safetensors.save(
+    # It writes an array's memory, in whichever order that is.
+    {
+      key: np.ascontiguousarray(value)
+      for key, value in {**flat, PIXEL_MEAN: pixel_mean}.items()
+    }
+  )
+
+
+def _program(function: Any, image_shape: tuple[int, ...]) -> bytes:
+  (size,) = jax_export.symbolic_shape('n')
+  images = jax.ShapeDtypeStruct((size, *image_shape), np.uint8)
+  lowered = jax_export.export(
+    jax.jit(lambda images: function(images=images)), platforms=PLATFORMS
+  )
+  return bytes(lowered(images).serialize())
+
+
+def _describe(
+  run: restore.SavedRun, workdir: str | os.PathLike
+) -> dict[str, Any]:
+  """What model.json says of the run."""
+  data = files.read_record(workdir, 'dataset.json', ('digest',)) or {}
+  begun = files.read_description(workdir)
+  now = datetime.datetime.now(datetime.UTC)
+  return {
+    FORMAT_KEY: FORMAT,
+    'created': now.isoformat(timespec='seconds'),
+    'versions': {
+      'sce_jax': sce_jax.__version__,
+      'jax': importlib.metadata.version('jax'),
+    },
+    'classes': list(run.info.class_titles),
+    'input': {'shape': list(run.info.image_shape), 'dtype': 'uint8'},
+    'data': {
+      'name': run.info.name,
+      'num_train': run.info.num_train,
+      'digest': data['digest'],
+    },
+    'run': {
+      'loss': {'name': run.config.loss.name, **run.config.loss.hparams},
+      'noise': {
+        'name': run.config.noise.name,
+        'rate': run.config.noise.rate,
+      },
+      'seed': run.config.seed,
+      'epoch': run.epoch,
+      'epochs': run.config.train.epochs,
+      'git_commit': begun.get('git_commit'),
+    },
+    # Of the last epoch; None for a run that has not ended.
+    'metrics': files.read_result(workdir),
+  }

@@ -1,0 +1,235 @@
+"""Uses an exported network, without its run and its data.
+
+An export is a folder, written by export.py:
+
+model.jax_export   the program: uint8 images of any batch size to probabilities,
+                   with the parameters in it, for CPUs, NVIDIA GPUs and TPUs
+model.safetensors  parameters, batch norm's statistics and the mean image,
+                   float32, by flat names
+model.json         classes, input, network, figures, versions, and checksums
+README.md          how it is used
+
+jax reads such programs for six months. An older one, and one that this machine
+cannot run, is replaced by the same network built from the parameters.
+"""
+
+from collections.abc import Callable
+import dataclasses
+import hashlib
+import json
+import os
+from typing import Any
+
+from flax import traverse_util
+import jax
+from jax import export as jax_export
+from jaxtyping import Float, Int32, Shaped
+import numpy as np
+from safetensors import numpy as safetensors
+
+from sce_jax.data import info as info_lib
+from sce_jax.errors import UserError
+from sce_jax.runs import progress
+from sce_jax.storage import paths
+
+# Of the layout of the folder. A folder of another version is refused.
+FORMAT = 1
+DESCRIPTION = 'model.json'
+PARAMETERS = 'model.safetensors'
+PROGRAM = 'model.jax_export'
+README = 'README.md'
+# The tensor beside those of the network.
+PIXEL_MEAN = 'pixel_mean'
+FORMAT_KEY = 'sce_jax_format'
+_KEYS = ('classes', 'input', 'network', 'normalization', 'versions', 'sha256')
+_BATCH = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+  """An exported network.
+
+  Attributes:
+    classes: a title for each class, in the order of the probabilities.
+    info: the content of model.json.
+  """
+
+  classes: tuple[str, ...]
+  info: dict[str, Any]
+  _call: Callable[[np.ndarray], jax.Array] = dataclasses.field(repr=False)
+
+  def predict_proba(
+    self, images: Shaped[np.ndarray, 'N H W C']
+  ) -> Float[np.ndarray, 'N K']:
+    """The probabilities of the classes.
+
+    Args:
+      images: uint8 pixels, of the size and range that it was trained on.
+
+    Raises:
+      UserError: the images are not of the size or type that the network takes.
+    """
+    images = np.asarray(images)
+    info_lib.check_images(images, self.info['input']['shape'])
+    found = [np.zeros((0, len(self.classes)), np.float32)]
+    for start in range(0, len(images), _BATCH):
+      some = images[start : start + _BATCH]
+      # A program is compiled for each batch size: these are nine at most.
+      size = 1 << (len(some) - 1).bit_length()
+      filled = np.zeros((size, *some.shape[1:]), some.dtype)
+      filled[: len(some)] = some
+      found.append(np.asarray(self._call(filled))[: len(some)])
+    return np.concatenate(found)
+
+  def predict(
+    self, images: Shaped[np.ndarray, 'N H W C']
+  ) -> Int32[np.ndarray, ' N']:
+    """The most probable class of each image, as a number.
+
+    Args:
+      images: as in `predict_proba`.
+
+    Raises:
+      UserError: as in `predict_proba`.
+    """
+    return self.predict_proba(images).argmax(axis=1).astype(np.int32)
+
+
+def load(folder: str | os.PathLike) -> Model:
+  """Loads an exported network.
+
+  Args:
+    folder: what `export.export` or `launch.py export` has written.
+
+  Raises:
+    UserError: there is no export, or one of another version, or it is damaged.
+  """
+  folder = paths.path(folder)
+  info = read_description(folder)
+  parameters = _read(folder, info, PARAMETERS)
+  try:
+    call = _load_program(folder, info)
+  # Of many types, for jax does not check what it is given.
+  except Exception as error:  # noqa: BLE001
+    reason = ' '.join(str(error).split())[:200] or type(error).__name__
+    progress.log(
+      f'{folder / PROGRAM} cannot be used here ({reason}): the network is'
+      f' built from {PARAMETERS} instead'
+    )
+    call = _build(folder, info, parameters)
+  return Model(tuple(info['classes']), info, call)
+
+
+def read_description(folder: paths.Path) -> dict[str, Any]:
+  """The content of an export's model.json.
+
+  Raises:
+    UserError: there is none, or it is another version's, or damaged.
+  """
+  file = folder / DESCRIPTION
+  try:
+    found = json.loads(paths.read(file))
+  except (FileNotFoundError, NotADirectoryError):
+    raise UserError(
+      f'{folder} holds no exported network (no {DESCRIPTION}): make one with'
+      ' python launch.py export --workdir=RUN --out=FOLDER'
+    ) from None
+  except OSError as error:
+    raise UserError(
+      f'{file} cannot be read ({error.strerror or error})'
+    ) from None
+  except (ValueError, RecursionError) as error:
+    raise UserError(
+      f'{file} is damaged ({error}): export the run again'
+    ) from None
+  if not isinstance(found, dict) or FORMAT_KEY not in found:
+    raise UserError(f'{file} is not of an exported network of sce_jax')
+  if found[FORMAT_KEY] != FORMAT:
+    raise UserError(
+      f'{folder} was exported by another version of sce_jax (format'
+      f' {found[FORMAT_KEY]}, this version reads {FORMAT}): export the run'
+      ' again, or use the version that it was exported with'
+    )
+  missing = [key for key in _KEYS if key not in found]
+  if missing:
+    raise UserError(
+      f'{file} is damaged (it lacks {missing[0]!r}): export the run again'
+    )
+  return found
+
+
+def checksum(content: bytes) -> str:
+  """By which a damaged file is found out."""
+  return hashlib.sha256(content).hexdigest()
+
+
+def _read(folder: paths.Path, info: dict[str, Any], name: str) -> bytes:
+  """A file of an export, whole.
+
+  Raises:
+    UserError: it is not what was exported.
+  """
+  try:
+    content = paths.read(folder / name)
+  except OSError as error:
+    raise UserError(
+      f'{folder / name} cannot be read ({error.strerror or error}): copy the'
+      ' folder again, or export the run again'
+    ) from None
+  if checksum(content) != info['sha256'][name]:
+    raise UserError(
+      f'{folder / name} is not the file that was exported ({len(content)}'
+      ' bytes): copy the folder again, or export the run again'
+    )
+  return content
+
+
+def _load_program(
+  folder: paths.Path, info: dict[str, Any]
+) -> Callable[[np.ndarray], jax.Array]:
+  """The exported program; any error if it cannot run here."""
+  program = jax_export.deserialize(bytearray(_read(folder, info, PROGRAM)))
+  call = jax.jit(program.call)
+  # What is inside is read, and its platforms compared, only now.
+  shape = (1, *info['input']['shape'])
+  call.lower(jax.ShapeDtypeStruct(shape, info['input']['dtype']))
+  return call
+
+
+def _build(
+  folder: paths.Path, info: dict[str, Any], parameters: bytes
+) -> Callable[[np.ndarray], jax.Array]:
+  """The same network, built from its parameters.
+
+  Raises:
+    UserError: this version has no such network.
+  """
+  # Only here: what serves a program needs neither networks nor data sets.
+  from sce_jax import models  # noqa: PLC0415
+  from sce_jax.data import batches  # noqa: PLC0415
+  from sce_jax.engine import predict  # noqa: PLC0415
+
+  scaling = dict(info['normalization'])
+  try:
+    module = models.build(
+      models.ModelConfig(**info['network']), len(info['classes'])
+    )
+    normalization = batches.Normalization(
+      **scaling | {key: tuple(scaling[key]) for key in ('mean', 'std')}
+    )
+  except (KeyError, TypeError) as error:
+    raise UserError(
+      f'{folder} holds a network that this version of sce_jax lacks ({error}):'
+      f' use version {info["versions"]["sce_jax"]}'
+    ) from None
+  tensors = safetensors.load(parameters)
+  pixel_mean = tensors.pop(PIXEL_MEAN)
+  variables = traverse_util.unflatten_dict(tensors, sep='.')
+
+  @jax.jit
+  def call(images):
+    return predict.class_probabilities(
+      variables, images, pixel_mean, module=module, normalization=normalization
+    )
+
+  return call
