@@ -153,7 +153,7 @@ def _contents(
   program = _program(
     functools.partial(
       predict.class_probabilities,
-      variables,
+      jax.tree.map(jnp.asarray, variables),
       pixel_mean=jnp.asarray(run.pixel_mean),
       module=models.build(config, run.info.num_classes),
       normalization=normalization,

@@ -25,7 +25,7 @@ import jax
 from jax import export as jax_export
 from jaxtyping import Float, Int32, Shaped
 import numpy as np
-from safetensors import numpy as safetensors
+from safetensors import flax as safetensors
 
 from sce_jax.data import info as info_lib
 from sce_jax.errors import UserError

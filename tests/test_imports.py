@@ -40,10 +40,11 @@ def test_configs_import_ml_collections_only():
 
 
 @pytest.mark.parametrize(
-  'name', ['noise', 'configs.mnist', 'launch', 'experiments.sweeps.request']
+  'name',
+  ['', 'noise', 'configs.mnist', 'launch', 'experiments.sweeps.request'],
 )
 def test_light_parts_do_not_import_jax(name):
-  module = name if name != 'noise' else 'sce_jax.noise'
+  module = {'': 'sce_jax', 'noise': 'sce_jax.noise'}.get(name, name)
   code = (
     f'import {module}, sys; sys.exit("jax" in sys.modules and "jax came too")'
   )

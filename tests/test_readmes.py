@@ -101,6 +101,7 @@ def check_runs(found):
   assert (mean, count) == (run['test_accuracy'], 1)
   assert found['probabilities'].shape == (5, 10)
   np.testing.assert_allclose(found['probabilities'].sum(axis=1), 1, rtol=1e-5)
+  assert len(found['names']) == 5 and set(found['names']) <= {*'0123456789'}
   assert len(set(found['suspicious'].tolist())) == 20
 
 
