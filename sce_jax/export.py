@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import dataclasses
 import datetime
 import functools
-import importlib.metadata
 import json
 import os
 import pathlib
@@ -132,7 +131,8 @@ def _check_replaceable(target: paths.Path) -> None:
   if target.is_dir() and not names:
     return
   if others:
-    what = f'holds {min(others)}, which is not of an exported network'
+    first = min(others, key=lambda name: (name.startswith('.'), name))
+    what = f'holds {first}, which is not of an exported network'
   elif names:
     try:
       read_description(target)
@@ -220,12 +220,13 @@ def _describe(
     'created': now.isoformat(timespec='seconds'),
     'versions': {
       'sce_jax': sce_jax.__version__,
-      'jax': importlib.metadata.version('jax'),
+      'jax': jax.__version__,
     },
     'classes': list(run.info.class_titles),
     'input': {'shape': list(run.info.image_shape), 'dtype': 'uint8'},
     'data': {
       'name': run.info.name,
+      'source': run.config.data.source,
       'num_train': run.info.num_train,
       'digest': data['digest'],
     },

@@ -25,6 +25,7 @@ from sce_jax.exit_codes import ExitCode
 from sce_jax.models import conv3x3
 from sce_jax.runs import files, restore
 from sce_jax.runs.run import TrainingRun
+from sce_jax.storage import paths
 from tests import synthetic
 from tests.data.reading import told
 
@@ -310,7 +311,6 @@ def test_an_export_appears_whole_or_not_at_all(plain, tmp_path, monkeypatch):
   run, exported = plain
   copy = copy_of(exported, tmp_path)
   change(copy, created='before')
-  # Of a version that is no longer read: it is replaced only by name.
   before = content_of(tmp_path)
   with monkeypatch.context() as patch:
     patch.setattr(export.paths, 'write', mock.Mock(side_effect=OSError))
@@ -322,6 +322,19 @@ def test_an_export_appears_whole_or_not_at_all(plain, tmp_path, monkeypatch):
   assert export.export(run, copy) == copy
   assert sce_jax.load(copy).info['created'] != 'before'
   assert [x.name for x in tmp_path.iterdir()] == ['copy']
+
+
+def test_an_export_can_be_in_a_cloud(plain, cloud):
+  run, exported = plain
+  address, _ = cloud()
+  for _ in range(2):  # The second replaces the first.
+    export.export(run, f'{address}/model')
+  found = sce_jax.load(f'{address}/model').predict_proba(IMAGES)
+  np.testing.assert_array_equal(
+    found, sce_jax.load(exported).predict_proba(IMAGES)
+  )
+  paths.write(paths.path(f'{address}/model/notes.txt'), 'mine')
+  assert 'holds notes.txt' in told(export.export, run, f'{address}/model')
 
 
 def launch(*arguments):

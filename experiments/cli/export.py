@@ -1,4 +1,4 @@
-"""Writes a run's network to a folder that needs neither its run nor its data.
+"""Writes a run's network to a folder that needs neither run nor data.
 
 python launch.py export --workdir=runs/... --out=FOLDER
 """

@@ -1,4 +1,4 @@
-"""Uses an exported network on images: a line of predictions.csv for each.
+"""Classifies images with an exported network, into a table.
 
 python launch.py predict --model=FOLDER --images=PATH --out=predictions.csv
 """
