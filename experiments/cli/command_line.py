@@ -20,6 +20,7 @@ COMMANDS = (
   'train',
   'compare',
   'evaluate',
+  'audit',
   'report',
   'experiment',
   'sweep',

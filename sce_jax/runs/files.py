@@ -41,6 +41,8 @@ from sce_jax.storage import paths
 # Of the layout of the folder. A folder of another version is refused.
 FORMAT = 2
 PREPARE = 'prepare'
+# Folders of the folds of an audit begin so, see audit.py.
+FOLD = 'fold-'
 # What a run writes after its config.json.
 _NAMES = (
   'dataset.json',

@@ -111,8 +111,9 @@ def find(
   configs = {}
   for file in paths.find(root, 'config.json'):
     folder = file.parent
-    # What a method trained in preparation is not a separate run.
-    if folder.name == files.PREPARE:
+    # What a method trained in preparation is not a separate run, and an audit's
+    # folds are not trained on all examples.
+    if folder.name == files.PREPARE or folder.name.startswith(files.FOLD):
       continue
     try:
       config = files.read_config(folder)

@@ -1,0 +1,101 @@
+"""What an audit leaves in its folder, beside the runs of its folds.
+
+label_issues.csv   every training example, the most suspicious label first
+transition.json    how labels seem to go wrong, and how many
+audit.html         the labels to look at, see page.py
+"""
+
+import csv
+import io
+import json
+from typing import Any
+
+import numpy as np
+
+from experiments.audit import page
+from sce_jax.audit import LabelIssues
+from sce_jax.data.dataset import Dataset
+from sce_jax.data.info import DatasetInfo
+from sce_jax.errors import UserError
+from sce_jax.storage import paths
+
+COLUMNS = (
+  'rank',
+  'example_id',
+  'index',
+  'given_label',
+  'suggested_label',
+  'given_probability',
+  'suggested_probability',
+  'score',
+  'is_issue',
+)
+
+
+def write(
+  folder: paths.Path, issues: LabelIssues, dataset: Dataset, title: str
+) -> paths.Path:
+  """Writes the files, over those of an earlier audit.
+
+  Returns:
+    The page.
+
+  Raises:
+    UserError: the folder cannot be written.
+  """
+  html = folder / 'audit.html'
+  try:
+    paths.make_folder(folder)
+    paths.write(folder / 'label_issues.csv', csv_text(issues))
+    record = transition_record(issues, dataset.info)
+    paths.write(folder / 'transition.json', json.dumps(record, indent=1) + '\n')
+    paths.write(html, page.page_text(issues, dataset, title))
+  except OSError as error:
+    raise UserError(
+      f'{folder} cannot be written ({error.strerror or error}): make room, and'
+      ' give the same command again; the folds have been trained'
+    ) from None
+  return html
+
+
+def csv_text(issues: LabelIssues) -> str:
+  """label_issues.csv: labels are numbers of classes, from 0 on."""
+  text = io.StringIO()
+  table = csv.writer(text, lineterminator='\n')
+  table.writerow(COLUMNS)
+  suggested = issues.suggested
+  for rank, row in enumerate(issues.ranking, 1):
+    given, likely = issues.label[row], suggested[row]
+    own = issues.probability[row]
+    table.writerow(
+      [
+        rank,
+        issues.example_id[row],
+        row,
+        given,
+        likely,
+        f'{own[given]:.6g}',
+        f'{own[likely]:.6g}',
+        f'{issues.score[row]:.6g}',
+        int(issues.is_issue[row]),
+      ]
+    )
+  return text.getvalue()
+
+
+def transition_record(
+  issues: LabelIssues, info: DatasetInfo
+) -> dict[str, Any]:
+  """The content of transition.json."""
+  return {
+    'dataset': info.name,
+    'classes': list(info.class_titles),
+    'examples': len(issues.label),
+    # The estimated share of wrong labels, and its 95 % bootstrap interval.
+    'noise_rate': round(issues.rate, 6),
+    'noise_rate_interval': [round(x, 6) for x in issues.rate_interval],
+    # [i][j]: P(labelled j | truly i).
+    'transition': np.round(issues.transition, 6).tolist(),
+    # [i][j]: how many labelled i seem to be of class j.
+    'joint': np.round(issues.joint, 2).tolist(),
+  }

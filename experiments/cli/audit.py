@@ -1,0 +1,119 @@
+"""Ranks training examples by how likely their label is wrong.
+
+python launch.py audit --config=configs/digits.py:sl,symmetric,0.4
+
+Trains a network for each fold, on the examples of the other folds. Leaves
+label_issues.csv, transition.json and audit.html: open that one.
+"""
+
+import os
+
+from absl import flags
+
+from experiments.cli import command_line, common_flags, runtime
+from sce_jax.errors import UserError
+
+_SHOWN = 10
+
+
+def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
+  """Defines the flags."""
+  common_flags.define_config(values, argv)
+  common_flags.define_workdir(
+    values, 'Folder of the audit. None: one in runs/.'
+  )
+  flags.DEFINE_integer(
+    'folds',
+    5,
+    'So many networks are trained, each of which judges the examples that it'
+    ' was not trained on.',
+    flag_values=values,
+  )
+  common_flags.define_run_flags(values)
+
+
+def main(values: flags.FlagValues, arguments: list[str]) -> None:
+  """Audits."""
+  from experiments.audit import files  # noqa: PLC0415
+  from sce_jax import audit  # noqa: PLC0415
+  from sce_jax.config import check  # noqa: PLC0415
+  from sce_jax.data import dataset as dataset_lib  # noqa: PLC0415
+  from sce_jax.parallel import processes  # noqa: PLC0415
+  from sce_jax.runs import read  # noqa: PLC0415
+  from sce_jax.storage import paths  # noqa: PLC0415
+
+  command_line.no_arguments(arguments)
+  if values.config is None:
+    raise UserError(
+      'audit needs a config: --config=configs/digits.py:sl,symmetric,0.4, say'
+    )
+  runtime.start(values)
+  config = check.check_config(values.config)
+  name = f'audit-{read.run_name(values.config)}-{values.folds}folds'
+  folder = paths.path(values.workdir or os.path.join('runs', name))
+  issues = audit.audit(config, folder, values.data_dir, values.folds)
+  if not processes.is_primary():
+    return
+  dataset = dataset_lib.read(config.data, values.data_dir)
+  title = (
+    f'Labels of {dataset.info.name}: {config.loss.name}, {config.noise.name}'
+    f'{"" if config.noise.name == "clean" else f" {config.noise.rate:g}"},'
+    f' {values.folds} folds'
+  )
+  page = files.write(folder, issues, dataset, title)
+  print(summary(issues, dataset.info.class_titles))
+  print(f'\nissues:   {folder / "label_issues.csv"}\npage:     {page}')
+
+
+def summary(issues, classes) -> str:
+  """What is printed: estimates, the most suspicious, pairs, duplicates."""
+  from experiments.report import text  # noqa: PLC0415
+  from sce_jax import audit  # noqa: PLC0415
+
+  low, high = issues.rate_interval
+  lines = [
+    f'{len(issues.label):,} labels; estimated share of wrong ones:'
+    f' {issues.rate:.1%} (95 % interval {low:.1%} to {high:.1%});'
+    f' {int(issues.is_issue.sum()):,} to look at',
+    '',
+    'The most suspicious labels',
+  ]
+  rows = [['example_id', 'given', 'suggested', 'p given', 'p suggested']]
+  for row in issues.ranking[:_SHOWN]:
+    given, likely = issues.label[row], issues.suggested[row]
+    probability = issues.probability[row]
+    rows.append(
+      [
+        str(issues.example_id[row]),
+        classes[given],
+        classes[likely],
+        f'{probability[given]:.4f}',
+        f'{probability[likely]:.4f}',
+      ]
+    )
+  lines += [text.aligned(rows), '', 'The most confused classes']
+  pairs = [
+    [classes[given], classes[likely], str(count)]
+    for given, likely, count in issues.confused[:_SHOWN]
+  ]
+  lines.append(text.aligned([['labelled', 'seems to be', 'examples'], *pairs]))
+  if issues.duplicates is not None:
+    lines += [
+      '',
+      f'Near duplicates with different labels: {len(issues.duplicates)}',
+    ]
+    lines += [
+      f'  {issues.example_id[a]} ({classes[issues.label[a]]}),'
+      f' {issues.example_id[b]} ({classes[issues.label[b]]})'
+      for a, b in issues.duplicates[:_SHOWN]
+    ]
+  found = audit.detection(issues)
+  if found is not None:
+    lines += ['', 'Against the true labels']
+    lines += [
+      f'  {name:28} {value:,}'
+      if isinstance(value, int)
+      else f'  {name:28} {value:.4f}'
+      for name, value in found.items()
+    ]
+  return '\n'.join(lines)
