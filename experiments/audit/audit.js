@@ -67,8 +67,11 @@ function card(row) {
   made.tabIndex = 0;
   made.dataset.row = row;
   const image = element('img');
-  image.src = data.image[row];
   image.alt = '';
+  image.addEventListener('load', () => {
+    image.classList.toggle('small', image.naturalWidth <= 32);
+  });
+  image.src = data.image[row];
   const buttons = element('div', 'buttons');
   for (const choice of ['keep', 'relabel', 'drop']) {
     const button = element('button', choice, choice);
