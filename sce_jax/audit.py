@@ -63,7 +63,7 @@ class LabelIssues:
   is_issue: Bool[np.ndarray, ' N']
   joint: Float64[np.ndarray, 'K K']
   rate_interval: tuple[float, float]
-  duplicates: Int64[np.ndarray, 'D 2'] | None
+  duplicates: Int64[np.ndarray, 'M 2'] | None
 
   @property
   def ranking(self) -> Int64[np.ndarray, ' N']:
@@ -259,7 +259,7 @@ def _predict(
 
 def near_duplicates(
   features: Float[np.ndarray, 'N D'], labels: Integer[np.ndarray, ' N']
-) -> Int64[np.ndarray, 'D 2']:
+) -> Int64[np.ndarray, 'M 2']:
   """Pairs of examples that are nearly the same and have different labels.
 
   Each example is compared with the nearest of another label, by the cosine of
@@ -293,7 +293,7 @@ def near_duplicates(
   return pairs[np.sort(first)]
 
 
-def detection(issues: LabelIssues) -> dict[str, float] | None:
+def detection(issues: LabelIssues) -> dict[str, int | float] | None:
   """How well the wrong labels were found, where the true ones are known.
 
   Returns:

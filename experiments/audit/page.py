@@ -48,6 +48,7 @@ def page_text(issues: LabelIssues, dataset: Dataset, title: str) -> str:
     title=title,
     total=len(issues.label),
     found=int(issues.is_issue.sum()),
+    most=_MOST,
     rate=f'{issues.rate:.1%}',
     interval=f'{low:.1%} to {high:.1%}',
     data=data.replace('<', '\\u003c'),

@@ -1,0 +1,193 @@
+"""Folds, near duplicates, and an audit from its command to its files."""
+
+import dataclasses
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.cli import runtime
+from sce_jax import audit
+from sce_jax.exit_codes import ExitCode
+from sce_jax.runs import files, read, restore
+from tests.data import reading
+
+
+@pytest.mark.parametrize('folds', [2, 5, 7])
+def test_folds_are_stratified(folds):
+  labels = np.random.default_rng(0).choice(4, 103, p=[0.7, 0.2, 0.06, 0.04])
+  fold = audit.assign_folds(labels, folds, seed=1)
+  for held in [fold, *(fold[labels == k] for k in range(4))]:
+    sizes = np.bincount(held, minlength=folds)
+    assert sizes.max() - sizes.min() <= 1
+  np.testing.assert_array_equal(audit.assign_folds(labels, folds, 1), fold)
+  assert (audit.assign_folds(labels, folds, 2) != fold).any()
+
+
+def test_no_network_is_trained_on_what_it_judges():
+  fold = audit.assign_folds(np.arange(103) % 4, 5, seed=0)
+  positions = audit.training_positions(fold, 5, seed=0)
+  # 103 less the largest fold, of 21, for all: so they share a program.
+  assert [len(rows) for rows in positions] == [82] * 5
+  for k, rows in enumerate(positions):
+    assert len(np.unique(rows)) == 82 and not (fold[rows] == k).any()
+
+
+def features_of(degrees):
+  radians = np.radians(degrees)
+  length = 1 + np.arange(len(radians))[:, None]  # It must not matter.
+  return length * np.stack([np.cos(radians), np.sin(radians)], axis=1)
+
+
+@pytest.mark.parametrize('block', [1, 2**24])
+def test_near_duplicates_by_hand(block, monkeypatch):
+  monkeypatch.setattr(audit, '_BLOCK', block)
+  # Nearest neighbours are 1, 1, 20, 20, 30, 2, 2, 30 and 30 degrees apart: the
+  # median distance is 1 - cos 20 = 0.06, and 0.13 of that 1 - cos 7.2.
+  degrees = [0, 1, 40, 60, 90, 120, 122, 160, 190]
+  labels = np.array([0, 1, 0, 1, 0, 1, 2, 0, 1])
+  pairs = audit.near_duplicates(features_of(degrees), labels)
+  assert pairs.tolist() == [[0, 1], [5, 6]]
+  # Of the same label they are no contradiction.
+  labels[6] = 1
+  pairs = audit.near_duplicates(features_of(degrees), labels)
+  assert pairs.tolist() == [[0, 1]]
+
+
+def test_copies_are_near_duplicates():
+  features = features_of([0, 90, 0, 90])
+  pairs = audit.near_duplicates(features, np.array([0, 1, 2, 1]))
+  assert pairs.tolist() == [[0, 2]]
+
+
+def judged(**changes):
+  """Four examples of two classes, with margins 0.1, 0.2, 0.3 and 0.4."""
+  given = np.array([0.1, 0.2, 0.3, 0.4])
+  labels = np.array([0, 1, 0, 1])
+  probability = np.empty((4, 2))
+  probability[np.arange(4), labels] = given
+  probability[np.arange(4), 1 - labels] = 1 - given
+  return audit.judge(labels, probability, **changes)
+
+
+def test_detection_by_hand():
+  issues = judged(clean_label=np.array([1, 1, 1, 1]))
+  assert issues.ranking.tolist() == [0, 1, 2, 3]
+  flagged = dataclasses.replace(issues, is_issue=np.array([1, 1, 0, 0], bool))
+  # Wrong are the first and the third. Pairs in the right order: 3 of 4;
+  # precisions at the wrong ones: 1 and 2/3.
+  assert audit.detection(flagged) == pytest.approx(
+    {
+      'wrong labels': 2,
+      'AUROC': 0.75,
+      'average precision': 5 / 6,
+      'precision at the true number': 0.5,
+      'precision of the issues': 0.5,
+      'recall of the issues': 0.5,
+    }
+  )
+  # The fourth is not known.
+  some = judged(clean_label=np.array([1, 1, 1, -1]))
+  assert audit.detection(some)['AUROC'] == 0.5
+
+
+@pytest.mark.parametrize('clean', [None, [0, 1, 0, 1], [-1, -1, -1, -1]])
+def test_nothing_to_detect(clean):
+  clean = clean and np.array(clean)
+  assert audit.detection(judged(clean_label=clean)) is None
+
+
+def test_confused_classes_come_by_their_number():
+  issues = dataclasses.replace(
+    judged(),
+    joint=np.array([[9, 2, 0.2], [3, 8, 0], [0, 2, 7]]),
+    probability=np.full((4, 3), 1 / 3),
+  )
+  assert issues.confused == [(1, 0, 3), (0, 1, 2), (2, 1, 2)]
+
+
+def command(folder, data_dir, *more):
+  return [
+    'launch.py',
+    'audit',
+    '--config=configs/digits.py:ce,symmetric,0.2',
+    '--config.train.epochs=6',
+    '--config.eval.train_every=None',
+    '--folds=2',
+    f'--workdir={folder}',
+    f'--data_dir={data_dir}',
+    *more,
+  ]
+
+
+# How ml_collections reads a config file.
+@pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
+def test_audit(data_dir, tmp_path, capsys):
+  folder = tmp_path / 'audit'
+  assert runtime.run(command(folder, data_dir)) == 0
+  said = capsys.readouterr().out
+  auroc = re.search(r'AUROC +(\S+)', said)
+  assert auroc and float(auroc[1]) > 0.8
+  assert re.search(r'wrong labels +239\n', said)
+
+  table = pd.read_csv(folder / 'label_issues.csv')
+  assert table['rank'].tolist() == list(range(1, 1199))
+  assert table.score.is_monotonic_increasing
+  data = reading.read('digits', data_dir).train
+  in_order = table.sort_values('index')
+  assert (in_order.example_id == data.example_id).all()
+  ids = {k: files.read_labels(folder / f'fold-{k}') for k in range(2)}
+  labels = {}
+  for k in range(2):
+    labels |= dict(zip(*map(np.ndarray.tolist, ids[k]), strict=True))
+  assert in_order.given_label.tolist() == [
+    labels[i] for i in data.example_id.tolist()
+  ]
+  # Each is judged by the network that was not trained on it.
+  assert not set(ids[0][0].tolist()) & set(ids[1][0].tolist())
+  run = restore.load(folder / 'fold-0')
+  held = ~np.isin(data.example_id, ids[0][0])
+  probability, _ = run.predict(data.image[held])
+  np.testing.assert_allclose(
+    in_order.suggested_probability[held], probability.max(axis=1), atol=1e-5
+  )
+  np.testing.assert_array_equal(
+    in_order.suggested_label[held], probability.argmax(axis=1)
+  )
+
+  record = json.loads((folder / 'transition.json').read_text())
+  low, high = record['noise_rate_interval']
+  assert low <= record['noise_rate'] <= high
+  np.testing.assert_allclose(np.sum(record['joint']), 1198, atol=1)
+  np.testing.assert_allclose(np.sum(record['transition'], axis=1), 1, atol=1e-5)
+
+  # The same command reads the folds back, and finds the same.
+  before = (folder / 'label_issues.csv').read_text()
+  assert runtime.run(command(folder, data_dir)) == 0
+  assert 'already ended' in capsys.readouterr().out
+  assert (folder / 'label_issues.csv').read_text() == before
+  # Reports on runs leave folds out.
+  assert 'holds no runs' in reading.told(read.find, tmp_path)
+  # Other folds would need other networks.
+  more = command(folder, data_dir, '--folds=3')
+  assert runtime.run(more) == ExitCode.BAD_INPUT
+  assert 'other training examples' in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
+@pytest.mark.parametrize(
+  ('more', 'message'),
+  [
+    ('--folds=1', 'folds=1: give at least 2'),
+    ('--folds=2000', 'folds=2000: there are only 1198 examples'),
+    ('--config.noise.name=nope', "noise 'nope' is not known"),
+  ],
+)
+def test_bad_input_gets_one_line(more, message, data_dir, tmp_path, capsys):
+  folder = tmp_path / 'audit'
+  code = runtime.run(command(folder, data_dir, more))
+  (line,) = capsys.readouterr().err.splitlines()
+  assert (code, message in line) == (ExitCode.BAD_INPUT, True), line
+  assert not folder.exists()
