@@ -113,7 +113,6 @@ function choose(made, choice) {
 
 function draw() {
   const pages = Math.max(1, Math.ceil(shown.length / PAGE));
-  page = Math.min(Math.max(page, 0), pages - 1);
   const rows = shown.slice(page * PAGE, (page + 1) * PAGE);
   at('cards').replaceChildren(...rows.map(card));
   at('page').textContent = `Page ${page + 1} of ${pages}`;
@@ -130,10 +129,9 @@ function filter() {
 
 // Moves to another page; the focus goes to its first or last card.
 function turn(step) {
-  const before = page;
+  if (page + step < 0 || (page + step) * PAGE >= shown.length) return;
   page += step;
   draw();
-  if (page === before) return;
   const cards = at('cards').children;
   cards[step > 0 ? 0 : cards.length - 1].focus();
 }

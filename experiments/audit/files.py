@@ -83,9 +83,7 @@ def csv_text(issues: LabelIssues) -> str:
   return text.getvalue()
 
 
-def transition_record(
-  issues: LabelIssues, info: DatasetInfo
-) -> dict[str, Any]:
+def transition_record(issues: LabelIssues, info: DatasetInfo) -> dict[str, Any]:
   """The content of transition.json."""
   return {
     'dataset': info.name,

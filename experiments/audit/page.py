@@ -69,9 +69,7 @@ def page_data(issues: LabelIssues, dataset: Dataset) -> dict[str, Any]:
     'id': [str(i) for i in issues.example_id[rows]],
     'given': given.tolist(),
     'suggested': suggested.tolist(),
-    'given_probability': np.round(
-      issues.probability[rows, given], 4
-    ).tolist(),
+    'given_probability': np.round(issues.probability[rows, given], 4).tolist(),
     'suggested_probability': np.round(
       issues.probability[rows, suggested], 4
     ).tolist(),

@@ -1,21 +1,15 @@
 """What a browser makes of the HTML page."""
 
 import html
-import json
-import pathlib
-import re
-import shutil
-import subprocess
 
 from matplotlib import pyplot as plt
-import pytest
 
 from experiments.report import writer
 from experiments.report.page import Cell, Figure, Heading, Page, Table, Text
+from tests import browser
 
-NAMES = ('chromium', 'chromium-browser', 'google-chrome')
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason='there is no Chromium')
+pytestmark = browser.NEEDED
+evaluate = browser.evaluate
 
 ROWS = [
   ['b10', Cell('9.5 ± 0.1', 9.5), 'x'],
@@ -62,38 +56,6 @@ def wide():
     ],
     facts=[('Command', '/work/' * 40), ('a_very_long_name' * 4, 'value')],
   )
-
-
-def evaluate(source: str, script: str, folder: pathlib.Path):
-  """What a script at the end of a page puts into `result`."""
-  path = folder / 'opened.html'
-  path.write_text(
-    f'{source}<script>addEventListener("load", () => {{\n'
-    f'let result;\n{script}\n'
-    'document.title = JSON.stringify(result);\n});</script>'
-  )
-  process = subprocess.run(
-    [
-      CHROMIUM,
-      '--headless',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--virtual-time-budget=5000',
-      '--enable-logging=stderr',
-      f'--user-data-dir={folder / "profile"}',
-      '--dump-dom',
-      path.as_uri(),
-    ],
-    capture_output=True,
-    text=True,
-    timeout=60,
-    check=True,
-  )
-  # Such as an error in the page's script.
-  assert 'CONSOLE' not in process.stderr, process.stderr
-  title = re.search('<title>(.*?)</title>', process.stdout, re.DOTALL)
-  assert title, process.stdout
-  return json.loads(html.unescape(title[1]))
 
 
 def source(page, folder):
