@@ -273,6 +273,9 @@ def base_config(
   d.normalization = 'unit'
   # Use only the first examples of each split; None: all.
   d.limit = config_dict.placeholder(int)
+  # What was decided about some labels: a .csv (example_id,label or drop), as
+  # an audit's page saves it. It replaces the labels, noise included.
+  d.relabel = config_dict.placeholder(str)
   d.augment = a = config_dict.ConfigDict()
   a.pad_crop = 0  # Pad by so many pixels, then crop at random; 0: off.
   a.shift = 0.0  # Largest shift, as a share of the image's size; 0: off.

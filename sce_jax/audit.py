@@ -43,6 +43,7 @@ class LabelIssues:
 
   Attributes:
     example_id: of each example.
+    index: its row in the training split.
     label: given.
     clean_label: the true one, -1 where it is not known; None if none is.
     probability: of each class, out of sample.
@@ -56,6 +57,7 @@ class LabelIssues:
   """
 
   example_id: Int64[np.ndarray, ' N']
+  index: Int64[np.ndarray, ' N']
   label: Integer[np.ndarray, ' N']
   clean_label: Integer[np.ndarray, ' N'] | None
   probability: Float[np.ndarray, 'N K']
@@ -102,6 +104,7 @@ def judge(
   features: Float[np.ndarray, 'N D'] | None = None,
   example_id: Int64[np.ndarray, ' N'] | None = None,
   clean_label: Integer[np.ndarray, ' N'] | None = None,
+  index: Int64[np.ndarray, ' N'] | None = None,
   seed: int = 0,
 ) -> LabelIssues:
   """Finds label issues by out-of-sample probabilities, whoever made them.
@@ -114,19 +117,14 @@ def judge(
       are not looked for.
     example_id: of each example; None: its place.
     clean_label: the true labels, as in `LabelIssues`.
+    index: of each example, its row in the training split; None: its place.
     seed: of the bootstrap.
   """
   joint = confident.confident_joint(probability, labels)
-  if example_id is None:
-    example_id = np.arange(len(labels))
-  if features is not None and len(features) > _MOST_COMPARED:
-    progress.log(
-      f'near duplicates: not looked for among more than {_MOST_COMPARED:,}'
-      ' examples'
-    )
-    features = None
+  places = np.arange(len(labels))
   return LabelIssues(
-    example_id,
+    places if example_id is None else example_id,
+    places if index is None else index,
     labels,
     clean_label,
     probability,
@@ -169,12 +167,15 @@ def audit(
     )
   dataset = dataset_lib.load_on_all_processes(config.data, data_dir)
   config_lib.check_fits(config, dataset.info)
-  data = dataset.train
-  if folds > len(data):
-    raise UserError(f'folds={folds}: there are only {len(data)} examples')
+  train_split = dataset.train
+  rows = dataset.kept
+  if rows is None:
+    rows = np.arange(len(train_split))
+  if folds > len(rows):
+    raise UserError(f'folds={folds}: there are only {len(rows)} examples')
   labels = labels_lib.apply_label_noise(
     dataset, config.noise, config.seed
-  ).labels
+  ).labels[rows]
   lonely = np.flatnonzero(np.bincount(labels) == 1)
   if len(lonely):
     names = ', '.join(dataset.info.class_titles[k] for k in lonely)
@@ -187,29 +188,31 @@ def audit(
     [config] * folds,
     folders,
     data_dir,
-    training_positions(fold, folds, config.seed),
+    [rows[own] for own in training_positions(fold, folds, config.seed)],
   )
   failed = [result['failed'] for result in results if 'failed' in result]
   if failed:
     raise NonFiniteLoss(failed[0])
-  probability = np.empty((len(data), dataset.info.num_classes))
+  probability = np.empty((len(rows), dataset.info.num_classes))
   run = restore.load(folders[0])
   for k, folder in enumerate(folders):
-    held = fold == k
     # All have the same program, which is compiled once.
     state, _ = restore.last_state(folder, run.trainer)
     judging = dataclasses.replace(run, state=state)
-    probability[held] = _predict(judging, data.image[held])[0]
-  # Features of one network, or they could not be compared.
-  features = (
-    _predict(run, data.image)[1] if len(data) <= _MOST_COMPARED else None
-  )
+    images = train_split.image[rows[fold == k]]
+    probability[fold == k] = _predict(judging, images)[0]
+  features = None
+  if len(rows) <= _MOST_COMPARED:
+    # Of one network, or they could not be compared.
+    features = _predict(run, train_split.image[rows])[1]
+  clean = train_split.clean_label
   return judge(
     labels,
     probability,
     features,
-    data.example_id,
-    data.clean_label,
+    train_split.example_id[rows],
+    None if clean is None else clean[rows],
+    rows,
     config.seed,
   )
 

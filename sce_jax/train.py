@@ -69,7 +69,7 @@ def train_many(
     workdirs: a folder for each run.
     data_dir: as in train_and_evaluate.
     positions: the examples that each run trains on, as rows of the training
-      split; None for all.
+      split; None for all that are to be used.
 
   Returns:
     The result of each run.
@@ -81,7 +81,9 @@ def train_many(
   processes.check_same(
     {'the configs': [fields.fingerprint(c.to_dict()) for c in checked]}
   )
-  chosen = [None] * len(checked) if positions is None else list(positions)
+  chosen: list[np.ndarray | None] = [None] * len(checked)
+  if positions is not None:
+    chosen = list(positions)
   groups = list(_groups(checked, chosen))
   datasets: dict[str, Dataset] = {}
   # All that can be refused is refused before the first run is begun.
@@ -94,6 +96,8 @@ def train_many(
       datasets[key] = dataset_lib.load_on_all_processes(config.data, data_dir)
     info = datasets[key].info
     for i in group:
+      if chosen[i] is None:
+        chosen[i] = datasets[key].kept
       config_lib.check_fits(checked[i], info)
       _check_positions(chosen[i], info.num_train)
     Trainer(config, info, num_examples=_size(chosen[group[0]], info.num_train))

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from configs import digits
 from experiments.cli import runtime
-from sce_jax import audit
+from sce_jax import audit, train
+from sce_jax.data import label_files
 from sce_jax.exit_codes import ExitCode
 from sce_jax.runs import files, read, restore
 from tests.data import reading
@@ -122,6 +124,37 @@ def command(folder, data_dir, *more):
   ]
 
 
+def test_dropped_examples_are_neither_trained_on_nor_judged(
+  data_dir, tmp_path, capsys
+):
+  # Each third of 60 is dropped, the others are labelled 1.
+  data = reading.read('digits', data_dir, limit=60).train
+  labels = ['drop' if row % 3 == 0 else '1' for row in range(60)]
+  lines = [
+    f'{i},{label}' for i, label in zip(data.example_id, labels, strict=True)
+  ]
+  path = tmp_path / 'choices.csv'
+  path.write_text('\n'.join(['example_id,label', *lines]))
+  config = digits.get_config('ce,symmetric,0.4')
+  config.data.limit, config.data.relabel = 60, str(path)
+  config.train.epochs, config.train.batch_size = 1, 16
+  issues = audit.audit(config, tmp_path / 'audit', data_dir, folds=3)
+  rows = [row for row in range(60) if row % 3]
+  assert issues.index.tolist() == rows
+  assert issues.example_id.tolist() == data.example_id[rows].tolist()
+  assert issues.label.tolist() == [1] * 40
+  assert issues.clean_label.tolist() == data.label[rows].tolist()
+  # 40 less the largest fold, of 14.
+  for k in range(3):
+    ids, given = files.read_labels(tmp_path / 'audit' / f'fold-{k}')
+    assert len(ids) == 26 and set(ids) <= set(data.example_id[rows])
+    assert set(given) == {1}
+  train.train_and_evaluate(config, tmp_path / 'run', data_dir)
+  ids, _ = files.read_labels(tmp_path / 'run')
+  assert ids.tolist() == data.example_id[rows].tolist()
+  assert restore.evaluate_run(tmp_path / 'run', data_dir)['epoch'] == 1
+
+
 # How ml_collections reads a config file.
 @pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
 def test_audit(data_dir, tmp_path, capsys):
@@ -138,17 +171,17 @@ def test_audit(data_dir, tmp_path, capsys):
   data = reading.read('digits', data_dir).train
   in_order = table.sort_values('index')
   assert (in_order.example_id == data.example_id).all()
-  ids = {k: files.read_labels(folder / f'fold-{k}') for k in range(2)}
+  folds = [files.read_labels(folder / f'fold-{k}') for k in range(2)]
   labels = {}
-  for k in range(2):
-    labels |= dict(zip(*map(np.ndarray.tolist, ids[k]), strict=True))
+  for fold in folds:
+    labels |= dict(zip(*map(np.ndarray.tolist, fold), strict=True))
   assert in_order.given_label.tolist() == [
     labels[i] for i in data.example_id.tolist()
   ]
   # Each is judged by the network that was not trained on it.
-  assert not set(ids[0][0].tolist()) & set(ids[1][0].tolist())
+  assert not set(folds[0][0].tolist()) & set(folds[1][0].tolist())
   run = restore.load(folder / 'fold-0')
-  held = ~np.isin(data.example_id, ids[0][0])
+  held = ~np.isin(data.example_id, folds[0][0])
   probability, _ = run.predict(data.image[held])
   np.testing.assert_allclose(
     in_order.suggested_probability[held], probability.max(axis=1), atol=1e-5
@@ -162,6 +195,12 @@ def test_audit(data_dir, tmp_path, capsys):
   assert low <= record['noise_rate'] <= high
   np.testing.assert_allclose(np.sum(record['joint']), 1198, atol=1)
   np.testing.assert_allclose(np.sum(record['transition'], axis=1), 1, atol=1e-5)
+
+  # What it suggests can be trained with.
+  ids, suggested = label_files.read_choices(folder / 'suggestions.csv')
+  issues = table[table.is_issue == 1]
+  assert ids.tolist() == issues.example_id.tolist()
+  assert suggested.tolist() == issues.suggested_label.tolist()
 
   # The same command reads the folds back, and finds the same.
   before = (folder / 'label_issues.csv').read_text()

@@ -3,6 +3,7 @@
 label_issues.csv   every training example, the most suspicious label first
 transition.json    how labels seem to go wrong, and how many
 audit.html         the labels to look at, see page.py
+suggestions.csv    all that it suggests, as a file for config.data.relabel
 """
 
 import csv
@@ -49,6 +50,7 @@ def write(
     paths.write(folder / 'label_issues.csv', csv_text(issues))
     record = transition_record(issues, dataset.info)
     paths.write(folder / 'transition.json', json.dumps(record, indent=1) + '\n')
+    paths.write(folder / 'suggestions.csv', suggestions_text(issues))
     paths.write(html, page.page_text(issues, dataset, title))
   except OSError as error:
     raise UserError(
@@ -71,7 +73,7 @@ def csv_text(issues: LabelIssues) -> str:
       [
         rank,
         issues.example_id[row],
-        row,
+        issues.index[row],
         given,
         likely,
         f'{own[given]:.6g}',
@@ -81,6 +83,17 @@ def csv_text(issues: LabelIssues) -> str:
       ]
     )
   return text.getvalue()
+
+
+def suggestions_text(issues: LabelIssues) -> str:
+  """suggestions.csv: each issue relabelled to the most probable class."""
+  suggested = issues.suggested
+  lines = [
+    f'{issues.example_id[row]},{suggested[row]}'
+    for row in issues.ranking
+    if issues.is_issue[row]
+  ]
+  return '\n'.join(['example_id,label', *lines]) + '\n'
 
 
 def transition_record(issues: LabelIssues, info: DatasetInfo) -> dict[str, Any]:

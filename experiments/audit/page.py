@@ -74,7 +74,7 @@ def page_data(issues: LabelIssues, dataset: Dataset) -> dict[str, Any]:
       issues.probability[rows, suggested], 4
     ).tolist(),
     'image': [
-      thumbnail(dataset.train.image[row], dataset.info.pixel_max)
+      thumbnail(dataset.train.image[issues.index[row]], dataset.info.pixel_max)
       for row in rows
     ],
   }

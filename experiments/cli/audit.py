@@ -6,12 +6,17 @@ Trains a network for each fold, on the examples of the other folds. Leaves
 label_issues.csv, transition.json and audit.html: open that one.
 """
 
+from collections.abc import Sequence
 import os
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from experiments.cli import command_line, common_flags, runtime
 from sce_jax.errors import UserError
+
+if TYPE_CHECKING:  # The help needs no jax.
+  from sce_jax.audit import LabelIssues
 
 _SHOWN = 10
 
@@ -65,7 +70,7 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   print(f'\nissues:   {folder / "label_issues.csv"}\npage:     {page}')
 
 
-def summary(issues, classes) -> str:
+def summary(issues: 'LabelIssues', classes: Sequence[str]) -> str:
   """What is printed: estimates, the most suspicious, pairs, duplicates."""
   from experiments.report import text  # noqa: PLC0415
   from sce_jax import audit  # noqa: PLC0415
@@ -97,7 +102,9 @@ def summary(issues, classes) -> str:
     for given, likely, count in issues.confused[:_SHOWN]
   ]
   lines.append(text.aligned([['labelled', 'seems to be', 'examples'], *pairs]))
-  if issues.duplicates is not None:
+  if issues.duplicates is None:
+    lines += ['', 'Near duplicates: not looked for among so many examples']
+  else:
     lines += [
       '',
       f'Near duplicates with different labels: {len(issues.duplicates)}',

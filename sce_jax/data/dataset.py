@@ -11,13 +11,16 @@ import zlib
 from jaxtyping import Float32, Int32, Int64, Shaped, UInt8
 import numpy as np
 
-from sce_jax.data import ids
+from sce_jax.data import ids, label_files
 from sce_jax.data.augment import AugmentConfig
 from sce_jax.data.info import DatasetInfo
 from sce_jax.data.sources import tfds
 from sce_jax.data.sources.columns import Columns
 from sce_jax.errors import UserError
 from sce_jax.parallel import processes
+
+# The choice for an example that keeps its label.
+UNDECIDED = -2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,6 +36,7 @@ class DataConfig:
   label_sets: Mapping[str, str]
   normalization: str
   limit: int | None
+  relabel: str | None
   augment: AugmentConfig
 
 
@@ -66,6 +70,8 @@ class Dataset:
     train: the training split, with the labels that the data set has.
     test: the test split, which noise never touches; None if there is none.
     label_sets: other labels of the training examples, by name.
+    choices: what was decided about each training example: its label, UNDECIDED
+      or label_files.DROP; None: nothing was.
     pixel_mean: the mean training image of pixels scaled to [0, 1].
   """
 
@@ -75,6 +81,14 @@ class Dataset:
   label_sets: Mapping[str, Int32[np.ndarray, ' N']] = dataclasses.field(
     default_factory=dict
   )
+  choices: Int32[np.ndarray, ' N'] | None = None
+
+  @property
+  def kept(self) -> Int64[np.ndarray, ' P'] | None:
+    """The rows of the training examples that are to be used; None: all."""
+    if self.choices is None or (self.choices != label_files.DROP).all():
+      return None
+    return np.flatnonzero(self.choices != label_files.DROP)
 
   @property
   def pixel_mean(self) -> Float32[np.ndarray, 'H W C']:
@@ -106,7 +120,37 @@ def read(data_config: DataConfig, data_dir: str | None = None) -> Dataset:
   columns = SOURCES[data_config.source](
     data_config.name, data_dir, data_config.label_sets, data_config.limit
   )
-  return from_columns(columns, data_config)
+  dataset = from_columns(columns, data_config)
+  if data_config.relabel is None:
+    return dataset
+  choices = _read_choices(data_config.relabel, dataset)
+  return dataclasses.replace(dataset, choices=choices)
+
+
+def _read_choices(path: str, dataset: Dataset) -> Int32[np.ndarray, ' N']:
+  ids, labels = label_files.read_choices(path)
+  num_classes = dataset.info.num_classes
+  bad = np.flatnonzero(
+    (labels != label_files.DROP) & ((labels < 0) | (labels >= num_classes))
+  )
+  if bad.size:
+    raise UserError(
+      f'{path}: label {labels[bad[0]]} of example {ids[bad[0]]} is no class;'
+      f' there are {num_classes}, 0 to {num_classes - 1}'
+    )
+  rows = {int(i): row for row, i in enumerate(dataset.train.example_id)}
+  unknown = [i for i in ids.tolist() if i not in rows]
+  if unknown:
+    raise UserError(
+      f'{path}: data set {dataset.info.name!r} has no training example'
+      f' {unknown[0]}: are these choices for other data, or is'
+      ' config.data.limit set?'
+    )
+  choices = np.full(len(rows), UNDECIDED, np.int32)
+  choices[[rows[i] for i in ids.tolist()]] = labels
+  if (choices == label_files.DROP).all():
+    raise UserError(f'{path} drops all training examples')
+  return choices
 
 
 def from_columns(columns: Columns, data_config: DataConfig) -> Dataset:

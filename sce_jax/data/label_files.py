@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 import csv
+import functools
 import io
 import os
 from typing import Any
@@ -14,6 +15,9 @@ from sce_jax.data import ids as ids_lib
 from sce_jax.errors import UserError
 from sce_jax.noise import checks
 from sce_jax.storage import paths
+
+# The label of an example that is not to be used.
+DROP = -1
 
 
 def save_npz(
@@ -69,13 +73,36 @@ def read(
   Raises:
     UserError: the file cannot be read, or holds something else; one line.
   """
-  readers: dict[str, Callable[[bytes], tuple[Any, np.ndarray]]] = {
-    '.npz': _read_npz,
-    '.csv': _read_csv,
-  }
+  return _read(path, {'.npz': _read_npz, '.csv': _read_csv})
+
+
+def read_choices(
+  path: str | os.PathLike,
+) -> tuple[Int64[np.ndarray, ' N'], Int32[np.ndarray, ' N']]:
+  """Reads what was decided about some examples: their labels, or to drop them.
+
+  Args:
+    path: a .csv with the columns `example_id` and `label`, a class's number or
+      drop, as an audit's page saves it.
+
+  Returns:
+    The numbers of the ids, see ids.py, and the labels; DROP: not to be used.
+
+  Raises:
+    UserError: the file cannot be read, or holds something else; one line.
+  """
+  return _read(path, {'.csv': functools.partial(_read_csv, drop='drop')})
+
+
+def _read(
+  path: str | os.PathLike,
+  readers: dict[str, Callable[[bytes], tuple[Any, np.ndarray]]],
+) -> tuple[np.ndarray, np.ndarray]:
   where = paths.path(path)
   if where.suffix not in readers:
-    raise UserError(f'{os.fspath(path)}: a file of labels ends in .npz or .csv')
+    raise UserError(
+      f'{os.fspath(path)}: a file of labels ends in {" or ".join(readers)}'
+    )
   try:
     content = paths.read(where)
   except OSError as error:
@@ -114,7 +141,9 @@ def _read_npz(content: bytes) -> tuple[np.ndarray, np.ndarray]:
     raise ValueError(f'is no .npz file ({error})') from None
 
 
-def _read_csv(content: bytes) -> tuple[list[str], np.ndarray]:
+def _read_csv(
+  content: bytes, drop: str | None = None
+) -> tuple[list[str], np.ndarray]:
   rows = csv.DictReader(io.StringIO(content.decode('utf-8-sig')))
   missing = {'example_id', 'label'} - set(rows.fieldnames or ())
   if missing:
@@ -125,12 +154,16 @@ def _read_csv(content: bytes) -> tuple[list[str], np.ndarray]:
   ids, labels = [], []
   for row in rows:
     try:
-      labels.append(int(row['label']))
+      label = row['label'].strip()
+      labels.append(DROP if label == drop else int(label))
+      if drop and label != drop and labels[-1] < 0:
+        raise ValueError
       ids.append(row['example_id'].strip())
     except (AttributeError, TypeError, ValueError):
       raise ValueError(
         f'line {rows.line_num}: give an example_id, and as label a whole'
-        f' number, not {row["example_id"]!r} and {row["label"]!r}'
+        f' number{" or drop" if drop else ""}, not {row["example_id"]!r} and'
+        f' {row["label"]!r}'
       ) from None
   try:
     return ids, np.array(labels, np.int32)

@@ -84,11 +84,21 @@ def apply_label_noise(
 
   Returns:
     The labels of all training examples, and the transition matrix that they
-    were drawn from, if they were.
+    were drawn from, if they were. What was decided about labels replaces them.
 
   Raises:
     UserError: the noise or its file does not fit the data set.
   """
+  noisy = _noisy(dataset, noise_config, seed)
+  choices = dataset.choices
+  if choices is None:
+    return noisy
+  return NoisyLabels(np.where(choices < 0, noisy.labels, choices), None)
+
+
+def _noisy(
+  dataset: Dataset, noise_config: NoiseConfig, seed: int
+) -> NoisyLabels:
   train, info = dataset.train, dataset.info
   if noise_config.name == 'clean' and not info.clean_labels:
     return NoisyLabels(train.label, None)  # As they are, however wrong.

@@ -100,7 +100,8 @@ class TrainingRun:
     if clean is not None:
       noise = files.actual_noise(labels, clean, info.num_classes)
       transition = labels_lib.transition_matrix(config.noise, info)
-      transition = noise[0] if transition is None else transition
+      if transition is None or dataset.choices is not None:
+        transition = noise[0]
     return cls(
       config=config,
       workdir=workdir,

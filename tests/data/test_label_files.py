@@ -253,3 +253,17 @@ def test_refuses_other_kinds_of_files(name, tmp_path):
   path = tmp_path / name
   path.write_text('example_id,label\n1,2\n')
   assert refusal(path) == 'a file of labels ends in .npz or .csv'
+
+
+def test_choices_are_labels_or_drop(tmp_path):
+  path = tmp_path / 'choices.csv'
+  path.write_text('example_id,label\n7, drop\n3,0\ntrain_5,9\n')
+  ids, labels = label_files.read_choices(path)
+  assert ids.tolist() == [7, 3, 5]
+  assert labels.tolist() == [label_files.DROP, 0, 9]
+  # Of what a data set is labelled with, nothing can be dropped.
+  assert "not '7' and ' drop'" in told(label_files.read, path)
+  path.write_text('example_id,label\n7,keep\n')
+  message = told(label_files.read_choices, path)
+  assert "a whole number or drop, not '7' and 'keep'" in message
+  assert 'ends in .csv' in told(label_files.read_choices, tmp_path / 'c.npz')

@@ -338,3 +338,45 @@ def test_asymmetric_noise_fits_its_own_data_set(name, noises, data_dir):
     else:
       said = told(labels.check_fits, config(other, 0.2), info)
       assert said.startswith(f'noise {other!r} is defined for ')
+
+
+def test_choices_replace_noisy_labels(data_dir, digits, tmp_path):
+  before = labels.apply_label_noise(digits, NOISE, seed=0).labels
+  path = tmp_path / 'choices.csv'
+  given = digits.train.example_id
+  path.write_text(f'example_id,label\n{given[5]},3\n{given[2]},drop\n')
+  dataset = reading.read('digits', data_dir, relabel=str(path))
+  after = labels.apply_label_noise(dataset, NOISE, seed=0)
+  expected = before.copy()
+  expected[5] = 3
+  np.testing.assert_array_equal(after.labels, expected)
+  assert after.transition is None
+  np.testing.assert_array_equal(
+    dataset.kept, np.delete(np.arange(len(before)), 2)
+  )
+  # Where nothing is dropped, all are kept.
+  path.write_text(f'example_id,label\n{given[5]},3\n')
+  assert reading.read('digits', data_dir, relabel=str(path)).kept is None
+
+
+@pytest.mark.parametrize(
+  ('lines', 'message'),
+  [
+    ('0,10', 'label 10 of example 0 is no class; there are 10, 0 to 9'),
+    ('0,-1', "whole number or drop, not '0' and '-1'"),
+    ('99999,1', "'digits' has no training example 99999"),
+    ('0,1\n0,2', "id '0' stands twice"),
+  ],
+)
+def test_choices_that_do_not_fit(lines, message, data_dir, tmp_path):
+  path = tmp_path / 'choices.csv'
+  path.write_text(f'example_id,label\n{lines}\n')
+  assert message in told(reading.read, 'digits', data_dir, relabel=str(path))
+
+
+def test_not_all_examples_can_be_dropped(data_dir, tmp_path):
+  path = tmp_path / 'choices.csv'
+  ids = reading.read('digits', data_dir, limit=2).train.example_id
+  path.write_text(f'example_id,label\n{ids[0]},drop\n{ids[1]},drop\n')
+  message = told(reading.read, 'digits', data_dir, relabel=str(path), limit=2)
+  assert 'drops all training examples' in message
