@@ -18,6 +18,7 @@ from sce_jax.config import fields
 from sce_jax.config.check import Config
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data import labels as labels_lib
+from sce_jax.data.dataset import Dataset
 from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.noise import confident
 from sce_jax.runs import files, progress, restore
@@ -141,6 +142,7 @@ def audit(
   workdir: str | os.PathLike,
   data_dir: str | None = None,
   folds: int = 5,
+  dataset: Dataset | None = None,
 ) -> LabelIssues:
   """Trains a network for each fold and finds label issues in the training set.
 
@@ -153,6 +155,7 @@ def audit(
     workdir: the audit's folder.
     data_dir: as in train_and_evaluate.
     folds: how many, at least 2.
+    dataset: the config's, if it has been read already.
 
   Raises:
     UserError: config, data or folder cannot be used; nothing has been done.
@@ -165,7 +168,8 @@ def audit(
       f'folds={folds}: give at least 2, one is judged while the others are'
       ' trained on'
     )
-  dataset = dataset_lib.load_on_all_processes(config.data, data_dir)
+  if dataset is None:
+    dataset = dataset_lib.load_on_all_processes(config.data, data_dir)
   config_lib.check_fits(config, dataset.info)
   train_split = dataset.train
   rows = dataset.kept
@@ -300,8 +304,8 @@ def detection(issues: LabelIssues) -> dict[str, int | float] | None:
   """How well the wrong labels were found, where the true ones are known.
 
   Returns:
-    The number of wrong labels among those known; AUROC and average precision of
-    the score; precision among as many as there are wrong labels; precision and
+    The number of wrong labels among those known; AUROC of the score, and of the
+    probability of the given label; average precision of the score; precision among as many as there are wrong labels; precision and
     recall of `is_issue`. None: not known, or there are only right or only wrong
     ones.
   """
@@ -319,6 +323,12 @@ def detection(issues: LabelIssues) -> dict[str, int | float] | None:
   return {
     'wrong labels': count,
     'AUROC': float(metrics.roc_auc_score(wrong, suspicion)),
+    'AUROC by p of the given label': float(
+      metrics.roc_auc_score(
+        wrong,
+        -confident.self_confidence(issues.probability, issues.label)[known],
+      )
+    ),
     'average precision': float(
       metrics.average_precision_score(wrong, suspicion)
     ),

@@ -84,6 +84,7 @@ def test_detection_by_hand():
     {
       'wrong labels': 2,
       'AUROC': 0.75,
+      'AUROC by p of the given label': 0.75,
       'average precision': 5 / 6,
       'precision at the true number': 0.5,
       'precision of the issues': 0.5,
@@ -122,6 +123,12 @@ def command(folder, data_dir, *more):
     f'--data_dir={data_dir}',
     *more,
   ]
+
+
+def test_one_fold_has_nobody_to_judge_it(tmp_path):
+  config = digits.get_config('ce,symmetric,0.4')
+  message = reading.told(audit.audit, config, tmp_path / 'audit', folds=1)
+  assert 'folds=1: give at least 2' in message
 
 
 def test_dropped_examples_are_neither_trained_on_nor_judged(
@@ -219,7 +226,7 @@ def test_audit(data_dir, tmp_path, capsys):
 @pytest.mark.parametrize(
   ('more', 'message'),
   [
-    ('--folds=1', 'folds=1: give at least 2'),
+    ('--folds=1', '--folds=1: 1 is not integer >= 2'),
     ('--folds=2000', 'folds=2000: there are only 1198 examples'),
     ('--config.noise.name=nope', "noise 'nope' is not known"),
   ],

@@ -32,6 +32,7 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     5,
     'So many networks are trained, each of which judges the examples that it'
     ' was not trained on.',
+    lower_bound=2,
     flag_values=values,
   )
   common_flags.define_run_flags(values)
@@ -56,10 +57,10 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   config = check.check_config(values.config)
   name = f'audit-{read.run_name(values.config)}-{values.folds}folds'
   folder = paths.path(values.workdir or os.path.join('runs', name))
-  issues = audit.audit(config, folder, values.data_dir, values.folds)
+  dataset = dataset_lib.load_on_all_processes(config.data, values.data_dir)
+  issues = audit.audit(config, folder, values.data_dir, values.folds, dataset)
   if not processes.is_primary():
     return
-  dataset = dataset_lib.read(config.data, values.data_dir)
   title = (
     f'Labels of {dataset.info.name}: {config.loss.name}, {config.noise.name}'
     f'{"" if config.noise.name == "clean" else f" {config.noise.rate:g}"},'
@@ -118,9 +119,9 @@ def summary(issues: 'LabelIssues', classes: Sequence[str]) -> str:
   if found is not None:
     lines += ['', 'Against the true labels']
     lines += [
-      f'  {name:28} {value:,}'
+      f'  {name:30} {value:,}'
       if isinstance(value, int)
-      else f'  {name:28} {value:.4f}'
+      else f'  {name:30} {value:.4f}'
       for name, value in found.items()
     ]
   return '\n'.join(lines)
