@@ -305,9 +305,9 @@ def detection(issues: LabelIssues) -> dict[str, int | float] | None:
 
   Returns:
     The number of wrong labels among those known; AUROC of the score, and of the
-    probability of the given label; average precision of the score; precision among as many as there are wrong labels; precision and
-    recall of `is_issue`. None: not known, or there are only right or only wrong
-    ones.
+    probability of the given label; average precision of the score; precision
+    among as many as there are wrong labels; precision and recall of `is_issue`.
+    None: not known, or there are only right or only wrong ones.
   """
   if issues.clean_label is None:
     return None
