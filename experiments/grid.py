@@ -102,7 +102,9 @@ class Grid:
         if path != 'seed':
           parts.append(f'{path}={section[name]}')
       group = ','.join(parts)
-      groups.setdefault(group, {})[f'{group}-seed{run.seed}'] = run
+      # A value may be the path of a file, a run's folder is one level.
+      folder = f'{group}-seed{run.seed}'.replace('/', '_')
+      groups.setdefault(group, {})[folder] = run
     return groups
 
   def default_workdir(self) -> str:

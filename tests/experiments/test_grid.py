@@ -138,6 +138,14 @@ def test_what_cannot_be_is_refused_before_any_work(fields, message, tmp_path):
   assert not (tmp_path / 'runs').exists()
 
 
+def test_a_run_s_folder_is_one_level_whatever_the_value():
+  folders = configs('data.relabel=None,../a/choices.csv')
+  assert list(folders) == [
+    'data.relabel=None-seed0',
+    'data.relabel=.._a_choices.csv-seed0',
+  ]
+
+
 def test_the_folder_of_a_run_is_refused(tmp_path):
   (tmp_path / 'config.json').write_text('{}')
   with pytest.raises(errors.UserError, match='holds a run, whose'):
