@@ -334,6 +334,8 @@ def base_config(
   # Steps run in one dispatch; None: an epoch. SIGTERM waits for its end.
   t.steps_per_dispatch = config_dict.placeholder(int)
   t.runner = 'pmap'  # pmap or jit, see sce_jax/parallel/runners.py.
+  # Whether each example's outputs are summed over the epochs, for audits.
+  t.record_averages = False
 
   c.eval = e = config_dict.ConfigDict()
   e.batch_size = 500  # Over all devices.

@@ -8,6 +8,7 @@ have memorised. Scores and estimates are those of noise/confident.py.
 import dataclasses
 import os
 
+import jax
 from jaxtyping import Bool, Float, Float64, Int64, Integer
 import numpy as np
 from sklearn import metrics
@@ -154,7 +155,8 @@ def audit(
     config: the config.
     workdir: the audit's folder.
     data_dir: as in train_and_evaluate.
-    folds: how many, at least 2.
+    folds: how many, at least 2. 0: one network is trained on all examples, and
+      its probabilities on them are averaged over the epochs.
     dataset: the config's, if it has been read already.
 
   Raises:
@@ -163,10 +165,10 @@ def audit(
     preemption.Preempted, KeyboardInterrupt: as in train_and_evaluate.
   """
   config = config_lib.check_config(config)
-  if folds < 2:
+  if folds < 0 or folds == 1:
     raise UserError(
       f'folds={folds}: give at least 2, one is judged while the others are'
-      ' trained on'
+      ' trained on; or 0'
     )
   if dataset is None:
     dataset = dataset_lib.load_on_all_processes(config.data, data_dir)
@@ -186,7 +188,61 @@ def audit(
     progress.log(
       f'one example only: {names}; the network that judges it has seen none'
     )
-  fold = assign_folds(labels, folds, config.seed)
+  if not folds:
+    probability, features = _averages(config, workdir, data_dir, dataset, rows)
+  else:
+    fold = assign_folds(labels, folds, config.seed)
+    probability, features = _out_of_sample(
+      config, workdir, data_dir, dataset, rows, fold
+    )
+  clean = train_split.clean_label
+  return judge(
+    labels,
+    probability,
+    features,
+    train_split.example_id[rows],
+    None if clean is None else clean[rows],
+    rows,
+    config.seed,
+  )
+
+
+def _averages(
+  config: Config,
+  workdir: str | os.PathLike,
+  data_dir: str | None,
+  dataset: Dataset,
+  rows: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray | None]:
+  """Probabilities of one run on all examples, averaged over its epochs.
+
+  Returns:
+    These, and features; None for too many examples.
+  """
+  folder = paths.path(workdir) / f'{files.FOLD}all'
+  recorded = dataclasses.replace(config.train, record_averages=True)
+  config = dataclasses.replace(config, train=recorded)
+  train.train_and_evaluate(config, folder, data_dir)
+  run = restore.load(folder)
+  sums = jax.device_get(run.state.method)
+  probability = sums.probability / np.maximum(sums.count, 1)[:, None]
+  return np.asarray(probability, np.float64), _features(run, dataset, rows)
+
+
+def _out_of_sample(
+  config: Config,
+  workdir: str | os.PathLike,
+  data_dir: str | None,
+  dataset: Dataset,
+  rows: np.ndarray,
+  fold: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray | None]:
+  """Probabilities of each fold's examples, by the network of the others.
+
+  Returns:
+    These, and features of the first fold's network; None for too many examples.
+  """
+  folds = fold.max() + 1
   folders = [paths.path(workdir) / f'{files.FOLD}{k}' for k in range(folds)]
   results = train.train_many(
     [config] * folds,
@@ -203,22 +259,18 @@ def audit(
     # All have the same program, which is compiled once.
     state, _ = restore.last_state(folder, run.trainer)
     judging = dataclasses.replace(run, state=state)
-    images = train_split.image[rows[fold == k]]
+    images = dataset.train.image[rows[fold == k]]
     probability[fold == k] = _predict(judging, images)[0]
-  features = None
-  if len(rows) <= _MOST_COMPARED:
-    # Of one network, or they could not be compared.
-    features = _predict(run, train_split.image[rows])[1]
-  clean = train_split.clean_label
-  return judge(
-    labels,
-    probability,
-    features,
-    train_split.example_id[rows],
-    None if clean is None else clean[rows],
-    rows,
-    config.seed,
-  )
+  # Of one network, or they could not be compared.
+  return probability, _features(run, dataset, rows)
+
+
+def _features(
+  run: SavedRun, dataset: Dataset, rows: np.ndarray
+) -> np.ndarray | None:
+  if len(rows) > _MOST_COMPARED:
+    return None
+  return _predict(run, dataset.train.image[rows])[1]
 
 
 def assign_folds(

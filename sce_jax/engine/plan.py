@@ -13,6 +13,7 @@ class TrainConfig:
   drop_remainder: bool
   steps_per_dispatch: int | None
   runner: str
+  record_averages: bool
 
 
 @dataclasses.dataclass(frozen=True)

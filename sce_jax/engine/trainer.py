@@ -101,6 +101,8 @@ class Trainer:
     self._check_sizes(config.train.batch_size, num_examples)
     self.plan = plan.make_plan(config.train, num_examples)
     method = methods.build(config.loss.name, config.loss.hparams)
+    if config.train.record_averages:
+      method = methods.averaged(method)
     self._recipe = Recipe(
       network=Network(
         models.build(

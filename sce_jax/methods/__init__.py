@@ -5,6 +5,7 @@ the end of every epoch, a preparation, or several networks. To add one,
 write its `Method` and give it a row in `table.SPECS`.
 """
 
+from sce_jax.methods.averages import averaged
 from sce_jax.methods.base import (
   Aux,
   Context,
@@ -30,6 +31,7 @@ __all__ = [
   'Method',
   'PrepareContext',
   'Spec',
+  'averaged',
   'build',
   'check',
   'complete',
