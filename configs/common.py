@@ -161,7 +161,8 @@ class _Preset(config_dict.FieldReference):
   """A hyper-parameter as the config file has it, until it is given a value."""
 
   def __init__(self, value: Any):
-    super().__init__(value)
+    # None, a number that is chosen when the data have been read.
+    super().__init__(value, float if value is None else None)
     self.given = False
 
   def set(self, value: Any, type_safe: bool = True) -> None:
@@ -260,6 +261,16 @@ def base_config(
   c.data = d = config_dict.ConfigDict()
   d.source = 'tfds'  # How it is read, a key of sce_jax.data.dataset.SOURCES.
   d.name = dataset  # What the source calls it: any tfds data set of images.
+  # Data of one's own (sources path, folder, table, npz): where they are.
+  d.path = config_dict.placeholder(str)
+  # Height and width that images are resized to, 8 to 1024; None: chosen from
+  # the images' sizes, at most 64, and said.
+  d.image_size = config_dict.placeholder(int)
+  # Share of the training examples, in [0, 1), that is held out as the test
+  # split where there is none; its labels are as noisy as the others. 0: none.
+  d.held_out = 0.0
+  # The share of files, in [0, 1], that may be unreadable; they are left out.
+  d.max_unreadable = 0.01
   d.pixel_max = 255.0  # The stored pixel value that becomes 1.
   # Of each channel of the training images scaled to [0, 1]; None: measured.
   d.mean = _OptionalTuple()
@@ -271,7 +282,8 @@ def base_config(
   # Pixels: unit: x / pixel_max, in [0, 1]; pixel_mean: that less the mean
   # training image; mean_std: that, less each channel's mean, over its std.
   d.normalization = 'unit'
-  # Use only the first examples of each split; None: all.
+  # Use only the first examples of each split (of data of one's own so many,
+  # always the same, of all classes); None: all.
   d.limit = config_dict.placeholder(int)
   # What was decided about some labels: a .csv (example_id,label or drop), as
   # an audit's page saves it. It replaces the labels, noise included.

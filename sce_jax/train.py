@@ -10,10 +10,11 @@ import numpy as np
 
 from sce_jax import methods
 from sce_jax.config import check as config_lib
-from sce_jax.config import fields
+from sce_jax.config import choose, fields
 from sce_jax.config.check import Config, LossConfig
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data.dataset import Dataset
+from sce_jax.data.sources import summary
 from sce_jax.engine.trainer import Trainer
 from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.loop import Loop
@@ -94,13 +95,20 @@ def train_many(
     key = _data_key(config)
     if key not in datasets:
       datasets[key] = dataset_lib.load_on_all_processes(config.data, data_dir)
+      for line in summary.lines(datasets[key].summary):
+        progress.log(line)
     info = datasets[key].info
     for i in group:
       if chosen[i] is None:
         chosen[i] = datasets[key].kept
+      checked[i] = choose.complete(checked[i], info)
       config_lib.check_fits(checked[i], info)
       _check_positions(chosen[i], info.num_train)
-    Trainer(config, info, num_examples=_size(chosen[group[0]], info.num_train))
+    Trainer(
+      checked[group[0]],
+      info,
+      num_examples=_size(chosen[group[0]], info.num_train),
+    )
   results: list[Result] = [{} for _ in checked]
   for group in groups:
     trained = _train_group(

@@ -10,9 +10,10 @@ import typing
 from typing import Any
 
 from sce_jax import methods, models
-from sce_jax.config import fields
+from sce_jax.config import choose, fields
 from sce_jax.data import augment, batches, labels
-from sce_jax.data.dataset import SOURCES, DataConfig
+from sce_jax.data.data_config import DataConfig
+from sce_jax.data.dataset import SOURCES
 from sce_jax.data.info import DatasetInfo
 from sce_jax.data.labels import NoiseConfig
 from sce_jax.engine import optim
@@ -47,7 +48,10 @@ class CheckpointConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """A checked config. configs/common.py explains each field."""
+  """A checked config. configs/common.py explains each field.
+
+  Those of choose.FIELDS may be None until choose.complete has seen the data.
+  """
 
   seed: int
   data: DataConfig
@@ -112,6 +116,9 @@ _REGEX = (_is_regex, 'a regular expression')
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
   'seed': (lambda x: 0 <= x < 2**32, 'in [0, 2^32)'),
   'data.source': _one_of(SOURCES),
+  'data.image_size': (lambda x: 8 <= x <= 1024, 'in [8, 1024]'),
+  'data.held_out': _SHARE,
+  'data.max_unreadable': (lambda x: 0 <= x <= 1, 'in [0, 1]'),
   'data.pixel_max': _POSITIVE,
   'data.std': (lambda x: all(v > 0 for v in x), 'numbers above 0'),
   'data.normalization': _one_of(batches.NORMALIZATIONS),
@@ -186,7 +193,10 @@ def check_fits(config: Config, info: DatasetInfo) -> None:
   Raises:
     UserError: its noise or its method does not fit the data.
   """
-  labels.check_fits(config.noise, info)
+  # Noise that is drawn needs data whose labels are all true; of data that come
+  # with clean labels beside their own it is the config that says they are not.
+  true = info.clean_labels and config.data.clean_labels
+  labels.check_fits(config.noise, dataclasses.replace(info, clean_labels=true))
 
 
 def _section(kind: Any, values: Any, prefix: str) -> Any:
@@ -197,7 +207,15 @@ def _section(kind: Any, values: Any, prefix: str) -> Any:
   if kind is LossConfig:
     given = dict(values)
     name = given.pop('name', None)
-    return LossConfig(name, methods.complete(name, given))
+    left = [
+      key
+      for key, value in given.items()
+      if value is None and name == 'sl' and f'loss.{key}' in choose.FIELDS
+    ]
+    # Checked with any number in their place, until choose.complete has seen
+    # the data.
+    hparams = methods.complete(name, {**given, **dict.fromkeys(left, 1.0)})
+    return LossConfig(name, {**hparams, **dict.fromkeys(left)})
   hints = typing.get_type_hints(kind)
   for name in values:
     if name not in hints:
@@ -207,15 +225,19 @@ def _section(kind: Any, values: Any, prefix: str) -> Any:
         f'there is no field config.{prefix}{name}{hint} All fields:'
         ' configs/common.py'
       )
-  made = {}
+  made: dict[str, Any] = {}
   for name, hint in hints.items():
+    if prefix + name in fields.LATER:
+      values = {name: fields.LATER[prefix + name], **values}
     if name not in values:
       raise UserError(
         f'config.{prefix}{name} is missing: this config was made for another'
         ' version of sce_jax; all fields: configs/common.py'
       )
     path, value = prefix + name, values[name]
-    if dataclasses.is_dataclass(hint):
+    if value is None and path in choose.FIELDS:
+      made[name] = None
+    elif dataclasses.is_dataclass(hint):
       made[name] = _section(hint, value, f'{path}.')
     else:
       made[name] = _value(path, value, hint)

@@ -12,6 +12,16 @@ from ml_collections import config_dict
 RawConfig: TypeAlias = Mapping[str, Any] | config_dict.ConfigDict
 
 
+# Fields that configs of earlier versions lack, and the value that means the
+# same: with it a config has the fingerprint, and so the run's name, of before.
+LATER: Mapping[str, Any] = {
+  'data.path': None,
+  'data.image_size': None,
+  'data.held_out': 0.0,
+  'data.max_unreadable': 0.01,
+}
+
+
 def plain(config: RawConfig) -> dict[str, Any]:
   """A config as plain nested dicts."""
   if isinstance(config, config_dict.ConfigDict):
@@ -22,12 +32,19 @@ def plain(config: RawConfig) -> dict[str, Any]:
   }
 
 
-def flatten(config: RawConfig, prefix: str = '') -> dict[str, Any]:
+def flatten(config: RawConfig) -> dict[str, Any]:
   """The fields of a config by their paths, such as 'optim.momentum'."""
+  flat = _flatten(config, '')
+  # One of an earlier version is compared as what it means today.
+  later = LATER if 'data.source' in flat else {}
+  return {**later, **flat}
+
+
+def _flatten(config: RawConfig, prefix: str) -> dict[str, Any]:
   fields = {}
   for name, value in config.items():
     if _is_section(value):
-      fields.update(flatten(value, f'{prefix}{name}.'))
+      fields.update(_flatten(value, f'{prefix}{name}.'))
     else:
       fields[prefix + name] = tuple(value) if _is_list(value) else value
   return fields
@@ -46,7 +63,13 @@ def differences(old: RawConfig, new: RawConfig) -> list[str]:
 
 def fingerprint(config: RawConfig) -> str:
   """Eight hexadecimal digits that identify a config."""
-  text = json.dumps(flatten(config), sort_keys=True)
+  flat = flatten(config)
+  kept = {
+    path: value
+    for path, value in flat.items()
+    if path not in LATER or value != LATER[path]
+  }
+  text = json.dumps(kept, sort_keys=True)
   return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 

@@ -6,38 +6,22 @@ Nobody looks a data set up by its name: what is known of one travels as its
 
 from collections.abc import Callable, Mapping
 import dataclasses
+from typing import Any
 import zlib
 
 from jaxtyping import Float32, Int32, Int64, Shaped, UInt8
 import numpy as np
 
-from sce_jax.data import ids, label_files
-from sce_jax.data.augment import AugmentConfig
+from sce_jax.data import held_out, ids, label_files
+from sce_jax.data.data_config import DataConfig
 from sce_jax.data.info import DatasetInfo
-from sce_jax.data.sources import tfds
-from sce_jax.data.sources.columns import Columns
+from sce_jax.data.sources import folder, found, npz, table, tfds
+from sce_jax.data.sources.columns import Columns, Part
 from sce_jax.errors import UserError
 from sce_jax.parallel import processes
 
 # The choice for an example that keeps its label.
 UNDECIDED = -2
-
-
-@dataclasses.dataclass(frozen=True)
-class DataConfig:
-  """The `data` section of a config; configs/common.py explains each field."""
-
-  source: str
-  name: str
-  pixel_max: float
-  mean: tuple[float, ...] | None
-  std: tuple[float, ...] | None
-  clean_labels: bool
-  label_sets: Mapping[str, str]
-  normalization: str
-  limit: int | None
-  relabel: str | None
-  augment: AugmentConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +56,10 @@ class Dataset:
     label_sets: other labels of the training examples, by name.
     choices: what was decided about each training example: its label, UNDECIDED
       or label_files.DROP; None: nothing was.
+    train_names: what the source calls the training examples, such as the
+      files' names; None: they have no names.
+    summary: what the source found and did, see sources/summary.py; empty
+      where there is nothing to tell.
     pixel_mean: the mean training image of pixels scaled to [0, 1].
   """
 
@@ -82,6 +70,8 @@ class Dataset:
     default_factory=dict
   )
   choices: Int32[np.ndarray, ' N'] | None = None
+  train_names: Shaped[np.ndarray, ' N'] | None = None
+  summary: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   @property
   def kept(self) -> Int64[np.ndarray, ' P'] | None:
@@ -97,11 +87,13 @@ class Dataset:
     return (mean / self.info.pixel_max).astype(np.float32)
 
 
-# (data_config, data_dir) -> Columns. What a source finds by looking.
-SOURCES: dict[
-  str, Callable[[str, str | None, Mapping, int | None], Columns]
-] = {
+# Of each source (data_config, data_dir) -> Columns.
+SOURCES: dict[str, Callable[[DataConfig, str | None], Columns]] = {
   'tfds': tfds.read,
+  'path': found.read,  # One of the following, found by looking.
+  'folder': folder.read,
+  'table': table.read,
+  'npz': npz.read,
 }
 
 
@@ -117,9 +109,7 @@ def read(data_config: DataConfig, data_dir: str | None = None) -> Dataset:
     UserError: it cannot be read, or is no data set of images and labels; the
       message says what to do.
   """
-  columns = SOURCES[data_config.source](
-    data_config.name, data_dir, data_config.label_sets, data_config.limit
-  )
+  columns = SOURCES[data_config.source](data_config, data_dir)
   dataset = from_columns(columns, data_config)
   if data_config.relabel is None:
     return dataset
@@ -160,19 +150,23 @@ def from_columns(columns: Columns, data_config: DataConfig) -> Dataset:
     UserError: the images or labels cannot be used.
   """
   where = f'data set {data_config.name!r}'
-  known = data_config.clean_labels
-  feature = columns.id_feature and f', feature {columns.id_feature!r}'
-  train, test = (
-    None
-    if part is None
-    else Split(
-      part.image,
-      part.label,
-      part.label if known or name == 'test' else None,
-      _numbers(f'{where}, {name} split{feature}', part.ids),
+  noisy_test = False
+  if columns.test is None and data_config.held_out:
+    columns, noisy_test = held_out.split(
+      columns, data_config.held_out, is_clean=data_config.clean_labels
     )
-    for name, part in (('training', columns.train), ('test', columns.test))
-  )
+  feature = columns.id_feature and f', feature {columns.id_feature!r}'
+
+  def make(name: str, part: Part | None) -> Split | None:
+    if part is None:
+      return None
+    clean = part.clean_label
+    if data_config.clean_labels or name == 'test':
+      clean = part.label
+    numbers = _numbers(f'{where}, {name} split{feature}', part.ids)
+    return Split(part.image, part.label, clean, numbers)
+
+  train, test = make('training', columns.train), make('test', columns.test)
   if train is None or not len(train):
     raise UserError(f'{where} has no training examples')
   num_classes = columns.num_classes
@@ -194,10 +188,12 @@ def from_columns(columns: Columns, data_config: DataConfig) -> Dataset:
     std,
     len(train),
     0 if test is None else len(test),
-    known,
+    train.clean_label is not None,
     tuple(columns.label_sets),
+    noisy_test,
   )
-  return Dataset(info, train, test, columns.label_sets)
+  names = columns.train.ids if columns.id_feature == 'file name' else None
+  return Dataset(info, train, test, columns.label_sets, names, columns.summary)
 
 
 def _numbers(where: str, given: np.ndarray) -> np.ndarray:

@@ -22,8 +22,11 @@ class DatasetInfo:
     std: of each channel, likewise.
     num_train: number of training examples.
     num_test: number of test examples; 0 if there is no test split.
-    clean_labels: whether the true labels of the training examples are known.
+    clean_labels: whether the true labels of the training examples are known,
+      of all or of some.
     label_sets: noisy label sets that come with it.
+    noisy_test: whether the test split was held out of training examples whose
+      true labels nobody knows, so that part of its labels may be wrong.
   """
 
   name: str
@@ -37,6 +40,7 @@ class DatasetInfo:
   num_test: int
   clean_labels: bool = True
   label_sets: tuple[str, ...] = ()
+  noisy_test: bool = False
 
   @property
   def class_titles(self) -> tuple[str, ...]:

@@ -124,7 +124,7 @@ def transition_matrix(
   is_given = noise_config.name in info.label_sets
   if is_given or spec is None or spec.transition is None:
     return None
-  if not info.clean_labels:
+  if not info.clean_labels or noise_config.name == 'clean':
     return None  # Of what it would have been drawn from, nothing is known.
   return spec.transition(info.num_classes, noise_config.rate)
 

@@ -5,6 +5,8 @@ Needs no jax.
 config.json    config, versions, devices, git commit, command
 dataset.json   the data set's description and mean image: with the checkpoints
                all that the network needs, see restore.py
+data.json      what was found in data of the user's own: counts by class, what
+               was done, warnings, files that could not be read
 noise.npz      ids and noisy labels of the examples that are trained on, and
                their clean labels where they are known; once it exists it is
                read back, never drawn again
@@ -46,6 +48,7 @@ FOLD = 'fold-'
 # What a run writes after its config.json.
 _NAMES = (
   'dataset.json',
+  'data.json',
   'noise.npz',
   'noise.json',
   'prepared.json',
@@ -175,8 +178,11 @@ def describe_dataset(
     pixel_mean: its mean training image, where the network's input needs it.
     digest: a checksum of the training images.
   """
+  values = dataclasses.asdict(info)
+  if not info.noisy_test:  # As earlier versions wrote it.
+    del values['noisy_test']
   record = {
-    'info': dataclasses.asdict(info),
+    'info': values,
     'digest': digest,
     # float32 values are exact as JSON numbers.
     'pixel_mean': None if pixel_mean is None else pixel_mean.tolist(),

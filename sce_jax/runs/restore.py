@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32, Shaped
 import numpy as np
 
 from sce_jax.config import check as config_lib
-from sce_jax.config import fields
+from sce_jax.config import choose, fields
 from sce_jax.config.check import Config
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data import info as info_lib
@@ -201,7 +201,8 @@ def evaluate_run(
   run = load(workdir)
   changes = (
     fields.differences(
-      run.config.to_dict(), config_lib.check_config(expected).to_dict()
+      run.config.to_dict(),
+      choose.complete(config_lib.check_config(expected), run.info).to_dict(),
     )
     if expected
     else None

@@ -125,12 +125,14 @@ class Workdir:
       dataset.pixel_mean if needs_mean else None,
       digest(dataset.train.image),
     )
-    processes.on_primary(lambda: self._record_dataset(text))
+    processes.on_primary(lambda: self._record_dataset(text, dataset.summary))
 
-  def _record_dataset(self, text: str) -> None:
+  def _record_dataset(self, text: str, summary: Mapping[str, Any]) -> None:
     before = files.read_record(self.path, 'dataset.json', ('info',))
     now = json.loads(text)
     if before is None:
+      if summary:
+        self._write('data.json', json.dumps(summary, indent=2) + '\n')
       self._write('dataset.json', text)
     elif before != now:
       changes = fields.differences(before['info'], now['info'])

@@ -34,10 +34,7 @@ def fetch(name: str, data_dir: str) -> str:
   """
   folder = name.partition(':')[0]  # Of one version of it, too.
   there = paths.path(data_dir) / folder
-  cache = paths.cache_folder() or pathlib.Path(
-    tempfile.gettempdir(), f'sce_jax-{os.getuid()}'
-  )
-  root = cache / 'data' / _folder(data_dir)
+  root = cache_folder() / _folder(data_dir)
   here = root / folder
   if any(here.rglob(missing.PREPARED)):
     return str(root)
@@ -54,6 +51,14 @@ def fetch(name: str, data_dir: str) -> str:
       file=sys.stderr,
     )
   return str(root)
+
+
+def cache_folder() -> pathlib.Path:
+  """Where data are kept that can be made again, as `fetch` says."""
+  cache = paths.cache_folder() or pathlib.Path(
+    tempfile.gettempdir(), f'sce_jax-{os.getuid()}'
+  )
+  return cache / 'data'
 
 
 def _folder(data_dir: str) -> str:

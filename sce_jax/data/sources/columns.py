@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import dataclasses
+from typing import Any
 
 from jaxtyping import Int32, Shaped, UInt8
 import numpy as np
@@ -9,14 +10,30 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-  """The examples of a split: images, labels and ids of equal length.
+  """The examples of a split: arrays of equal length.
 
-  An id is any number, text or bytes, see ids.py.
+  Attributes:
+    image: pixels.
+    label: labels.
+    ids: any numbers, texts or bytes, see ids.py.
+    clean_label: the true labels, -1 where one is not known; None: the source
+      tells nothing of them.
   """
 
   image: UInt8[np.ndarray, 'N H W C']
   label: Int32[np.ndarray, ' N']
   ids: Shaped[np.ndarray, ' N']
+  clean_label: Int32[np.ndarray, ' N'] | None = None
+
+  def rows(self, rows: np.ndarray) -> 'Part':
+    """Some of the examples."""
+    clean = self.clean_label
+    return Part(
+      self.image[rows],
+      self.label[rows],
+      self.ids[rows],
+      None if clean is None else clean[rows],
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +48,8 @@ class Columns:
     label_sets: other labels of the training examples, by name.
     id_feature: what the data set calls its ids, for messages; '' if it has
       none, and they are the places in the order of reading.
+    summary: what was found and done, see summary.py; empty where a data set
+      is what its name says.
   """
 
   train: Part
@@ -41,3 +60,4 @@ class Columns:
     default_factory=dict
   )
   id_feature: str = ''
+  summary: Mapping[str, Any] = dataclasses.field(default_factory=dict)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from sce_jax.data.data_config import DataConfig
 from sce_jax.data.sources import (
   cloud,
   digits,  # noqa: F401  Registers the builder.
@@ -20,26 +21,23 @@ from sce_jax.errors import UserError
 from sce_jax.storage import paths
 
 
-def read(
-  name: str,
-  data_dir: str | None,
-  label_sets: Mapping[str, str],
-  limit: int | None,
-) -> Columns:
+def read(data_config: DataConfig, data_dir: str | None) -> Columns:
   """Reads a data set, preparing it first if it is not prepared.
 
   Which features hold the image and the label is found by looking.
 
   Args:
-    name: what tfds calls the data set, 'NAME' or 'NAME/CONFIG'.
+    data_config: the `data` section of a config. `name` is what tfds calls the
+      data set, 'NAME' or 'NAME/CONFIG'; `label_sets` are further labels to
+      read, a feature by the name it gets.
     data_dir: the tfds folder; None for TFDS_DATA_DIR or tfds's default. One
       in a cloud is copied down, see cloud.py.
-    label_sets: further labels to read: a feature by the name it gets.
-    limit: read at most this many examples of each split.
 
   Raises:
     UserError: it cannot be read, or has no image or no label.
   """
+  name, limit = data_config.name, data_config.limit
+  label_sets = data_config.label_sets
   builder = _prepared_builder(name, data_dir)
   features = builder.info.features
   image_key, label_key = _image_and_label(name, builder.info)

@@ -1,0 +1,95 @@
+"""Images of your own, whose labels may be partly wrong.
+
+  python launch.py --config=configs/own.py:sl --config.data.path=PATH
+
+PATH is a folder of class folders, a table of files and labels (.csv, .tsv,
+.jsonl, .parquet), a folder with one, or an .npz: sce_jax/data/README.md. The
+labels are taken as they are. With a noise in the argument, such as
+:sl,symmetric,0.4, they are taken for the true ones, and noise is added.
+
+What nobody knows before the data are read is None here, and is chosen then, by
+sce_jax/config/choose.py; the run's config.json has what was chosen. Any of it
+can be given: --config.model.name=resnet34. The choices and their reasons:
+
+network      below 16 pixels digits_cnn, which pools once; grey up to 32 pixels
+             mnist_cnn; up to 64 cifar_cnn, the paper's, which two CPU cores
+             can train; above, where its dense layer becomes too large,
+             resnet34, which wants an accelerator.
+batch        64, and 128 from 20,000 images on; less where that leaves fewer
+             than eight steps an epoch.
+epochs       60, from 5,000 images on 40, from 50,000 on 30: SL does not
+             memorise, so more only cost time; few images need the steps.
+SL's weights alpha 0.1, beta 1, the paper's for CIFAR-10; small grey images
+             0.01, as for its MNIST, on which 0.1 memorises; above 30 classes
+             6 and 0.1, as for its CIFAR-100: RCE's gradient grows with p_y,
+             which begins at 1 / K.
+A            -4: with it SL learns the digits in configs/digits.py.
+learning     0.02, cosine to 0, Nesterov, gradients clipped at 5: no epochs to
+             choose at which the rate would fall.
+batch norm   0.9: at 0.99 its statistics lag behind in runs of few steps.
+augmentation none: mirrored digits or letters are other ones. For photographs
+             add --config.data.augment.flip=True
+             --config.data.augment.pad_crop=4
+test split   none unless the data have one; --config.data.held_out=0.2 holds
+             a fifth of the training images out. Their labels are as noisy as
+             the others, so the accuracy on them is a lower bound at best.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import config_dict
+
+from configs import common
+
+DEFAULT = common.ConfigArgs('sl', 'clean', 0.0, recipe='own')
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+  'sl': {'alpha': None, 'beta': None, 'log_zero': -4.0},
+  'rce': {'log_zero': -4.0},
+}
+# Their labels are the data's own, or a file's.
+_AS_THEY_ARE = ('clean', 'file')
+
+
+class _Path(config_dict.FieldReference):
+  """config.data.path, whose last part names the data set, until it has a name.
+
+  So runs, their folders and reports are told by it.
+  """
+
+  def __init__(self, section: config_dict.ConfigDict):
+    self._section = section
+    self._unnamed = section.name
+    super().__init__(None, str)
+
+  def set(self, value: str | None, type_safe: bool = True) -> None:
+    super().set(value, type_safe)
+    if value and self._section.name == self._unnamed:
+      last = value.replace('\\', '/').rstrip('/').rpartition('/')[2]
+      self._section.name = self._unnamed = last or self._unnamed
+
+  def __setstate__(self, state: dict[str, Any]) -> None:
+    super().__setstate__(state)
+    self._section = state['_section']
+    self._unnamed = state['_unnamed']
+
+
+def get_config(argument: str | None = None) -> config_dict.ConfigDict:
+  """The config of an argument string, see common.py."""
+  choice = common.parse(argument, DEFAULT, ('own',))
+  c = common.base_config(choice, 'own', PRESETS)
+  c.data.source = 'path'
+  del c.data.path  # Which would only be given the new field's value.
+  c.data.path = _Path(c.data)
+  c.data.clean_labels = choice.noise not in _AS_THEY_ARE
+  c.data.normalization = 'mean_std'
+  c.model.name = config_dict.placeholder(str)
+  c.model.batch_norm_momentum = 0.9
+  c.optim.learning_rate = 0.02
+  c.optim.schedule = 'cosine'
+  c.optim.nesterov = True
+  c.optim.clip_norm = 5.0
+  c.train.epochs = config_dict.placeholder(int)
+  c.train.batch_size = config_dict.placeholder(int)
+  c.eval.train_every = 5
+  return common.apply_tiny(c, choice)

@@ -1,0 +1,78 @@
+"""A test split made of training examples, for data that have none."""
+
+import dataclasses
+
+import numpy as np
+
+from sce_jax.data import ids as ids_lib
+from sce_jax.data.sources import summary
+from sce_jax.data.sources.columns import Columns
+from sce_jax.errors import UserError
+from sce_jax.noise import hashing
+
+# A word of the hash, so that nothing else draws the same numbers.
+_PURPOSE = 1001
+
+
+def split(
+  columns: Columns, share: float, *, is_clean: bool
+) -> tuple[Columns, bool]:
+  """Holds a share of each class's training examples out, as the test split.
+
+  Which ones depends on the examples' ids alone. A class keeps at least one.
+
+  Args:
+    columns: a data set without a test split.
+    share: of the examples, in (0, 1).
+    is_clean: whether the labels are the true ones.
+
+  Returns:
+    The data set, and whether the new split is noisy: its labels are the true
+    ones only if `is_clean`, or if all their clean labels are given.
+
+  Raises:
+    UserError: ids stand twice, or no class has enough examples.
+  """
+  train = columns.train
+  try:
+    numbers = ids_lib.to_numbers(train.ids)
+  except ValueError as error:
+    raise UserError(str(error)) from None
+  ranks = hashing.hash_words(_PURPOSE, numbers)
+  held = np.zeros(len(train.label), bool)
+  for k in range(columns.num_classes):
+    own = np.flatnonzero(train.label == k)
+    count = min(int(share * len(own) + 0.5), len(own) - 1)
+    if count > 0:
+      held[own[np.argsort(ranks[own], kind='stable')[:count]]] = True
+  if not held.any():
+    raise UserError(
+      f'config.data.held_out={share:g} of {len(held)} training examples leaves'
+      ' no class one to hold out: give a larger share'
+    )
+  test, rest = train.rows(np.flatnonzero(held)), np.flatnonzero(~held)
+  clean = test.clean_label
+  if clean is not None and (clean >= 0).all():
+    test, is_clean = dataclasses.replace(test, label=clean), True
+  kept = train.rows(rest)
+  told = columns.summary
+  if told:
+    names = columns.class_names
+    note = f'{len(test.label):,} training examples are held out for testing' + (
+      '' if is_clean else ', with labels as noisy as theirs'
+    )
+    told = {
+      **told,
+      'classes': summary.by_class(names, (kept, test)),
+      'notes': [*told['notes'], note],
+    }
+  return (
+    dataclasses.replace(
+      columns,
+      train=kept,
+      test=test,
+      label_sets={k: v[rest] for k, v in columns.label_sets.items()},
+      summary=told,
+    ),
+    not is_clean,
+  )

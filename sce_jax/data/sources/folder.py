@@ -1,0 +1,128 @@
+"""A folder with a folder for each class: root/class/... or root/split/class/...
+
+As in torchvision, tfds and Keras: the class is the first folder's name, files
+may lie deeper, links are followed, hidden files and folders are left out.
+"""
+
+from collections.abc import Iterator
+import os
+import pathlib
+
+from sce_jax.data.data_config import DataConfig
+from sce_jax.data.sources import images, listed, place
+from sce_jax.data.sources.columns import Columns
+from sce_jax.data.sources.listed import SPLIT_NAMES, TRAIN, Listing
+from sce_jax.errors import UserError
+
+
+def read(data_config: DataConfig, data_dir: str | None) -> Columns:
+  """Reads config.data.path, a folder of class folders.
+
+  Args:
+    data_config: the `data` section of a config.
+    data_dir: not used.
+
+  Raises:
+    UserError: it is no such folder.
+  """
+  del data_dir
+  path = place.path(data_config)
+  if not path.is_dir():
+    raise UserError(f'{path} is a file, not a folder of class folders')
+  return listed.read(find(path), data_config)
+
+
+def find(path: pathlib.Path) -> Listing:
+  """Lists the images of a folder, in order of their names.
+
+  Raises:
+    UserError: there are none, or splits and classes stand side by side.
+  """
+  found: dict[str, list[str]] = {}
+  loose = []
+  for file in _images(path):
+    first, slash, _ = file.partition('/')
+    if slash:
+      found.setdefault(first, []).append(file)
+    else:
+      loose.append(file)
+  if not found:
+    what = (
+      f'{len(loose)} images, but not in class folders'
+      if loose
+      else (f'no images ({", ".join(images.EXTENSIONS)})')
+    )
+    raise UserError(
+      f'{path} holds {what}: give a folder with a folder for each class, such'
+      ' as cats/1.jpg and dogs/2.jpg, or a table of files and labels'
+    )
+  warnings = []
+  if loose:
+    warnings.append(
+      f'{len(loose)} image(s) in no class folder are left out, such as'
+      f' {loose[0]}'
+    )
+  empty = _empty(path, found)
+  splits = {name: SPLIT_NAMES.get(name.lower()) for name in found}
+  named = {split for split in splits.values() if split is not None}
+  files: dict[str, list[tuple[str, str, str | None]]] = {}
+  if TRAIN not in named or (None in splits.values() and len(named) < 2):
+    # All are classes: one may be called test, and of vehicles one is a train.
+    if empty:
+      warnings.append(
+        f'{len(empty)} folder(s) without images: '
+        + ', '.join(map(repr, empty[:8]))
+      )
+    files[TRAIN] = [
+      (file, name, None) for name, own in found.items() for file in own
+    ]
+    return Listing('folder', str(path), path, files, False, tuple(warnings))
+  other = [name for name, split in splits.items() if split is None]
+  if other:
+    raise UserError(
+      f'{path} has folders of splits and {other[0]!r} beside them: keep either'
+      ' splits or classes in one folder'
+    )
+  for name, own in found.items():
+    for file in own:
+      parts = file.split('/')
+      if len(parts) < 3:
+        raise UserError(
+          f'{path / file} lies in a split, but in no class folder: put it into'
+          ' one'
+        )
+      files.setdefault(str(splits[name]), []).append((file, parts[1], None))
+  return Listing('folder', str(path), path, files, False, tuple(warnings))
+
+
+def _empty(path: pathlib.Path, found: dict[str, list[str]]) -> list[str]:
+  return sorted(
+    x.name
+    for x in path.iterdir()
+    if x.is_dir() and not x.name.startswith('.') and x.name not in found
+  )
+
+
+def _images(path: pathlib.Path) -> Iterator[str]:
+  """The names of all images below a folder, relative to it, in order."""
+
+  def walk(folder: str, prefix: str, above: tuple[str, ...]) -> Iterator[str]:
+    real = os.path.realpath(folder)
+    if real in above:  # A link to a folder that it lies in.
+      return
+    try:
+      entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+      raise UserError(
+        f'{folder} cannot be read ({error.strerror or error})'
+      ) from None
+    for entry in entries:
+      if entry.name.startswith('.'):
+        continue
+      name = prefix + entry.name
+      if entry.is_dir():
+        yield from walk(entry.path, f'{name}/', (*above, real))
+      elif entry.name.lower().endswith(images.EXTENSIONS):
+        yield name
+
+  return walk(str(path), '', ())

@@ -1,0 +1,35 @@
+"""Data of one's own, whose kind is found by looking at config.data.path."""
+
+from sce_jax.data.data_config import DataConfig
+from sce_jax.data.sources import folder, npz, place, table
+from sce_jax.data.sources.columns import Columns
+from sce_jax.errors import UserError
+
+
+def read(data_config: DataConfig, data_dir: str | None) -> Columns:
+  """Reads config.data.path: a folder, a table or an .npz.
+
+  A folder with one table that names files and labels is a table; any other is
+  a folder of class folders.
+
+  Args:
+    data_config: the `data` section of a config.
+    data_dir: not used.
+
+  Raises:
+    UserError: it is none of them, or cannot be used as what it is.
+  """
+  path = place.path(data_config)
+  suffix = path.suffix.lower()
+  if path.is_dir():
+    tables = table.find(path)
+    is_table = len(tables) == 1 and table.fits(tables[0])
+    return (table if is_table else folder).read(data_config, data_dir)
+  if suffix in table.EXTENSIONS:
+    return table.read(data_config, data_dir)
+  if suffix == '.npz':
+    return npz.read(data_config, data_dir)
+  raise UserError(
+    f'{path} cannot be used: give a folder of class folders, a table'
+    f' ({", ".join(table.EXTENSIONS)}) or an .npz'
+  )

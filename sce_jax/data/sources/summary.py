@@ -1,0 +1,183 @@
+"""What is found in a user's own data, and what is said of it.
+
+A summary is plain data for a run's data.json:
+
+source      how it was read
+path        where it is
+classes     for each split the number of examples by class
+image_shape (height, width, channels)
+notes       what was done, a sentence each
+warnings    what the user should look at, a sentence each
+unreadable  files that were left out: 'file' and 'reason'
+"""
+
+from collections.abc import Mapping, Sequence
+import re
+from typing import Any
+
+from jaxtyping import Int32
+import numpy as np
+
+from sce_jax.data.sources.columns import Part
+from sce_jax.errors import UserError
+
+SPLITS = ('training', 'test')
+# Classes that a line names; data.json has all.
+_SHOWN = 8
+_NUMBER = re.compile('-?[0-9]{1,18}')
+
+
+def class_names(where: str, labels: Sequence[str]) -> tuple[str, ...]:
+  """The different labels, in order: by value if all are whole numbers.
+
+  Args:
+    where: what they are the labels of, for the message.
+    labels: of the examples, as text.
+
+  Raises:
+    UserError: there are fewer than two.
+  """
+  names = set(labels)
+  if len(names) < 2:
+    only = f', {next(iter(names))!r}' if names else ''
+    raise UserError(
+      f'{where} has {len(names)} class{only}: at least 2 are needed'
+    )
+  if all(_NUMBER.fullmatch(name) for name in names):
+    return tuple(sorted(names, key=lambda name: (int(name), name)))
+  return tuple(sorted(names))
+
+
+def numbers(
+  names: Sequence[str], labels: Sequence[str | None]
+) -> Int32[np.ndarray, ' N']:
+  """The labels' places among the names; -1 for None."""
+  places: dict[str | None, int] = {name: k for k, name in enumerate(names)}
+  places[None] = -1
+  return np.array([places[label] for label in labels], np.int32)
+
+
+def warnings(
+  names: Sequence[str],
+  parts: Sequence[Part],
+  digests: Sequence[Sequence[bytes]],
+) -> list[str]:
+  """What the user should look at: rare classes, alike labels, copies.
+
+  Args:
+    names: of the classes.
+    parts: the training split, and the test split if there is one.
+    digests: of each image's content, for each part.
+  """
+  return [
+    *_rare(names, parts[0].label),
+    *_alike(names),
+    *_copies(names, parts, digests),
+  ]
+
+
+def _rare(names: Sequence[str], labels: np.ndarray) -> list[str]:
+  counts = np.bincount(labels, minlength=len(names))
+  lines = []
+  for number, what in ((0, 'no training example'), (1, 'one')):
+    rare = [repr(names[k]) for k in np.flatnonzero(counts == number).tolist()]
+    if rare:
+      lines.append(
+        f'{_count(rare, "class", "classes")} with {what}: ' + some(rare)
+      )
+  return lines
+
+
+def _alike(names: Sequence[str]) -> list[str]:
+  groups: dict[str, list[str]] = {}
+  for name in names:
+    groups.setdefault(' '.join(name.split()).casefold(), []).append(name)
+  return [
+    f'labels {" and ".join(map(repr, group))} differ only by case or spaces,'
+    ' and are used as different classes'
+    for group in groups.values()
+    if len(group) > 1
+  ]
+
+
+def _copies(
+  names: Sequence[str],
+  parts: Sequence[Part],
+  digests: Sequence[Sequence[bytes]],
+) -> list[str]:
+  """Images of equal content: within a class, across classes and splits."""
+  first: dict[bytes, tuple[int, int]] = {}
+  found: dict[str, list[tuple[str, str]]] = {}
+  for p, (part, keys) in enumerate(zip(parts, digests, strict=True)):
+    for i, key in enumerate(keys):
+      q, j = first.setdefault(key, (p, i))
+      if (q, j) == (p, i):
+        continue
+      if q != p:
+        kind = 'of the test split are copies of training images'
+      elif part.label[i] == parts[q].label[j]:
+        kind = 'are copies of others with the same label'
+      else:
+        kind = 'are copies of others with another label'
+      pair = str(part.ids[i]), str(parts[q].ids[j])
+      found.setdefault(kind, []).append(pair)
+  return [
+    f'{_count(pairs, "image", "images")} {kind}, such as'
+    f' {pairs[0][0]} of {pairs[0][1]}'
+    for kind, pairs in sorted(found.items())
+  ]
+
+
+def by_class(
+  names: Sequence[str], parts: Sequence[Part]
+) -> dict[str, dict[str, int]]:
+  """The number of examples by class, of each split."""
+  return {
+    split: dict(
+      zip(
+        names,
+        np.bincount(part.label, minlength=len(names)).tolist(),
+        strict=True,
+      )
+    )
+    for split, part in zip(SPLITS, parts, strict=False)
+  }
+
+
+def lines(summary: Mapping[str, Any]) -> list[str]:
+  """A summary as text, for the screen."""
+  if not summary:
+    return []
+  height, width, channels = summary['image_shape']
+  shown = [
+    f'{summary["path"]} ({summary["source"]}): images of'
+    f' {height} x {width} pixels, {channels} channel(s)'
+  ]
+  for split, counts in summary['classes'].items():
+    each = [f'{name!r} {number}' for name, number in counts.items()]
+    shown.append(
+      f'{split}: {sum(counts.values()):,} examples,'
+      f' {len(counts)} classes: {some(each)}'
+    )
+  shown += summary['notes']
+  unreadable = summary['unreadable']
+  if unreadable:
+    shown.append(
+      f'warning: {_count(unreadable, "file", "files")} left out, named in'
+      f' data.json; the first: {unreadable[0]["file"]}'
+      f' ({unreadable[0]["reason"]})'
+    )
+  return [
+    *(line for line in shown),
+    *(f'warning: {line}' for line in summary['warnings']),
+  ]
+
+
+def some(items: Sequence[str]) -> str:
+  """The first few of a list, and how many more there are."""
+  more = len(items) - _SHOWN
+  return ', '.join([*items[:_SHOWN], *([f'{more:,} more'] if more > 0 else [])])
+
+
+def _count(items: Sequence[Any], one: str, many: str) -> str:
+  return f'{len(items):,} {one if len(items) == 1 else many}'

@@ -1,0 +1,39 @@
+"""Folders of small images, written for tests, or by hand:
+
+python -m tests.data.sources.pictures FOLDER [COUNT]
+"""
+
+import pathlib
+import sys
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+
+def write_digits(folder: pathlib.Path, count: int) -> None:
+  """Writes scikit-learn's digits as FOLDER/CLASS/NUMBER.png.
+
+  Beyond 1,797 they are written again, one pixel changed.
+  """
+  images, labels = load_digits(return_X_y=True)
+  for i in range(count):
+    k = i % len(labels)
+    pixels = (images[k].reshape(8, 8) * 15).astype(np.uint8)
+    pixels[0, 0] = i // len(labels)
+    path = folder / str(labels[k]) / f'{i:05d}.png'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+def write(path: pathlib.Path, mode: str = 'RGB', size=(8, 8), seed=0, **options):
+  """Writes an image of random pixels; `size` is (width, height)."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  pixels = np.random.default_rng(seed).integers(0, 256, (*size[::-1], 3))
+  image = Image.fromarray(pixels.astype(np.uint8)).convert(mode)
+  image.save(path, **options)
+
+
+if __name__ == '__main__':
+  count = int(sys.argv[2]) if len(sys.argv) > 2 else 2000
+  write_digits(pathlib.Path(sys.argv[1]), count)
