@@ -205,11 +205,14 @@ def table(results: Mapping[str, Sequence[train.Result]]) -> str:
   Args:
     results: the runs' results by group.
   """
+  # Labels that were held out of noisy ones.
+  is_noisy = any(r.get('noisy_test') for runs in results.values() for r in runs)
+  noisy = ' (noisy)' if is_noisy else ''
   rows = [
     (
       'loss',
-      'test accuracy',
-      'worst class',
+      f'test accuracy{noisy}',
+      f'worst class{noisy}',
       'wrong labels memorised',
       'seconds a run',
     )

@@ -57,7 +57,7 @@ class Loop:
     self._announce(step)
     label = _label([run.config for run in self._runs])
     self._progress = progress.Progress(
-      label, self._epochs, step // self._plan.steps
+      label, self._epochs, step // self._plan.steps, self._info.noisy_test
     )
     pending = None
     try:

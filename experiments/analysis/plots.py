@@ -64,16 +64,21 @@ def plot_runs(
     plot_mean_std(axes[1], runs, ('train_eval', 'memorised'), look)
     if all('test' in run[-1] for run in runs):
       classes(axes[2], runs, number - (len(groups) - 1) / 2, look)
-  axes[0].set(title='Test accuracy', xlabel='epoch', ylabel='test accuracy (%)')
+  test = test_title(folder for folders in groups.values() for folder in folders)
+  axes[0].set(
+    title=f'{test} accuracy',
+    xlabel='epoch',
+    ylabel=f'{test.lower()} accuracy (%)',
+  )
   axes[1].set(
     title='Wrong labels memorised',
     xlabel='epoch',
     ylabel='share of wrong labels (%)',
   )
   axes[2].set(
-    title='Test accuracy of each class, last epoch',
+    title=f'{test} accuracy of each class, last epoch',
     xlabel='class',
-    ylabel='test accuracy (%)',
+    ylabel=f'{test.lower()} accuracy (%)',
   )
   finish(axes[:2], epochs=True)
   finish(axes[2:])
@@ -87,20 +92,27 @@ def plot_runs(
   return path
 
 
+def test_title(folders: Iterable[paths.Path]) -> str:
+  """'Test', or 'Noisy test' where runs were tested on noisy labels."""
+  return 'Noisy test' if any(map(files.has_noisy_test, folders)) else 'Test'
+
+
 def overfitting(
   groups: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]],
+  test: str = 'Test',
 ) -> Figure:
   """Test accuracy and memorised labels over the epochs, side by side.
 
   Args:
     groups: the metrics of each group's runs, by the group's name.
+    test: what the test split is called, see `test_title`.
   """
   figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
   for number, (name, runs) in enumerate(groups.items()):
     look = style(number) | {'label': name}
     plot_mean_std(axes[0], runs, ('test', 'accuracy'), look)
     plot_mean_std(axes[1], runs, ('train_eval', 'memorised'), look)
-  axes[0].set(title='Test accuracy', xlabel='epoch', ylabel='accuracy (%)')
+  axes[0].set(title=f'{test} accuracy', xlabel='epoch', ylabel='accuracy (%)')
   axes[1].set(
     title='Wrong labels memorised',
     xlabel='epoch',

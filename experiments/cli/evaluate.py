@@ -19,7 +19,7 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
 def main(values: flags.FlagValues, arguments: list[str]) -> None:
   """Evaluates and prints the figures."""
   from sce_jax.parallel import processes  # noqa: PLC0415
-  from sce_jax.runs import restore  # noqa: PLC0415
+  from sce_jax.runs import files, restore  # noqa: PLC0415
 
   command_line.no_arguments(arguments)
   if values.workdir is None:
@@ -35,6 +35,8 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
     found = figures.get(split)
     if found is None:
       continue
+    if split == 'test' and files.has_noisy_test(values.workdir):
+      name = 'noisy test'
     print(f'{name} split, {found["examples"]} examples')
     for key in ('loss', 'accuracy', 'accuracy_noisy', 'memorised'):
       if found.get(key) is not None:

@@ -152,6 +152,11 @@ def _check_has_test(results: Iterable[Mapping[str, Any]]) -> None:
     UserError: a run that ended has none.
   """
   for result in results:
+    if result.get('noisy_test'):
+      raise UserError(
+        'experiments show accuracy on true labels, and those held out of data'
+        f' set {result["dataset"]!r} are noisy: use compare or report'
+      )
     if 'failed' not in result and not result['test']:
       raise UserError(
         f'experiments show test accuracy, and data set {result["dataset"]!r}'

@@ -137,6 +137,7 @@ def _name(labels: Mapping[str, str]) -> str:
 
 def _results(runs: 'pd.DataFrame') -> list[Block]:
   ended = frame.finished(runs)
+  test = plots.test_title(run.folder for run in runs.run)
   rows = [
     [
       name,
@@ -156,10 +157,18 @@ def _results(runs: 'pd.DataFrame') -> list[Block]:
     Table(
       'results',
       'Last epoch, in per cent',
-      ['runs', 'finished', 'test accuracy', 'worst class', 'memorised'],
+      [
+        'runs',
+        'finished',
+        f'{test.lower()} accuracy',
+        'worst class',
+        'memorised',
+      ],
       rows,
       'memorised: share of the wrongly labelled training examples that are'
-      ' predicted as their wrong label.',
+      ' predicted as their wrong label.'
+      + ' Test labels were held out of noisy ones: part of them may be wrong,'
+      ' in each class too.' * (test != 'Test'),
     ),
   ]
   if len(ended):
@@ -169,13 +178,14 @@ def _results(runs: 'pd.DataFrame') -> list[Block]:
 
 def _curves(runs: 'pd.DataFrame') -> Figure:
   groups = frame.metrics(runs, 'name')
+  test = plots.test_title(run.folder for run in runs.run)
   more = max(len(groups) - _MAX_LINES, 0)
   return Figure(
     'curves',
-    'Test accuracy and memorised labels over the epochs; the band is one'
+    f'{test} accuracy and memorised labels over the epochs; the band is one'
     ' standard deviation over seeds.'
     + (f' {more} more groups are in the tables only.' if more else ''),
-    plots.overfitting(dict(list(groups.items())[:_MAX_LINES])),
+    plots.overfitting(dict(list(groups.items())[:_MAX_LINES]), test),
   )
 
 
@@ -207,7 +217,8 @@ def class_table(name: str, runs: 'pd.DataFrame', by: str) -> Table:
     rows.append([group, *map(number, means)])
   return Table(
     name,
-    'Test accuracy of each class in the last epoch, in per cent, mean over'
+    f'{plots.test_title(run.folder for run in runs.run)} accuracy of each class'
+    ' in the last epoch, in per cent, mean over'
     ' seeds',
     ['', *map(str, values.columns), 'worst', 'best', 'gap'],
     rows,
@@ -240,7 +251,7 @@ def _table(runs: Sequence[Run], folder: paths.Path) -> Table:
       'run',
       'status',
       *keys,
-      'test accuracy (%)',
+      f'{plots.test_title(r.folder for r in runs).lower()} accuracy (%)',
       'epochs',
       'seconds',
       'device',

@@ -55,6 +55,13 @@ def values(info: DatasetInfo) -> dict[str, Any]:
 
 def complete(config: 'Config', info: DatasetInfo) -> 'Config':
   """A config in which the data have filled what it left to them."""
+  left = [
+    *vars(config.model).values(),
+    *vars(config.train).values(),
+    *config.loss.hparams.values(),
+  ]
+  if None not in left:
+    return config
   chosen = values(info)
 
   def filled(name: str) -> Any:

@@ -193,7 +193,14 @@ def from_columns(columns: Columns, data_config: DataConfig) -> Dataset:
     noisy_test,
   )
   names = columns.train.ids if columns.id_feature == 'file name' else None
-  return Dataset(info, train, test, columns.label_sets, names, columns.summary)
+  return Dataset(
+    info,
+    train,
+    test,
+    columns.label_sets,
+    train_names=names,
+    summary=columns.summary,
+  )
 
 
 def _numbers(where: str, given: np.ndarray) -> np.ndarray:

@@ -215,6 +215,16 @@ def read_dataset(
   return info, np.array(mean, np.float32)
 
 
+def has_noisy_test(path: str | os.PathLike) -> bool:
+  """Whether part of a run's test labels may be wrong, see DatasetInfo.
+
+  Raises:
+    UserError: its record is damaged.
+  """
+  record = read_record(path, 'dataset.json', ('info',))
+  return record is not None and bool(record['info'].get('noisy_test'))
+
+
 def read_labels(
   path: str | os.PathLike,
 ) -> tuple[Int64[np.ndarray, ' N'], Int32[np.ndarray, ' N']] | None:

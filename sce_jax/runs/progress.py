@@ -18,10 +18,14 @@ class Progress:
     label: what is trained.
     epochs: number of epochs of the whole run.
     start: epochs done before.
+    noisy_test: whether part of the test labels may be wrong.
   """
 
-  def __init__(self, label: str, epochs: int, start: int):
+  def __init__(
+    self, label: str, epochs: int, start: int, noisy_test: bool = False
+  ):
     self._label = label
+    self._test = 'noisy test' if noisy_test else 'test'
     self._epochs = epochs
     self._bar = None
     if processes.is_primary() and (stream := _terminal()) is not None:
@@ -50,7 +54,7 @@ class Progress:
       images_per_second: of training and evaluation.
       seconds_left: to the end; None in an epoch that compiled.
     """
-    test = '' if accuracy is None else f'test accuracy {accuracy:.4f}  '
+    test = '' if accuracy is None else f'{self._test} accuracy {accuracy:.4f}  '
     figures = f'loss {loss:.4f}  {test}{images_per_second:,.0f} images/s'
     if self._bar is not None:
       self._bar.set_postfix_str(figures, refresh=False)

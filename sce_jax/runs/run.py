@@ -37,6 +37,7 @@ class TrainingRun:
       labels; None where clean labels are not known.
     transition: the matrix that a correction of the noise may use: the one that
       the labels were drawn from, else the counted one; None if it is not known.
+    noisy_test: whether part of the test labels may be wrong.
     result: its figures once it has ended, or only 'run' and 'failed', the
       message, once it has diverged.
     prepared: hyper-parameters that the method has computed; None: not yet.
@@ -49,6 +50,7 @@ class TrainingRun:
   labels: Int32[np.ndarray, ' P']
   noise: tuple[Float64[np.ndarray, 'K K'], float] | None
   transition: Float64[np.ndarray, 'K K'] | None
+  noisy_test: bool
   result: Result | None
   prepared: Mapping[str, Any] | None
 
@@ -112,6 +114,7 @@ class TrainingRun:
       labels=labels,
       noise=noise,
       transition=transition,
+      noisy_test=info.noisy_test,
       result=result,
       prepared=prepared,
     )
@@ -209,4 +212,6 @@ class TrainingRun:
       'test': test,
       'train_eval': train,
     }
+    if self.noisy_test:
+      self.result['noisy_test'] = True
     self.workdir.finish(self.result)

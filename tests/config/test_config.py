@@ -11,6 +11,7 @@ from sce_jax import errors, methods, models, train
 from sce_jax.config import check as config_lib
 from sce_jax.config import fields
 from sce_jax.engine import optim
+from sce_jax.runs import read
 from tests.conftest import REPOSITORY
 
 NAMES = sorted(
@@ -26,7 +27,8 @@ def get_config(name, argument):
 
 
 def recipes(name):
-  return ['small'] if name == 'digits' else ['paper', 'apl']
+  few = {'digits': ['small'], 'own': ['own']}
+  return few.get(name, ['paper', 'apl'])
 
 
 VARIANTS = [(name, recipe) for name in NAMES for recipe in recipes(name)]
@@ -35,7 +37,7 @@ VARIANTS = [(name, recipe) for name in NAMES for recipe in recipes(name)]
 @pytest.mark.parametrize(('name', 'recipe'), VARIANTS)
 def test_every_config_passes_its_check(name, recipe):
   checked = config_lib.check_config(get_config(name, f'sl,recipe={recipe}'))
-  assert checked.model.name in models.MODELS
+  assert checked.model.name in (*models.MODELS, *[None] * (name == 'own'))
   assert dataclasses.is_dataclass(checked.optim)
   # Frozen: nobody changes it on the way.
   with pytest.raises(dataclasses.FrozenInstanceError):
@@ -59,7 +61,11 @@ def test_every_config_says_what_it_is(name):
 
 
 @pytest.mark.slow  # The larger networks compile for minutes on two cores.
-@pytest.mark.parametrize(('name', 'recipe'), VARIANTS)
+@pytest.mark.parametrize(
+  ('name', 'recipe'),
+  # That of a user's own data is run in data/sources/test_folder.py.
+  [v for v in VARIANTS if v[0] != 'own'],
+)
 def test_the_tiny_variant_runs(name, recipe, data_dir, tmp_path):
   config = get_config(name, f'sl,recipe={recipe},tiny')
   result = train.train_and_evaluate(config, tmp_path / 'run', data_dir)
@@ -68,7 +74,7 @@ def test_the_tiny_variant_runs(name, recipe, data_dir, tmp_path):
 
 
 def test_every_field_is_read(data_dir, tmp_path, monkeypatch):
-  read = set()
+  seen = set()
   config = digits.get_config('sl,symmetric,0.4,tiny')
   config.data.augment.pad_crop = 1
   checked = config_lib.check_config(config)
@@ -80,7 +86,7 @@ def test_every_field_is_read(data_dir, tmp_path, monkeypatch):
   monkeypatch.setattr(train, '_data_key', lambda config: 'one')
 
   def note(self, name):
-    read.add((type(self).__name__, name))
+    seen.add((type(self).__name__, name))
     return original(self, name)
 
   sections = {'Config': checked}
@@ -99,13 +105,15 @@ def test_every_field_is_read(data_dir, tmp_path, monkeypatch):
   optim.make_schedule(
     dataclasses.replace(checked.optim, schedule='cosine'), 2, 1
   )
-  # Read where the noise is made from a file only.
-  read.add(('NoiseConfig', 'path'))
+  # Read where the noise is made from a file only, and of a user's own data.
+  seen |= {('NoiseConfig', 'path')} | {
+    ('DataConfig', name) for name in ('path', 'image_size', 'max_unreadable')
+  }
   unread = {
     (name, field.name)
     for name, value in sections.items()
     for field in dataclasses.fields(value)
-    if (name, field.name) not in read
+    if (name, field.name) not in seen
   }
   assert not unread
 
@@ -118,6 +126,9 @@ BAD = [
   ('data.std', (0.0,), 'numbers above 0'),
   ('data.normalization', 'nope', 'normalization'),
   ('data.limit', 0, 'data.limit'),
+  ('data.image_size', 7, r'image_size is 7: .* in \[8, 1024\]'),
+  ('data.held_out', 1.0, r'in \[0, 1\)'),
+  ('data.max_unreadable', 1.5, r'in \[0, 1\]'),
   ('data.augment.shift', 1.5, 'shift'),
   ('data.augment.fill', 'red', 'black, nearest'),
   ('noise.name', 'nope', 'nope.*symmetric'),
@@ -254,6 +265,26 @@ def test_which_runs_share_a_program():
     ('data.limit', 40),
   ):
     assert changed(path, value) != key
+
+
+def test_runs_of_earlier_versions_are_the_same_runs():
+  config = digits.get_config('sl,symmetric,0.4')
+  # A golden: as it was named before configs had the fields of LATER.
+  name = 'digits-sl-symmetric-0.4-seed0-6991b0fc'
+  assert read.run_name(config) == name
+  checked = config_lib.check_config(config)
+  assert read.run_name(checked.to_dict()) == name
+  for path, value in fields.LATER.items():
+    assert fields.flatten(config)[path] == value
+  before = config.to_dict()
+  for path in fields.LATER:
+    section, field = path.split('.')
+    del before[section][field]
+  assert config_lib.check_config(before) == checked
+  assert fields.differences(before, config) == []
+  config.data.held_out = 0.2
+  assert fields.differences(before, config) == ['data.held_out: 0.0 -> 0.2']
+  assert read.run_name(config) != name
 
 
 def test_differences_and_fingerprints():

@@ -1,4 +1,4 @@
-"""Folders of small images, written for tests, or by hand:
+"""Folders of small images, written for tests, or by hand.
 
 python -m tests.data.sources.pictures FOLDER [COUNT]
 """
@@ -26,7 +26,9 @@ def write_digits(folder: pathlib.Path, count: int) -> None:
     Image.fromarray(pixels).save(path)
 
 
-def write(path: pathlib.Path, mode: str = 'RGB', size=(8, 8), seed=0, **options):
+def write(
+  path: pathlib.Path, mode: str = 'RGB', size=(8, 8), seed=0, **options
+):
   """Writes an image of random pixels; `size` is (width, height)."""
   path.parent.mkdir(parents=True, exist_ok=True)
   pixels = np.random.default_rng(seed).integers(0, 256, (*size[::-1], 3))
