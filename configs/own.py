@@ -15,8 +15,8 @@ network      below 16 pixels digits_cnn, which pools once; grey up to 32 pixels
              mnist_cnn; up to 64 cifar_cnn, the paper's, which two CPU cores
              can train; above, where its dense layer becomes too large,
              resnet34, which wants an accelerator.
-batch        64, and 128 from 20,000 images on; less where that leaves fewer
-             than eight steps an epoch.
+batch        64, and 128 from 20,000 images on; down to 8 where that leaves
+             fewer than eight steps an epoch.
 epochs       60, from 5,000 images on 40, from 50,000 on 30: SL does not
              memorise, so more only cost time; few images need the steps.
 SL's weights alpha 0.1, beta 1, the paper's for CIFAR-10; small grey images

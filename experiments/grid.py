@@ -19,7 +19,7 @@ from experiments.analysis import plots
 from experiments.paper import scales
 from experiments.report import text
 from sce_jax import methods, train
-from sce_jax.config import fields
+from sce_jax.config import choose, fields
 from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.parallel import processes
 from sce_jax.runs import files
@@ -125,10 +125,16 @@ class Grid:
         given = module.get_config(argument).loss
       with run.unlocked():
         run.loss = given
-    hparams = run.loss.to_dict()
-    del hparams['name']
+    given = run.loss.to_dict()
+    # What the data will choose stays open.
+    left = choose.left({'loss': given})
+    filled = choose.with_values(
+      {'loss': given}, {path: choose.FIELDS[path] for path in left}
+    )['loss']
+    del filled['name']
+    hparams = {'loss': methods.complete(loss, filled)}
     with run.unlocked():
-      run.loss.update(methods.complete(loss, hparams))
+      run.loss.update(choose.with_values(hparams, dict.fromkeys(left))['loss'])
     return run
 
 

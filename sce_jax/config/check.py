@@ -50,7 +50,9 @@ class CheckpointConfig:
 class Config:
   """A checked config. configs/common.py explains each field.
 
-  Those of choose.FIELDS may be None until choose.complete has seen the data.
+  Attributes:
+    left: fields that it leaves to the data, by their paths. What stands in
+      them means nothing until choose.complete has seen the data.
   """
 
   seed: int
@@ -62,12 +64,14 @@ class Config:
   train: TrainConfig
   eval: EvalConfig
   checkpoint: CheckpointConfig
+  left: tuple[str, ...] = ()
 
   def to_dict(self) -> dict[str, Any]:
     """The config as plain nested dicts, as it was before it was checked."""
     values = dataclasses.asdict(self)
     values['loss'] = {'name': self.loss.name, **self.loss.hparams}
-    return values
+    del values['left']
+    return choose.with_values(values, dict.fromkeys(self.left))
 
   @property
   def traced_hparams(self) -> dict[str, Any]:
@@ -182,7 +186,10 @@ def check_config(config: fields.RawConfig | Config) -> Config:
   """
   if isinstance(config, Config):
     return config
-  checked = _section(Config, fields.plain(config), '')
+  values = fields.plain(config)
+  left = choose.left(values)
+  values = choose.with_values(values, {x: choose.FIELDS[x] for x in left})
+  checked = dataclasses.replace(_section(Config, values, ''), left=left)
   labels.check_name(checked.noise, checked.data.label_sets)
   return checked
 
@@ -207,16 +214,9 @@ def _section(kind: Any, values: Any, prefix: str) -> Any:
   if kind is LossConfig:
     given = dict(values)
     name = given.pop('name', None)
-    left = [
-      key
-      for key, value in given.items()
-      if value is None and name == 'sl' and f'loss.{key}' in choose.FIELDS
-    ]
-    # Checked with any number in their place, until choose.complete has seen
-    # the data.
-    hparams = methods.complete(name, {**given, **dict.fromkeys(left, 1.0)})
-    return LossConfig(name, {**hparams, **dict.fromkeys(left)})
+    return LossConfig(name, methods.complete(name, given))
   hints = typing.get_type_hints(kind)
+  hints.pop('left', None)  # No field of a config, but of what is made of it.
   for name in values:
     if name not in hints:
       close = difflib.get_close_matches(name, hints, 1)
@@ -235,9 +235,7 @@ def _section(kind: Any, values: Any, prefix: str) -> Any:
         ' version of sce_jax; all fields: configs/common.py'
       )
     path, value = prefix + name, values[name]
-    if value is None and path in choose.FIELDS:
-      made[name] = None
-    elif dataclasses.is_dataclass(hint):
+    if dataclasses.is_dataclass(hint):
       made[name] = _section(hint, value, f'{path}.')
     else:
       made[name] = _value(path, value, hint)

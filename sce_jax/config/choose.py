@@ -5,6 +5,7 @@ are chosen once, when they have been, and a run's config.json has what was
 chosen. The reasons stand in configs/own.py.
 """
 
+from collections.abc import Mapping
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,14 @@ from sce_jax.data.info import DatasetInfo
 if TYPE_CHECKING:  # check.py imports this module.
   from sce_jax.config.check import Config
 
-FIELDS = (
-  'model.name',
-  'train.epochs',
-  'train.batch_size',
-  'loss.alpha',
-  'loss.beta',
-)
+# With what stands in their place while a config is checked without data.
+FIELDS: Mapping[str, Any] = {
+  'model.name': 'digits_cnn',
+  'train.epochs': 1,
+  'train.batch_size': 1,
+  'loss.alpha': 1.0,
+  'loss.beta': 1.0,
+}
 # Images at least this high and wide go through three poolings.
 _SMALL = 16
 # Beyond so many classes a new network's p_y, and with it the gradient of RCE,
@@ -31,9 +33,9 @@ def values(info: DatasetInfo) -> dict[str, Any]:
   """What each of FIELDS is on a data set."""
   height, width, channels = info.image_shape
   side, size = min(height, width), info.num_train
-  # A power of two that leaves at least eight steps an epoch, if it can.
+  # A power of two, from 8, which as many devices can share, on.
   most = 64 if size < 20_000 else 128
-  batch_size = min(most, 2 ** max((size // 8).bit_length() - 1, 0))
+  batch_size = min(max(_power_of_two(size // 8), 8), most, _power_of_two(size))
   is_drawing = channels == 1 and side <= 32
   if side < _SMALL:
     model = 'digits_cnn'
@@ -53,33 +55,53 @@ def values(info: DatasetInfo) -> dict[str, Any]:
   }
 
 
+def _power_of_two(most: int) -> int:
+  return 2 ** max(most.bit_length() - 1, 0)
+
+
+def left(config: Mapping[str, Any]) -> tuple[str, ...]:
+  """Which fields a config, as plain dicts, leaves to the data."""
+
+  def is_left(path: str) -> bool:
+    name, field = path.split('.')
+    section = config.get(name)
+    if not isinstance(section, Mapping) or section.get(field, 0) is not None:
+      return False
+    return name != 'loss' or section.get('name') == 'sl'
+
+  return tuple(path for path in FIELDS if is_left(path))
+
+
+def with_values(
+  config: Mapping[str, Any], chosen: Mapping[str, Any]
+) -> dict[str, Any]:
+  """A config, as plain dicts, with other values of some fields."""
+  changed = {**config}
+  for path, value in chosen.items():
+    name, field = path.split('.')
+    changed[name] = {**changed[name], field: value}
+  return changed
+
+
 def complete(config: 'Config', info: DatasetInfo) -> 'Config':
-  """A config in which the data have filled what it left to them."""
-  left = [
-    *vars(config.model).values(),
-    *vars(config.train).values(),
-    *config.loss.hparams.values(),
-  ]
-  if None not in left:
+  """A config in which the data have chosen what it left to them."""
+  chosen = {path: values(info)[path] for path in config.left}
+  if not chosen:
     return config
-  chosen = values(info)
 
-  def filled(name: str) -> Any:
-    section = getattr(config, name)
-    missing = {
-      field: chosen[f'{name}.{field}']
-      for field, value in vars(section).items()
-      if value is None and f'{name}.{field}' in chosen
+  def of(name: str) -> dict[str, Any]:
+    prefix = f'{name}.'
+    return {
+      path.removeprefix(prefix): value
+      for path, value in chosen.items()
+      if path.startswith(prefix)
     }
-    return dataclasses.replace(section, **missing) if missing else section
 
-  hparams = {
-    name: chosen.get(f'loss.{name}') if value is None else value
-    for name, value in config.loss.hparams.items()
-  }
+  loss = config.loss
   return dataclasses.replace(
     config,
-    model=filled('model'),
-    train=filled('train'),
-    loss=dataclasses.replace(config.loss, hparams=hparams),
+    model=dataclasses.replace(config.model, **of('model')),
+    train=dataclasses.replace(config.train, **of('train')),
+    loss=dataclasses.replace(loss, hparams={**loss.hparams, **of('loss')}),
+    left=(),
   )

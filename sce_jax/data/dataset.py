@@ -151,7 +151,7 @@ def from_columns(columns: Columns, data_config: DataConfig) -> Dataset:
   """
   where = f'data set {data_config.name!r}'
   noisy_test = False
-  if columns.test is None and data_config.held_out:
+  if data_config.held_out and columns.test is None:
     columns, noisy_test = held_out.split(
       columns, data_config.held_out, is_clean=data_config.clean_labels
     )

@@ -35,6 +35,7 @@ class Workdir:
   """
 
   def __init__(self, path: str | os.PathLike, config: Config):
+    assert not config.left, f'{config.left}: choose.complete was not called'
     self.path = paths.path(path)
     self._config = json.loads(json.dumps(config.to_dict()))
     self._trackers: list[trackers.Tracker] = []

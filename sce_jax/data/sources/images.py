@@ -120,20 +120,22 @@ def choose_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
   return side, side
 
 
-def check_memory(where: str, shape: Sequence[int]) -> None:
-  """Checks that images fit into half of the memory: batches need some, too.
+def check_memory(what: str, size: int) -> None:
+  """Checks that something fits into half of the memory: training needs some.
+
+  Args:
+    what: what it is, for the message.
+    size: its bytes.
 
   Raises:
-    UserError: they do not.
+    UserError: it does not.
   """
-  needed = int(np.prod([float(x) for x in shape]))
   memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
-  if needed > memory / 2:
+  if size > memory / 2:
     raise UserError(
-      f'{where}: {shape[0]:,} images of {" x ".join(map(str, shape[1:]))} take'
-      f" {needed:,} bytes, and of this machine's {memory:,} bytes of memory at"
-      ' most half can be used: give a smaller --config.data.image_size or a'
-      ' --config.data.limit'
+      f"{what} take {size:,} bytes, and of this machine's {memory:,} bytes of"
+      ' memory at most half can be used: give a smaller'
+      ' --config.data.image_size, or a --config.data.limit'
     )
 
 
@@ -179,7 +181,10 @@ def _decode_all(
     else choose_size([x.size for x in seen.values()])
   )
   channels = 1 if all(x.is_grey for x in seen.values()) else 3
-  check_memory(str(root), (len(seen), *size, channels))
+  check_memory(
+    f'{root}: {len(seen):,} images of {size[0]} x {size[1]} x {channels}',
+    len(seen) * size[0] * size[1] * channels,
+  )
   images = np.empty((len(seen), *size, channels), np.uint8)
   rows: list[int] = []
 
@@ -369,7 +374,10 @@ def _cache_file(key: str) -> pathlib.Path:
 
 def _from_cache(key: str) -> Loaded | None:
   try:
-    with np.load(_cache_file(key), allow_pickle=False) as file:
+    with (
+      open(_cache_file(key), 'rb') as opened,
+      np.load(opened, allow_pickle=False) as file,
+    ):
       told = json.loads(str(file['told']))
       return Loaded(
         file['images'],

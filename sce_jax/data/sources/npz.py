@@ -51,7 +51,7 @@ def read(data_config: DataConfig, data_dir: str | None) -> Columns:
   pixels, texts, clean = [], [], None
   for prefix in ('', 'test_') if 'test_images' in arrays else ('',):
     where = f'{path}, {prefix}images'
-    image = arrays[f'{prefix}images']
+    image = _shaped(where, arrays[f'{prefix}images'])
     label = _labels(f'{path}, {prefix}labels', arrays[f'{prefix}labels'])
     if len(label) != len(image):
       raise UserError(
@@ -106,19 +106,18 @@ def read(data_config: DataConfig, data_dir: str | None) -> Columns:
 def _load(path: str) -> dict[str, np.ndarray]:
   """The arrays that are known, by the first of their names."""
   try:
-    # Objects, which would run code, are refused by numpy.
-    file = np.load(path, allow_pickle=False)
-    if not isinstance(file, np.lib.npyio.NpzFile):
-      raise ValueError('it is a single array')
-    with file, zipfile.ZipFile(path) as members:
-      sizes = {x.filename: x.file_size for x in members.infolist()}
-      found = {}
+    found = {}
+    with zipfile.ZipFile(path) as file:
+      members = {x.filename: x for x in file.infolist()}
       for name, names in _NAMES.items():
-        own = next((x for x in names if x in file.files), None)
+        own = next((x for x in names if f'{x}.npy' in members), None)
         if own is not None:
-          images_lib.check_memory(path, (sizes.get(f'{own}.npy', 0),))
-          found[name] = file[own]
-      return found
+          member = members[f'{own}.npy']
+          images_lib.check_memory(f'{path}: its {own}', member.file_size)
+          with file.open(member) as array:
+            # Objects, which would run code, are refused by numpy.
+            found[name] = np.lib.format.read_array(array, allow_pickle=False)
+    return found
   except UserError:
     raise
   except Exception as error:  # noqa: BLE001  zipfile's, zlib's, numpy's.
@@ -161,33 +160,39 @@ def _labels(
   return texts
 
 
-def _pixels(
-  where: str, images: np.ndarray, config: DataConfig, notes: list[str]
-) -> np.ndarray:
-  """Images as uint8 [N, H, W, C]."""
+def _shaped(where: str, images: np.ndarray) -> np.ndarray:
+  """Images as [N, H, W, C]."""
   if images.ndim == 2:
     raise UserError(
       f'{where} are of shape {list(images.shape)}, feature vectors: only images'
       ' [N, H, W, C] or [N, H, W] are read'
     )
-  if images.ndim == 3:
-    images = images[..., None]
-  if images.ndim != 4 or 0 in images.shape[1:]:
+  if images.ndim not in (3, 4) or 0 in images.shape:
     raise UserError(
       f'{where} are of shape {list(images.shape)}: give [N, H, W, C] or'
       ' [N, H, W]'
     )
+  if images.ndim == 3:
+    images = images[..., None]
   if images.shape[3] > 4:
     turned = ' (channels come last: np.moveaxis(images, 1, 3))'
     raise UserError(
       f'{where} are of shape {list(images.shape)}: give 1 to 4 channels'
       + turned * (images.shape[1] <= 4)
     )
-  if not len(images):
-    raise UserError(f'{where}: there are none')
+  return images
+
+
+def _pixels(
+  where: str, images: np.ndarray, config: DataConfig, notes: list[str]
+) -> np.ndarray:
+  """Images [N, H, W, C] as uint8, of the size that is asked for."""
   side = config.image_size
   size = (side, side) if side else images.shape[1:3]
-  images_lib.check_memory(where, (len(images), *size, images.shape[3]))
+  images_lib.check_memory(
+    f'{where} of {size[0]} x {size[1]} pixels',
+    len(images) * size[0] * size[1] * images.shape[3],
+  )
   pixels = _to_bytes(where, images, notes)
   if side and pixels.shape[1:3] != (side, side):
     notes.append(f'{len(pixels):,} images resized to {side} x {side} pixels')

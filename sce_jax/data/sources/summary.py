@@ -114,16 +114,15 @@ def _copies(
       if (q, j) == (p, i):
         continue
       if q != p:
-        kind = 'of the test split are copies of training images'
+        kind = 'test images that are copies of training images'
       elif part.label[i] == parts[q].label[j]:
-        kind = 'are copies of others with the same label'
+        kind = 'copies of images with the same label'
       else:
-        kind = 'are copies of others with another label'
+        kind = 'copies of images with another label'
       pair = str(part.ids[i]), str(parts[q].ids[j])
       found.setdefault(kind, []).append(pair)
   return [
-    f'{_count(pairs, "image", "images")} {kind}, such as'
-    f' {pairs[0][0]} of {pairs[0][1]}'
+    f'{kind}: {len(pairs):,}, such as {pairs[0][0]} of {pairs[0][1]}'
     for kind, pairs in sorted(found.items())
   ]
 

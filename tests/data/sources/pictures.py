@@ -3,6 +3,7 @@
 python -m tests.data.sources.pictures FOLDER [COUNT]
 """
 
+import io
 import pathlib
 import sys
 
@@ -34,6 +35,13 @@ def write(
   pixels = np.random.default_rng(seed).integers(0, 256, (*size[::-1], 3))
   image = Image.fromarray(pixels.astype(np.uint8)).convert(mode)
   image.save(path, **options)
+
+
+def content() -> bytes:
+  """A PNG file of 8x8 pixels."""
+  made = io.BytesIO()
+  Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(made, 'png')
+  return made.getvalue()
 
 
 if __name__ == '__main__':

@@ -45,7 +45,7 @@ def test_what_is_no_config_file_is_refused(name):
   message = told(scales.config_file, name)
   assert message == (
     f'--dataset={name} is not known: use one of cifar10, cifar100, cifar100_n,'
-    ' cifar10_n, digits, mnist, or a config file'
+    ' cifar10_n, digits, mnist, own, or a config file'
   )
 
 

@@ -1,0 +1,217 @@
+"""Arrays of images and labels in an .npz."""
+
+import io
+import pathlib
+import zipfile
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+import numpy as np
+import pytest
+
+from sce_jax.errors import UserError
+from tests.data import reading
+from tests.data.reading import told
+
+IMAGES = np.arange(4 * 8 * 8, dtype=np.uint8).reshape(4, 8, 8)
+LABELS = np.array([7, 3, 3, 7])
+
+
+def read(path, **changes):
+  return reading.read('own', None, **{'path': str(path), **changes})
+
+
+@pytest.fixture
+def save(tmp_path):
+  def write(**arrays):
+    np.savez(tmp_path / 'own.npz', **arrays)
+    return tmp_path / 'own.npz'
+
+  return write
+
+
+def test_grey_images_get_a_channel(save):
+  data = read(save(x=IMAGES, y=LABELS))
+  np.testing.assert_array_equal(data.train.image, IMAGES[..., None])
+  assert data.info.class_names == ('3', '7')
+  assert data.train.label.tolist() == [1, 0, 0, 1]
+  assert data.train.example_id.tolist() == [0, 1, 2, 3]
+  assert data.test is None and data.train.clean_label is None
+  assert data.info.name == 'own' and data.summary['notes'] == []
+
+
+def test_all_arrays_are_read(save):
+  colour = np.stack([IMAGES] * 3, axis=-1)
+  data = read(
+    save(
+      images=colour,
+      labels=np.array(['b', 'a', 'a', 'b']),
+      clean_labels=np.array(['a', '', 'c', 'b']),
+      test_images=colour[:2],
+      test_labels=np.array([b'c', b'a']),
+    )
+  )
+  assert data.info.image_shape == (8, 8, 3)
+  assert data.info.class_names == ('a', 'b', 'c')
+  assert data.train.clean_label.tolist() == [0, -1, 2, 1]
+  assert data.test.label.tolist() == [2, 0]
+  assert data.summary['warnings'] == [
+    "1 class with no training example: 'c'",
+    'test images that are copies of training images: 2, such as 0 of 0',
+  ]
+
+
+@pytest.mark.parametrize(
+  ('images', 'expected', 'note'),
+  [
+    (np.array([0, 0.2, 1], np.float32), [0, 51, 255], 'multiplied by 255'),
+    (np.array([0, 0.6, 254.6], np.float64), [0, 1, 255], 'rounded'),
+    (np.array([0, 0.5, 1], np.float16), [0, 128, 255], 'multiplied by 255'),
+    (np.array([0, 1, 255], np.int64), [0, 1, 255], None),
+    (np.array([False, True, True]), [0, 255, 255], 'multiplied by 255'),
+  ],
+)
+def test_pixels_become_bytes(images, expected, note, save):
+  pixels = np.tile(images[:, None, None], (1, 8, 8))
+  data = read(save(images=pixels, labels=[0, 1, 1]))
+  assert data.train.image[:, 0, 0, 0].tolist() == expected
+  notes = data.summary['notes']
+  assert notes == ([f'3 images of {images.dtype}, {note}'] if note else [])
+
+
+def test_images_are_resized_where_asked(save):
+  data = read(save(images=IMAGES, labels=LABELS), image_size=16)
+  assert data.info.image_shape == (16, 16, 1)
+  assert data.summary['notes'] == ['4 images resized to 16 x 16 pixels']
+
+
+REFUSED = [
+  ({'labels': LABELS}, "lacks the array 'images'"),
+  ({'images': IMAGES}, "lacks the array 'labels'"),
+  ({'labels': LABELS[:3]}, '4 images and 3 labels'),
+  ({'labels': np.zeros(4, int)}, "training split has 1 class, '0'"),
+  ({'labels': np.eye(4)}, 'are of shape [4, 4]: give [N]'),
+  ({'labels': [0.5, 1, 2, 3]}, 'are not whole numbers'),
+  ({'labels': [np.nan, 1, 2, 3]}, 'are not whole numbers'),
+  ({'labels': [1e300, 1, 2, 3]}, 'are not whole numbers'),
+  ({'labels': np.array([1j] * 4)}, 'are of type complex128'),
+  ({'labels': np.array([0, 1, 1, 'x'], object)}, 'Python objects'),
+  ({'images': IMAGES.reshape(4, 64)}, 'feature vectors'),
+  ({'images': IMAGES[:, :0]}, 'are of shape [4, 0, 8]'),
+  ({'images': IMAGES[0, 0]}, 'are of shape [8]'),
+  ({'images': np.zeros((4, 3, 8, 8))}, 'np.moveaxis(images, 1, 3)'),
+  ({'images': IMAGES.astype(np.float32) * np.nan}, 'have pixels from nan'),
+  ({'images': IMAGES - 300.0}, 'have pixels from -300'),
+  ({'images': IMAGES.astype(int) * 9}, 'to 2295'),
+  ({'images': np.full((4, 8, 8), 'a')}, 'are of type <U1'),
+  ({'test_images': IMAGES}, 'give test_images and test_labels, or neither'),
+  (
+    {'test_images': IMAGES[:, :4], 'test_labels': LABELS},
+    'images are [4, 8, 8, 1] and test_images [4, 4, 8, 1]',
+  ),
+  ({'clean_labels': LABELS[:2]}, '4 labels and 2 clean_labels'),
+]
+
+
+@pytest.mark.parametrize(('changes', 'message'), REFUSED)
+def test_what_cannot_be_used_is_refused(changes, message, save):
+  alone = len(changes) == 1 and ('lacks' in message)
+  arrays = changes if alone else {'images': IMAGES, 'labels': LABELS} | changes
+  assert message in told(read, save(**arrays))
+
+
+class Opens:
+  """Makes a file when it is unpickled."""
+
+  def __init__(self, path):
+    self.path = str(path)
+
+  def __reduce__(self):
+    return pathlib.Path.touch, (pathlib.Path(self.path),)
+
+
+def test_nothing_in_it_is_executed(tmp_path, save):
+  marker = tmp_path / 'executed'
+  path = save(images=IMAGES, labels=np.array([Opens(marker)] * 4, object))
+  assert 'could run code' in told(read, path)
+  assert not marker.exists()
+
+
+def test_what_is_no_npz_is_refused(tmp_path):
+  path = tmp_path / 'own.npz'
+  for content in (b'', b'PK\x03\x04', b'text'):
+    path.write_bytes(content)
+    assert 'is no .npz that can be read' in told(read, path)
+  with open(path, 'wb') as file:
+    np.save(file, IMAGES)
+  assert 'is no .npz that can be read' in told(read, path)
+
+
+def test_an_array_that_says_it_is_huge_is_refused(tmp_path):
+  made = io.BytesIO()
+  header = {'descr': '|u1', 'fortran_order': False, 'shape': (10**9, 10**5)}
+  np.lib.format.write_array_header_1_0(made, header)
+  with zipfile.ZipFile(tmp_path / 'own.npz', 'w') as file:
+    file.writestr('images.npy', made.getvalue())
+    file.writestr('labels.npy', made.getvalue())
+  assert 'is no .npz that can be read' in told(read, tmp_path / 'own.npz')
+
+
+ARRAYS = hnp.arrays(
+  st.one_of(
+    hnp.integer_dtypes(),
+    hnp.floating_dtypes(),
+    hnp.boolean_dtypes(),
+    hnp.unicode_string_dtypes(max_len=3),
+    hnp.byte_string_dtypes(max_len=3),
+    hnp.complex_number_dtypes(),
+    hnp.datetime64_dtypes(),
+  ),
+  hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=4),
+)
+PLAIN = hnp.arrays(np.uint8, st.sampled_from([(3, 2, 2), (2, 3, 3, 1)]))
+
+
+@settings(
+  max_examples=400,
+  deadline=None,
+  suppress_health_check=list(HealthCheck),
+)
+@given(
+  st.dictionaries(
+    st.sampled_from(['labels', 'clean_labels', 'test_images', 'test_labels']),
+    ARRAYS,
+  ),
+  st.one_of(ARRAYS, PLAIN),
+)
+def test_odd_arrays_are_used_or_refused(save, arrays, images):
+  check(save(images=images, **arrays))
+
+
+@settings(
+  max_examples=200,
+  deadline=None,
+  suppress_health_check=list(HealthCheck),
+)
+@given(st.integers(0, 2000), st.integers(0, 255), st.integers(0, 2000))
+def test_damaged_files_are_used_or_refused(save, place, byte, end):
+  path = save(images=IMAGES, labels=LABELS)
+  content = bytearray(path.read_bytes())
+  content[place % len(content)] = byte
+  path.write_bytes(bytes(content[: max(len(content) - end * (end % 2), 1)]))
+  check(path)
+
+
+def check(path):
+  """Reads a file; it is used or refused in one line, and nothing is written."""
+  content = path.read_bytes()
+  try:
+    data = read(path)
+    assert data.train.image.dtype == np.uint8
+    assert 0 <= data.train.label.min() <= data.train.label.max()
+    assert data.train.label.max() < data.info.num_classes
+  except UserError as error:
+    assert '\n' not in str(error)
+  assert [x.name for x in path.parent.iterdir()] == ['own.npz']
+  assert path.read_bytes() == content
