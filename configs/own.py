@@ -69,7 +69,8 @@ class _Path(config_dict.FieldReference):
     super().set(value, type_safe)
     if value and self._section.name == self._unnamed:
       last = value.replace('\\', '/').rstrip('/').rpartition('/')[2]
-      self._section.name = self._unnamed = last or self._unnamed
+      # Of .. and the like nothing is left; a run's folder must not be hidden.
+      self._section.name = self._unnamed = last.lstrip('.~') or self._unnamed
 
   def __setstate__(self, state: dict[str, Any]) -> None:
     super().__setstate__(state)

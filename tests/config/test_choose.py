@@ -69,6 +69,8 @@ def test_the_path_names_the_data(path):
   config = own.get_config()
   config.data.path = path
   assert config.data.name == 'my flowers'
+  config.data.path = '..'
+  assert config.data.name == 'my flowers'
   config.data.name = 'roses'
   config.data.path = 'elsewhere'
   assert config.data.name == 'roses'

@@ -79,7 +79,7 @@ def warnings(
 def _rare(names: Sequence[str], labels: np.ndarray) -> list[str]:
   counts = np.bincount(labels, minlength=len(names))
   lines = []
-  for number, what in ((0, 'no training example'), (1, 'one')):
+  for number, what in ((0, 'no training example'), (1, 'one training example')):
     rare = [repr(names[k]) for k in np.flatnonzero(counts == number).tolist()]
     if rare:
       lines.append(

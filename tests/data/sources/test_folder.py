@@ -50,7 +50,7 @@ def test_the_first_folder_is_the_class(tmp_path):
   assert data.train.clean_label is None and not data.info.clean_labels
   assert data.test is None
   assert data.summary['classes'] == {'training': {'cat': 1, 'dog': 2}}
-  assert "1 class with one: 'cat'" in data.summary['warnings']
+  assert "1 class with one training example: 'cat'" in data.summary['warnings']
 
 
 def test_numbers_are_in_order_of_their_values(tmp_path):
@@ -146,7 +146,7 @@ def test_copies_are_told(tmp_path):
   write(tmp_path, 'train/A/7.png', mode='L')
   warnings = read(tmp_path).summary['warnings']
   assert warnings == [
-    "1 class with one: 'A'",
+    "1 class with one training example: 'A'",
     "labels 'A' and 'a' differ only by case or spaces, and are used as"
     ' different classes',
     'copies of images with another label: 1, such as train/b/5.png of'

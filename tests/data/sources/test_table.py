@@ -90,7 +90,7 @@ def test_labels_that_look_alike_are_told(folder):
   data = read(folder)
   assert data.info.class_names == (' a', 'A', 'a')
   assert data.summary['warnings'] == [
-    "3 classes with one: ' a', 'A', 'a'",
+    "3 classes with one training example: ' a', 'A', 'a'",
     "labels ' a' and 'A' and 'a' differ only by case or spaces, and are used"
     ' as different classes',
   ]
