@@ -7,6 +7,7 @@ All combinations are trained; runs that share a program are trained together.
 """
 
 import os
+import shlex
 import sys
 
 from absl import flags
@@ -61,20 +62,21 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   grid.run(request, workdir, values.data_dir)
   if not values.trials and processes.is_primary():
     last = os.path.join(workdir, f'{losses[-1]}-seed{config.seed}')
-    print(f'\n{_suggestions(file, last)}')
+    print(f'\n{_suggestions(file, last, config.data.path)}')
 
 
-def _suggestions(file: str, run_folder: str) -> str:
+def _suggestions(file: str, run_folder: str, data: str | None) -> str:
   # With the interpreter in use, and on the data that are there.
   launch = f'{os.path.relpath(sys.executable)} launch.py'
   if launch.startswith('..'):
     launch = f'{sys.executable} launch.py'
+  given = f' --config.data.path={shlex.quote(data)}' if data else ''
   return '\n'.join(
     [
       'To try next:',
       f'  {launch} compare --config={file}:sl,symmetric,0.6'
-      ' --losses=ce,sl,gce,mae',
-      f'  {launch} --config={file}:forward,pair_flip,0.3',
+      f' --losses=ce,sl,gce,mae{given}',
+      f'  {launch} --config={file}:forward,pair_flip,0.3{given}',
       f'  {launch} evaluate --workdir={run_folder}',
     ]
   )

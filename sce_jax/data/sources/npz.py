@@ -1,7 +1,7 @@
 """An .npz of images and labels.
 
-Arrays: `images` (or `x`), `labels` (or `y`); optional `clean_labels`,
-`test_images` (`x_test`), `test_labels` (`y_test`). Images are [N, H, W, C] or
+Arrays: `images` (or `x`), `labels` (or `y`), or as _NAMES has them; optional
+`clean_labels`, `test_images`, `test_labels`. Images are [N, H, W, C] or
 [N, H, W]: uint8, booleans, integers in [0, 255], or floats, of which all in
 [0, 1] are multiplied by 255, and all in [0, 255] rounded.
 """
@@ -18,8 +18,8 @@ from sce_jax.data.sources.columns import Columns, Part
 from sce_jax.errors import UserError
 
 _NAMES = {
-  'images': ('images', 'x', 'x_train'),
-  'labels': ('labels', 'y', 'y_train'),
+  'images': ('images', 'x', 'train_images', 'x_train'),
+  'labels': ('labels', 'y', 'train_labels', 'y_train'),
   'clean_labels': ('clean_labels',),
   'test_images': ('test_images', 'x_test'),
   'test_labels': ('test_labels', 'y_test'),
