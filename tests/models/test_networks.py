@@ -40,6 +40,13 @@ def total(tree):
   return sum(x.size for x in jax.tree.leaves(tree))
 
 
+# The residual networks take a while to compile; test_structure.py has both.
+SOME = [
+  pytest.param(kind, marks=() if kind == 'cnn' else pytest.mark.slow)
+  for kind in KINDS
+]
+
+
 @pytest.mark.parametrize('layout', models.LAYOUTS)
 @pytest.mark.parametrize(
   ('name', 'classes', 'bias', 'parameters', 'statistics'), COUNTS
@@ -77,7 +84,7 @@ def flat(tree):
   return jnp.concatenate([x.ravel() for x in jax.tree.leaves(tree)])
 
 
-@pytest.fixture(scope='module', params=KINDS)
+@pytest.fixture(scope='module', params=SOME)
 def both(request):
   """A network's parameters, and what they give in each layout."""
   kind = request.param

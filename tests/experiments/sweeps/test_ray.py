@@ -172,6 +172,7 @@ def refusal(process):
 
 
 @needs_ray
+@pytest.mark.slow
 def test_a_sweep_on_a_cluster_of_its_own(sweep, tmp_path):
   driver = sweep('')
   folder = tmp_path / 'runs'
