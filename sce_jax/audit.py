@@ -1,14 +1,17 @@
 """Ranks training examples by how likely their label is wrong.
 
-The training split is cut into folds. For each, a network is trained on the
-others, and judges the labels of that fold: what it was never shown it cannot
-have memorised. Scores and estimates are those of noise/confident.py.
+The training split is cut into folds, and for each a network is trained on the
+others. Two things are read off them. What a network says of the fold that it
+was never shown is not memorised: by that it is estimated how many labels are
+wrong, and which are right instead. What the networks said, while they were
+trained, of the examples that they were shown, averaged over the epochs, ranks
+them: right labels are learned early. See noise/confident.py and
+methods/averages.py.
 """
 
 import dataclasses
 import os
 
-import jax
 from jaxtyping import Bool, Float, Float64, Int64, Integer
 import numpy as np
 from sklearn import metrics
@@ -49,8 +52,9 @@ class LabelIssues:
     label: given.
     clean_label: the true one, -1 where it is not known; None if none is.
     probability: of each class, out of sample.
-    score: the normalised margin of the given label, in [0, 1]: the lower, the
-      more likely it is wrong.
+    suggested: the most probable class, for issues other than the given one.
+    score: the normalised margin of the given label in the averages, in [0, 1]:
+      the lower, the more likely it is wrong.
     is_issue: whether it is among the labels estimated to be wrong.
     joint: how many labelled i seem to be of class j.
     rate_interval: a 95 % bootstrap interval of the share of wrong labels.
@@ -63,6 +67,7 @@ class LabelIssues:
   label: Integer[np.ndarray, ' N']
   clean_label: Integer[np.ndarray, ' N'] | None
   probability: Float[np.ndarray, 'N K']
+  suggested: Integer[np.ndarray, ' N']
   score: Float64[np.ndarray, ' N']
   is_issue: Bool[np.ndarray, ' N']
   joint: Float64[np.ndarray, 'K K']
@@ -73,11 +78,6 @@ class LabelIssues:
   def ranking(self) -> Int64[np.ndarray, ' N']:
     """The rows, the most suspicious label first."""
     return np.argsort(self.score, kind='stable')
-
-  @property
-  def suggested(self) -> Int64[np.ndarray, ' N']:
-    """The most probable class of each example."""
-    return self.probability.argmax(axis=1)
 
   @property
   def rate(self) -> float:
@@ -103,18 +103,21 @@ class LabelIssues:
 def judge(
   labels: Integer[np.ndarray, ' N'],
   probability: Float[np.ndarray, 'N K'],
+  averaged: Float[np.ndarray, 'N K'] | None = None,
   features: Float[np.ndarray, 'N D'] | None = None,
   example_id: Int64[np.ndarray, ' N'] | None = None,
   clean_label: Integer[np.ndarray, ' N'] | None = None,
   index: Int64[np.ndarray, ' N'] | None = None,
   seed: int = 0,
 ) -> LabelIssues:
-  """Finds label issues by out-of-sample probabilities, whoever made them.
+  """Finds label issues by probabilities, whoever made them.
 
   Args:
     labels: given.
     probability: of each class, from a network that was not trained on the
       example.
+    averaged: of each class, averaged over the training of networks that were;
+      None: `probability` ranks the examples, too.
     features: by which near duplicates are found, of one network; None: they
       are not looked for.
     example_id: of each example; None: its place.
@@ -123,6 +126,10 @@ def judge(
     seed: of the bootstrap.
   """
   joint = confident.confident_joint(probability, labels)
+  ranked = probability if averaged is None else averaged
+  is_issue = confident.find_issues(ranked, labels, joint)
+  others = probability.copy()
+  others[is_issue, labels[is_issue]] = -1
   places = np.arange(len(labels))
   return LabelIssues(
     places if example_id is None else example_id,
@@ -130,8 +137,9 @@ def judge(
     labels,
     clean_label,
     probability,
-    confident.normalized_margin(probability, labels),
-    confident.find_issues(probability, labels, joint),
+    others.argmax(axis=1),
+    confident.normalized_margin(ranked, labels),
+    is_issue,
     joint,
     confident.noise_rate_interval(probability, labels, seed),
     None if features is None else near_duplicates(features, labels),
@@ -155,8 +163,7 @@ def audit(
     config: the config.
     workdir: the audit's folder.
     data_dir: as in train_and_evaluate.
-    folds: how many, at least 2. 0: one network is trained on all examples, and
-      its probabilities on them are averaged over the epochs.
+    folds: how many, at least 2.
     dataset: the config's, if it has been read already.
 
   Raises:
@@ -165,10 +172,10 @@ def audit(
     preemption.Preempted, KeyboardInterrupt: as in train_and_evaluate.
   """
   config = config_lib.check_config(config)
-  if folds < 0 or folds == 1:
+  if folds < 2:
     raise UserError(
       f'folds={folds}: give at least 2, one is judged while the others are'
-      ' trained on; or 0'
+      ' trained on'
     )
   if dataset is None:
     dataset = dataset_lib.load_on_all_processes(config.data, data_dir)
@@ -188,61 +195,9 @@ def audit(
     progress.log(
       f'one example only: {names}; the network that judges it has seen none'
     )
-  if not folds:
-    probability, features = _averages(config, workdir, data_dir, dataset, rows)
-  else:
-    fold = assign_folds(labels, folds, config.seed)
-    probability, features = _out_of_sample(
-      config, workdir, data_dir, dataset, rows, fold
-    )
-  clean = train_split.clean_label
-  return judge(
-    labels,
-    probability,
-    features,
-    train_split.example_id[rows],
-    None if clean is None else clean[rows],
-    rows,
-    config.seed,
-  )
-
-
-def _averages(
-  config: Config,
-  workdir: str | os.PathLike,
-  data_dir: str | None,
-  dataset: Dataset,
-  rows: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray | None]:
-  """Probabilities of one run on all examples, averaged over its epochs.
-
-  Returns:
-    These, and features; None for too many examples.
-  """
-  folder = paths.path(workdir) / f'{files.FOLD}all'
+  fold = assign_folds(labels, folds, config.seed)
   recorded = dataclasses.replace(config.train, record_averages=True)
   config = dataclasses.replace(config, train=recorded)
-  train.train_and_evaluate(config, folder, data_dir)
-  run = restore.load(folder)
-  sums = jax.device_get(run.state.method)
-  probability = sums.probability / np.maximum(sums.count, 1)[:, None]
-  return np.asarray(probability, np.float64), _features(run, dataset, rows)
-
-
-def _out_of_sample(
-  config: Config,
-  workdir: str | os.PathLike,
-  data_dir: str | None,
-  dataset: Dataset,
-  rows: np.ndarray,
-  fold: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray | None]:
-  """Probabilities of each fold's examples, by the network of the others.
-
-  Returns:
-    These, and features of the first fold's network; None for too many examples.
-  """
-  folds = fold.max() + 1
   folders = [paths.path(workdir) / f'{files.FOLD}{k}' for k in range(folds)]
   results = train.train_many(
     [config] * folds,
@@ -254,23 +209,33 @@ def _out_of_sample(
   if failed:
     raise NonFiniteLoss(failed[0])
   probability = np.empty((len(rows), dataset.info.num_classes))
+  sums, count = np.zeros_like(probability), np.zeros((len(rows), 1))
   run = restore.load(folders[0])
   for k, folder in enumerate(folders):
     # All have the same program, which is compiled once.
     state, _ = restore.last_state(folder, run.trainer)
     judging = dataclasses.replace(run, state=state)
-    images = dataset.train.image[rows[fold == k]]
+    images = train_split.image[rows[fold == k]]
     probability[fold == k] = _predict(judging, images)[0]
-  # Of one network, or they could not be compared.
-  return probability, _features(run, dataset, rows)
-
-
-def _features(
-  run: SavedRun, dataset: Dataset, rows: np.ndarray
-) -> np.ndarray | None:
-  if len(rows) > _MOST_COMPARED:
-    return None
-  return _predict(run, dataset.train.image[rows])[1]
+    sums += np.asarray(state.method.probability)[rows]
+    count += np.asarray(state.method.count)[rows, None]
+  # Of two folds' runs one may have left an example out, and the other holds it.
+  averaged = np.where(count, sums / np.maximum(count, 1), probability)
+  features = None
+  if len(rows) <= _MOST_COMPARED:
+    # Of one network, or they could not be compared.
+    features = _predict(run, train_split.image[rows])[1]
+  clean = train_split.clean_label
+  return judge(
+    labels,
+    probability,
+    averaged,
+    features,
+    train_split.example_id[rows],
+    None if clean is None else clean[rows],
+    rows,
+    config.seed,
+  )
 
 
 def assign_folds(
@@ -357,8 +322,8 @@ def detection(issues: LabelIssues) -> dict[str, int | float] | None:
 
   Returns:
     The number of wrong labels among those known; AUROC of the score, and of the
-    probability of the given label; average precision of the score; precision
-    among as many as there are wrong labels; precision and recall of `is_issue`.
+    margin out of sample; average precision of the score; precision among as
+    many as there are wrong labels; precision and recall of `is_issue`.
     None: not known, or there are only right or only wrong ones.
   """
   if issues.clean_label is None:
@@ -375,10 +340,10 @@ def detection(issues: LabelIssues) -> dict[str, int | float] | None:
   return {
     'wrong labels': count,
     'AUROC': float(metrics.roc_auc_score(wrong, suspicion)),
-    'AUROC by p of the given label': float(
+    'AUROC, out of sample': float(
       metrics.roc_auc_score(
         wrong,
-        -confident.self_confidence(issues.probability, issues.label)[known],
+        -confident.normalized_margin(issues.probability, issues.label)[known],
       )
     ),
     'average precision': float(

@@ -84,7 +84,7 @@ def test_detection_by_hand():
     {
       'wrong labels': 2,
       'AUROC': 0.75,
-      'AUROC by p of the given label': 0.75,
+      'AUROC, out of sample': 0.75,
       'average precision': 5 / 6,
       'precision at the true number': 0.5,
       'precision of the issues': 0.5,
@@ -94,6 +94,25 @@ def test_detection_by_hand():
   # The fourth is not known.
   some = judged(clean_label=np.array([1, 1, 1, -1]))
   assert audit.detection(some)['AUROC'] == 0.5
+
+
+def test_averages_rank_and_what_is_out_of_sample_suggests():
+  # Thresholds 0.65 and 0.9: the third seems to be of class 1.
+  labels = np.array([0, 0, 0, 1])
+  first = np.array([0.9, 0.95, 0.1, 0.1])
+  averaged = np.array([0.2, 0.6, 0.5, 0.1])
+  issues = audit.judge(
+    labels,
+    np.stack([first, 1 - first], axis=1),
+    np.stack([averaged, 1 - averaged], axis=1),
+  )
+  np.testing.assert_allclose(issues.joint, [[2, 1], [0, 1]])
+  # (2 * 0.2 - 1 + 1) / 2 and so on; of class 1 (0.9 - 0.1 + 1) / 2.
+  np.testing.assert_allclose(issues.score, [0.2, 0.6, 0.5, 0.9])
+  # One of class 0: that with the smallest average. As it is an issue, not the
+  # given label is suggested.
+  assert issues.is_issue.tolist() == [True, False, False, False]
+  assert issues.suggested.tolist() == [1, 0, 1, 1]
 
 
 @pytest.mark.parametrize('clean', [None, [0, 1, 0, 1], [-1, -1, -1, -1]])
@@ -187,14 +206,27 @@ def test_audit(data_dir, tmp_path, capsys):
   ]
   # Each is judged by the network that was not trained on it.
   assert not set(folds[0][0].tolist()) & set(folds[1][0].tolist())
+  # What it was trained on it saw once an epoch.
   run = restore.load(folder / 'fold-0')
+  seen = np.isin(data.example_id, folds[0][0])
+  recorded = run.state.method
+  np.testing.assert_array_equal(recorded.count, 6 * seen)
+  np.testing.assert_allclose(
+    recorded.probability.sum(axis=1), 6 * seen, rtol=1e-5
+  )
   held = ~np.isin(data.example_id, folds[0][0])
   probability, _ = run.predict(data.image[held])
-  np.testing.assert_allclose(
-    in_order.suggested_probability[held], probability.max(axis=1), atol=1e-5
-  )
+  for name in ('given', 'suggested'):
+    label = in_order[f'{name}_label'][held]
+    np.testing.assert_allclose(
+      in_order[f'{name}_probability'][held],
+      probability[np.arange(len(label)), label],
+      atol=1e-5,
+    )
+  no_issue = ~in_order.is_issue[held].astype(bool)
   np.testing.assert_array_equal(
-    in_order.suggested_label[held], probability.argmax(axis=1)
+    in_order.suggested_label[held][no_issue],
+    probability.argmax(axis=1)[no_issue],
   )
 
   record = json.loads((folder / 'transition.json').read_text())

@@ -86,7 +86,7 @@ def csv_text(issues: LabelIssues) -> str:
 
 
 def suggestions_text(issues: LabelIssues) -> str:
-  """suggestions.csv: each issue relabelled to the most probable class."""
+  """suggestions.csv: each issue relabelled as suggested."""
   suggested = issues.suggested
   lines = [
     f'{issues.example_id[row]},{suggested[row]}'

@@ -31,8 +31,8 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     'folds',
     5,
     'So many networks are trained, each of which judges the examples that it'
-    ' was not trained on. 0: one, by averages over its epochs.',
-    lower_bound=0,
+    ' was not trained on.',
+    lower_bound=2,
     flag_values=values,
   )
   common_flags.define_run_flags(values)

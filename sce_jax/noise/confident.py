@@ -4,8 +4,8 @@ Confident learning: Northcutt et al., "Confident Learning: Estimating
 Uncertainty in Dataset Labels", JAIR 2021 (arXiv:1911.00068). Details that the
 paper leaves open are those of its authors' cleanlab 2.9. NumPy only.
 
-The probabilities of an example must come from a network that was not trained on
-it: a network that has memorised a wrong label finds nothing wrong with it.
+The joint needs probabilities of networks that were not trained on the example:
+one that has memorised a wrong label finds nothing wrong with it.
 """
 
 from jaxtyping import Bool, Float, Float64, Integer
@@ -121,8 +121,8 @@ def find_issues(
   """Which labels to look at: prune by noise rate, section 3.2, method 4.
 
   Of the examples labelled i the joint[i, j] with the largest p_j - p_i, for
-  each other class j; less those whose label is the most probable class all the
-  same, as cleanlab does.
+  each other class j. (cleanlab leaves out those whose label is the most
+  probable class all the same.)
   """
   found = np.zeros(len(labels), bool)
   wanted = np.rint(joint).astype(int)
@@ -134,4 +134,4 @@ def find_issues(
         lead = own[:, other] - own[:, given]
         order = np.argsort(-lead, kind='stable')
         found[rows[order[: wanted[given, other]]]] = True
-  return found & (probabilities.argmax(axis=1) != labels)
+  return found

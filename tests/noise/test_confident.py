@@ -65,16 +65,6 @@ def test_a_class_without_labels_is_nobodys():
   np.testing.assert_allclose(confident.estimated_transition(joint), np.eye(3))
 
 
-def test_a_label_that_is_the_most_probable_all_the_same_is_no_issue():
-  # Thresholds 0.8 and 0.35. The first example reaches only that of class 1.
-  probabilities = np.array([[0.6, 0.4], [1.0, 0.0], [0.65, 0.35]])
-  labels = np.array([0, 0, 1])
-  joint = confident.confident_joint(probabilities, labels)
-  np.testing.assert_allclose(joint, [[1, 1], [0, 1]])
-  issues = confident.find_issues(probabilities, labels, joint)
-  assert not issues.any()
-
-
 def loops(probabilities, labels):
   """The confident joint and the issues, example by example."""
   num_classes = len(probabilities[0])
@@ -96,7 +86,6 @@ def loops(probabilities, labels):
         rows = [n for n, label in enumerate(labels) if label == y]
         rows.sort(key=lambda n: probabilities[n][y] - probabilities[n][k])
         found.update(rows[: round(joint[y, k])])
-  found = {n for n in found if np.argmax(probabilities[n]) != labels[n]}
   return joint, found
 
 
@@ -151,6 +140,7 @@ def test_as_cleanlab_finds_it(seed):
   # They round the counts, and keep the sums of the rows.
   np.testing.assert_allclose(joint, theirs, atol=1)
   found = confident.find_issues(probabilities, labels, joint)
+  found &= probabilities.argmax(axis=1) != labels
   other = filters.find_label_issues(labels, probabilities, n_jobs=1)
   assert (found != other).sum() <= 5 < other.sum()
   for score, method in (

@@ -1,0 +1,54 @@
+"""What `averaged` records, beside the method that it wraps."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sce_jax import methods
+from sce_jax.data.batches import Batch
+from tests.methods import test_elr
+
+K, EXAMPLES = test_elr.K, test_elr.EXAMPLES
+
+
+def test_sums_by_hand_and_the_same_training():
+  base = methods.build('elr', methods.complete('elr', {}))
+  method = methods.averaged(base)
+  state = method.init(jax.random.key(0), EXAMPLES, K)
+  logits = jnp.log(jnp.array([[1.0, 2, 1, 4], [1, 1, 1, 1], [4, 2, 1, 1]]))
+  given = Batch(
+    jnp.zeros((3, 1, 1, 1)),
+    jnp.array([1, 0, 2]),
+    None,
+    jnp.array([3, 8, 5]),
+    jnp.array([True, True, False]),
+  )
+  for _ in range(2):
+    before = state
+    losses, aux = call(method, logits, given, state)
+    expected, inner = call(base, logits, given, state.base)
+    np.testing.assert_array_equal(losses, expected)
+    np.testing.assert_array_equal(aux.state.base, inner.state)
+    np.testing.assert_array_equal(aux.logits, logits)
+    state = aux.state
+  # The third only fills up the batch.
+  count, probability = np.zeros(EXAMPLES), np.zeros((EXAMPLES, K))
+  count[[3, 8]] = 2
+  probability[3] = np.array([1, 2, 1, 4]) / 4
+  probability[8] = 0.5
+  np.testing.assert_array_equal(state.count, count)
+  np.testing.assert_allclose(state.probability, probability, atol=1e-6)
+  # Evaluations record nothing.
+  _, aux = call(method, logits, given, before, training=False)
+  np.testing.assert_array_equal(aux.state.count, before.count)
+
+
+def call(method, logits, given, state, training=True):
+  return method.loss(
+    lambda params, images: (params, {}),
+    logits,
+    given,
+    state,
+    test_elr.HPARAMS,
+    test_elr.context(training),
+  )
