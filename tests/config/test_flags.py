@@ -70,7 +70,10 @@ def test_fields_are_set_as_before():
 @pytest.mark.parametrize(
   ('change', 'message'),
   [
-    ('train.epochs=None', 'train.epochs is None: it must be a whole number'),
+    (
+      'checkpoint.keep=None',
+      'checkpoint.keep is None: it must be a whole number',
+    ),
     ('optim.momentum=none', 'optim.momentum is None: it must be a number in'),
     ('data.name=None', 'config.data.name is None: it must be a text'),
     ('loss.name=None', 'config.loss.name is None: it must be one of ce, rce'),
