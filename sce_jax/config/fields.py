@@ -19,6 +19,8 @@ LATER: Mapping[str, Any] = {
   'data.image_size': None,
   'data.held_out': 0.0,
   'data.max_unreadable': 0.01,
+  'data.relabel': None,
+  'train.record_averages': False,
 }
 
 
