@@ -34,7 +34,7 @@ def found():
   share = 0.9 - 0.005 * np.arange(SIZE)
   probability[np.arange(SIZE), labels] = 1 - share
   probability[np.arange(SIZE), 2 + (np.arange(SIZE) >= 60)] = share
-  issues = audit.judge(labels, probability, None, train.example_id)
+  issues = audit.judge(labels, probability, example_id=train.example_id)
   issues = dataclasses.replace(issues, is_issue=np.ones(SIZE, bool))
   return issues, dataclasses.replace(dataset, train=train, info=info)
 
