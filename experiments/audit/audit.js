@@ -183,9 +183,10 @@ function csv() {
   const lines = ['example_id,label'];
   data.id.forEach((id, row) => {
     const choice = choices.get(id);
-    if (choice === 'keep') lines.push(`${id},${data.given[row]}`);
-    if (choice === 'relabel') lines.push(`${id},${data.suggested[row]}`);
-    if (choice === 'drop') lines.push(`${id},drop`);
+    const name = /[",\r\n]/.test(id) ? `"${id.replaceAll('"', '""')}"` : id;
+    if (choice === 'keep') lines.push(`${name},${data.given[row]}`);
+    if (choice === 'relabel') lines.push(`${name},${data.suggested[row]}`);
+    if (choice === 'drop') lines.push(`${name},drop`);
   });
   return `${lines.join('\n')}\n`;
 }

@@ -6,6 +6,7 @@ audit.html         the labels to look at, see page.py
 suggestions.csv    all that it suggests, as a file for config.data.relabel
 """
 
+from collections.abc import Iterable, Sequence
 import csv
 import io
 import json
@@ -45,12 +46,14 @@ def write(
     UserError: the folder cannot be written.
   """
   html = folder / 'audit.html'
+  names = page.example_names(issues, dataset)
   try:
     paths.make_folder(folder)
-    paths.write(folder / 'label_issues.csv', csv_text(issues))
+    paths.write(folder / 'label_issues.csv', csv_text(issues, names))
     record = transition_record(issues, dataset.info)
     paths.write(folder / 'transition.json', json.dumps(record, indent=1) + '\n')
-    paths.write(folder / 'suggestions.csv', suggestions_text(issues))
+    suggestions = suggestions_text(issues, names)
+    paths.write(folder / 'suggestions.csv', suggestions)
     paths.write(html, page.page_text(issues, dataset, title))
   except OSError as error:
     raise UserError(
@@ -60,19 +63,17 @@ def write(
   return html
 
 
-def csv_text(issues: LabelIssues) -> str:
+def csv_text(issues: LabelIssues, names: Sequence[str]) -> str:
   """label_issues.csv: labels are numbers of classes, from 0 on."""
-  text = io.StringIO()
-  table = csv.writer(text, lineterminator='\n')
-  table.writerow(COLUMNS)
   suggested = issues.suggested
+  rows = []
   for rank, row in enumerate(issues.ranking, 1):
     given, likely = issues.label[row], suggested[row]
     own = issues.probability[row]
-    table.writerow(
+    rows.append(
       [
         rank,
-        issues.example_id[row],
+        names[row],
         issues.index[row],
         given,
         likely,
@@ -82,18 +83,24 @@ def csv_text(issues: LabelIssues) -> str:
         int(issues.is_issue[row]),
       ]
     )
-  return text.getvalue()
+  return _text([COLUMNS, *rows])
 
 
-def suggestions_text(issues: LabelIssues) -> str:
+def suggestions_text(issues: LabelIssues, names: Sequence[str]) -> str:
   """suggestions.csv: each issue relabelled as suggested."""
   suggested = issues.suggested
-  lines = [
-    f'{issues.example_id[row]},{suggested[row]}'
+  rows = [
+    (names[row], suggested[row])
     for row in issues.ranking
     if issues.is_issue[row]
   ]
-  return '\n'.join(['example_id,label', *lines]) + '\n'
+  return _text([('example_id', 'label'), *rows])
+
+
+def _text(rows: Iterable[Iterable[Any]]) -> str:
+  text = io.StringIO()
+  csv.writer(text, lineterminator='\n').writerows(rows)
+  return text.getvalue()
 
 
 def transition_record(issues: LabelIssues, info: DatasetInfo) -> dict[str, Any]:

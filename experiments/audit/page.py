@@ -58,6 +58,7 @@ def page_text(issues: LabelIssues, dataset: Dataset, title: str) -> str:
 def page_data(issues: LabelIssues, dataset: Dataset) -> dict[str, Any]:
   """What the page's script reads: the issues in columns, by suspicion."""
   rows = [row for row in issues.ranking if issues.is_issue[row]][:_MOST]
+  names = example_names(issues, dataset)
   suggested = issues.suggested[rows]
   given = issues.label[rows]
   # Other labels or examples are another audit, and have their own choices.
@@ -66,7 +67,7 @@ def page_data(issues: LabelIssues, dataset: Dataset) -> dict[str, Any]:
     'key': f'audit-{dataset.info.name}-{key:08x}',
     'classes': list(dataset.info.class_titles),
     # As text: JavaScript has no whole numbers of 64 bits.
-    'id': [str(i) for i in issues.example_id[rows]],
+    'id': [names[row] for row in rows],
     'given': given.tolist(),
     'suggested': suggested.tolist(),
     'given_probability': np.round(issues.probability[rows, given], 4).tolist(),
@@ -78,6 +79,14 @@ def page_data(issues: LabelIssues, dataset: Dataset) -> dict[str, Any]:
       for row in rows
     ],
   }
+
+
+def example_names(issues: LabelIssues, dataset: Dataset) -> list[str]:
+  """What the examples are called: by their files, else by their ids."""
+  names = dataset.train_names
+  if names is None:
+    return [str(i) for i in issues.example_id]
+  return [str(name) for name in names[issues.index]]
 
 
 def thumbnail(image: np.ndarray, pixel_max: float) -> str:

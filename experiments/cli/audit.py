@@ -6,7 +6,6 @@ Trains a network for each fold, on the examples of the other folds. Leaves
 label_issues.csv, transition.json and audit.html: open that one.
 """
 
-from collections.abc import Sequence
 import os
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from sce_jax.errors import UserError
 
 if TYPE_CHECKING:  # The help needs no jax.
   from sce_jax.audit import LabelIssues
+  from sce_jax.data.dataset import Dataset
 
 _SHOWN = 10
 
@@ -61,21 +61,25 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   issues = audit.audit(config, folder, values.data_dir, values.folds, dataset)
   if not processes.is_primary():
     return
+  noise = config.noise
+  planted = '' if noise.name == 'clean' else f', {noise.name} {noise.rate:g}'
   title = (
-    f'Labels of {dataset.info.name}: {config.loss.name}, {config.noise.name}'
-    f'{"" if config.noise.name == "clean" else f" {config.noise.rate:g}"},'
+    f'Labels of {dataset.info.name}: {config.loss.name}{planted},'
     f' {values.folds} folds'
   )
   page = files.write(folder, issues, dataset, title)
-  print(summary(issues, dataset.info.class_titles))
+  print(summary(issues, dataset))
   print(f'\nissues:   {folder / "label_issues.csv"}\npage:     {page}')
 
 
-def summary(issues: 'LabelIssues', classes: Sequence[str]) -> str:
+def summary(issues: 'LabelIssues', dataset: 'Dataset') -> str:
   """What is printed: estimates, the most suspicious, pairs, duplicates."""
+  from experiments.audit import page  # noqa: PLC0415
   from experiments.report import text  # noqa: PLC0415
   from sce_jax import audit  # noqa: PLC0415
 
+  names = page.example_names(issues, dataset)
+  classes = dataset.info.class_titles
   low, high = issues.rate_interval
   lines = [
     f'{len(issues.label):,} labels; estimated share of wrong ones:'
@@ -90,7 +94,7 @@ def summary(issues: 'LabelIssues', classes: Sequence[str]) -> str:
     probability = issues.probability[row]
     rows.append(
       [
-        str(issues.example_id[row]),
+        names[row],
         classes[given],
         classes[likely],
         f'{probability[given]:.4f}',
@@ -111,8 +115,8 @@ def summary(issues: 'LabelIssues', classes: Sequence[str]) -> str:
       f'Near duplicates with different labels: {len(issues.duplicates)}',
     ]
     lines += [
-      f'  {issues.example_id[a]} ({classes[issues.label[a]]}),'
-      f' {issues.example_id[b]} ({classes[issues.label[b]]})'
+      f'  {names[a]} ({classes[issues.label[a]]}),'
+      f' {names[b]} ({classes[issues.label[b]]})'
       for a, b in issues.duplicates[:_SHOWN]
     ]
   found = audit.detection(issues)

@@ -12,6 +12,7 @@ import pytest
 
 from experiments.audit import page
 from sce_jax import audit
+from sce_jax.data import ids, label_files
 from tests import browser, synthetic
 
 CLASSES = ('<b>0', '</script><script>alert(1)</script>', *'23456789')
@@ -103,7 +104,7 @@ PRESS = """
     document.getElementById(id).dispatchEvent(new Event('change'));
   };
   const cards = () => [...document.querySelectorAll('.card')];
-  const ids = () => cards().map((card) => card.dataset.row);
+  const rows = () => cards().map((card) => card.dataset.row);
   const stored = () => JSON.parse(localStorage.getItem(data.key));
 """
 
@@ -139,22 +140,41 @@ def test_keys_and_buttons_decide_and_the_choices_are_exported(tmp_path):
 
 
 @browser.NEEDED
+def test_names_of_files_are_exported_as_csv_has_them(tmp_path):
+  issues, dataset = found()
+  names = np.array([f'a, "{row}".png' for row in range(SIZE)])
+  dataset = dataclasses.replace(dataset, train_names=names)
+  source = page.page_text(issues, dataset, 'Files')
+  script = f"""{PRESS}
+    localStorage.clear();
+    press('ArrowRight', 'd');
+    result = csv();
+  """
+  made = browser.evaluate(source, script, tmp_path)
+  path = tmp_path / 'choices.csv'
+  path.write_text(made)
+  numbers, labels = label_files.read_choices(path)
+  assert labels.tolist() == [label_files.DROP]
+  assert numbers.tolist() == ids.to_numbers(names[:1]).tolist()
+
+
+@browser.NEEDED
 def test_filters_sorts_and_pages(tmp_path):
   script = f"""{PRESS}
     localStorage.clear();
-    result = [ids().length];
+    result = [rows().length];
     document.getElementById('next').click();
-    result.push(ids().join(' '));
+    result.push(rows().join(' '));
     set('pair', '1,3');
-    result.push(ids().join(' '));
+    result.push(rows().join(' '));
     set('given', '0');
-    result.push(ids().join(' '));
+    result.push(rows().join(' '));
     set('sort', 'given_probability');
     set('given', '');
     set('sort', 'suggested_probability');
     press('ArrowRight', 'd');
     set('decided', 'drop');
-    result.push(ids().join(' '));
+    result.push(rows().join(' '));
     set('suggested', '');
     set('decided', 'no');
     result.push(document.getElementById('count').textContent);
