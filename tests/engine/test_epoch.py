@@ -16,6 +16,7 @@ def make_plan(size=44, **changes):
     'drop_remainder': False,
     'steps_per_dispatch': None,
     'runner': 'pmap',
+    'record_averages': False,
   }
   return plan.make_plan(plan.TrainConfig(**(values | changes)), size)
 

@@ -234,18 +234,18 @@ def test_each_trial_is_its_own_run_and_a_bad_one_stops_alone(
 
 def test_trials_of_several_programs(data_dir, tmp_path):
   """Trained after each other, as each would be alone."""
-  fields = ['optim.momentum=0.5,0.9', 'model.initializer=he_normal,apl']
+  fields = ['noise.rate=0.2,0.6', 'model.initializer=he_normal,apl']
   group = tmp_path / 'together'
   results = grid.run(Grid(config(), trials=fields), group, data_dir)
   names = list(configs(*fields))
   assert [f'{group}-seed0' for group in results] == names
-  assert names[1] == 'optim.momentum=0.5,model.initializer=apl-seed0'
+  assert names[1] == 'noise.rate=0.2,model.initializer=apl-seed0'
   alone = train.train_and_evaluate(
     configs(*fields)[names[1]], tmp_path / 'alone', data_dir
   )
   (result,) = results[names[1].removesuffix('-seed0')]
   check_equal(result, alone)
-  assert files.read_config(group / names[1])['optim']['momentum'] == 0.5
+  assert files.read_config(group / names[1])['noise']['rate'] == 0.2
   assert len({r['test']['loss'] for (r,) in results.values()}) == 4
 
 

@@ -53,7 +53,9 @@ def check_close(state, expected):
 
 
 @pytest.mark.parametrize('name', NAMES)
-@pytest.mark.parametrize('runner', ['pmap', 'jit'])
+@pytest.mark.parametrize(
+  'runner', ['pmap', pytest.param('jit', marks=pytest.mark.slow)]
+)
 def test_devices_share_a_batch(name, runner, alone):
   state = run([config(name)], runners.make_runner(runner, jax.devices()[:4]))
   check_close(state, alone[name])
