@@ -118,7 +118,7 @@ def test_what_is_done_with_a_run(scheme, ended, cloud, launch):
   check_record(folder, ended)
   before = paths.listing(paths.path(folder))
   again = launch(*SHORT, f'--workdir={folder}', more=server)
-  assert 'ended before' in again.stdout
+  assert 'has already ended' in again.stdout
   evaluated = launch('evaluate', f'--workdir={folder}', more=server)
   figures = metrics(ended)[-1]['test']
   assert f'{figures["accuracy"]:.4f}' in evaluated.stdout, evaluated.stderr
