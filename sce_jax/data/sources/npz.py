@@ -141,8 +141,9 @@ def _labels(
   if labels.dtype.kind == 'f':
     if not np.isfinite(labels).all() or (labels != np.rint(labels)).any():
       raise UserError(f'{where} are not whole numbers: give classes')
-    # Larger ones are no classes, and int64 does not hold them.
-    if len(labels) and np.abs(labels).max() >= 2**53:
+    # Larger ones are no classes, and int64 does not hold them. A Python float,
+    # for float16 cannot be compared with such a number.
+    if len(labels) and float(np.abs(labels).max()) >= 2**53:
       raise UserError(f'{where} are not whole numbers below 2^53')
     labels = labels.astype(np.int64)
   if labels.dtype.kind not in 'biuUS':

@@ -158,6 +158,14 @@ def test_an_array_that_says_it_is_huge_is_refused(tmp_path):
   assert 'is no .npz that can be read' in told(read, tmp_path / 'own.npz')
 
 
+@pytest.mark.parametrize('dtype', [np.float16, np.float32, np.float64])
+def test_labels_may_be_floats_that_are_whole(dtype, tmp_path, cache):
+  path = tmp_path / 'own.npz'
+  labels = np.array([0, 1, 1], dtype)
+  np.savez(path, images=np.zeros((3, 2, 2), np.uint8), labels=labels)
+  assert read(path).train.label.tolist() == [0, 1, 1]
+
+
 ARRAYS = hnp.arrays(
   st.one_of(
     hnp.integer_dtypes(),
