@@ -133,6 +133,19 @@ def launch_here(data_dir, capsys, monkeypatch):
   return run
 
 
+def run_python(code: str) -> str:
+  """Runs Python code in a new process; returns what it prints."""
+  done = subprocess.run(
+    [sys.executable, '-c', code],
+    cwd=REPOSITORY,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  return done.stdout
+
+
 def command(*arguments: str) -> list[str]:
   """The command line of launch.py."""
   return [sys.executable, str(REPOSITORY / 'launch.py'), *arguments]

@@ -95,7 +95,7 @@ def change(folder, **values):
 
 
 def check(model, expected):
-  # A network that tells nothing apart would be right whatever it is given.
+  # A network that gives one class to all images would hide a wrong input.
   assert np.ptp(np.log(expected), axis=0).max() > 0.5
   for size in (1, 3, 7):
     found = model.predict_proba(IMAGES[:size])

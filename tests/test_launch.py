@@ -68,18 +68,11 @@ def test_help_is_a_screen_of_the_commands_own_flags_and_needs_no_jax():
     '  assert runtime.run(["launch.py", name, "--help"]) == 0\n'
     'sys.exit("jax" in sys.modules)'
   )
-  done = subprocess.run(
-    [sys.executable, '-c', code],
-    cwd=conftest.REPOSITORY,
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert done.returncode == 0, done.stderr
-  pages = done.stdout.split('Flags:')[1:]
+  output = conftest.run_python(code)
+  pages = output.split('Flags:')[1:]
   with_losses = ['\n  --losses=' in page for page in pages]
   assert with_losses == [name == 'compare' for name in command_line.COMMANDS]
-  assert all(len(line) < 80 for line in done.stdout.splitlines())
+  assert all(len(line) < 80 for line in output.splitlines())
 
 
 def test_a_config_is_found_beside_launch_py_and_at_home(

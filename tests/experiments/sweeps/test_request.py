@@ -1,8 +1,6 @@
 """Sweeps from the command line."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -82,18 +80,11 @@ def test_planning_needs_no_jax(tmp_path):
     'bad = {"jax", "orbax"} & {m.split(".")[0] for m in sys.modules}\n'
     'sys.exit(f"imported: {bad}" if bad else 0)'
   )
-  done = subprocess.run(
-    [sys.executable, '-c', code],
-    cwd=conftest.REPOSITORY,
-    capture_output=True,
-    text=True,
-    check=False,
-  )
-  assert done.returncode == 0, done.stderr
+  output = conftest.run_python(code)
   assert [path.name for path in tmp_path.glob('runs/*')] == [
     'sweep-mnist.jsonl'
   ]
-  commands = [x for x in done.stdout.splitlines() if x.startswith('python ')]
+  commands = [x for x in output.splitlines() if x.startswith('python ')]
   assert len(commands) == 36
   start = f'python {conftest.REPOSITORY}/launch.py train --manifest={tmp_path}'
   assert all(x.startswith(start) for x in commands)
