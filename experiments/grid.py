@@ -194,15 +194,10 @@ def _show(
   """Prints the table of groups of runs; writes results and a picture."""
   finished = [r for runs in results.values() for r in runs if 'failed' not in r]
   path = files.write_results(folder, finished)
-  labels = {plot_label(name): paths for name, paths in folders.items()}
+  labels = {plots.label(name): paths for name, paths in folders.items()}
   picture = plots.plot_runs(labels, folder / 'comparison.png')
   print(table(results))
   print(f'\nruns:     {folder}\ntable:    {path}\npicture:  {picture}')
-
-
-def plot_label(group: str) -> str:
-  """A group's name in a picture: losses by their abbreviations."""
-  return methods.SPECS[group].short if group in methods.SPECS else group
 
 
 def table(results: Mapping[str, Sequence[train.Result]]) -> str:

@@ -8,11 +8,19 @@ import subprocess
 import sys
 import uuid
 
-# Before jax is imported, which reads it once.
-os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=8'
+# Before jax is imported, which reads it once. Most of the tests' time is spent
+# on compiling, so that little is optimised here. Processes that the tests start
+# compile as a user's do; so does everything if XLA_FLAGS is set, also to ''.
+os.environ['XLA_FLAGS'] = '--xla_force_host_platform_device_count=8 ' + (
+  os.environ.get(
+    'XLA_FLAGS',
+    '--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false',
+  )
+)
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['JAX_NUMPY_DTYPE_PROMOTION'] = 'strict'
 
+import jax
 import pytest
 
 from experiments.cli import runtime
@@ -21,6 +29,15 @@ from sce_jax.data.sources import prepare
 from tests import clouds, fake_data
 
 REPOSITORY = pathlib.Path(__file__).parent.parent
+
+
+def pytest_configure(config):
+  """Keeps compiled programs in pytest's cache for the next run of the tests."""
+  if 'JAX_COMPILATION_CACHE_DIR' not in os.environ:
+    programs = config.cache.mkdir('programs')
+    jax.config.update('jax_compilation_cache_dir', str(programs))
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
+    jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
 
 
 def pytest_collection_modifyitems(items):

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 import numpy as np
 
+from sce_jax import methods
 from sce_jax.runs import files
 from sce_jax.storage import paths
 
@@ -24,6 +25,11 @@ _STYLES = ('-', '--', '-.', ':', (0, (5, 1)), (0, (1, 1)))
 _MARKERS = ('o', 's', '^', 'D', 'v', 'P')
 # With fewer epochs than this each one is marked.
 _FEW_EPOCHS = 10
+
+
+def label(name: str) -> str:
+  """What tables and pictures call a method; any other name as it is."""
+  return methods.SPECS[name].short if name in methods.SPECS else name
 
 
 def style(number: int) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   )
   result = train.train_and_evaluate(config, folder, values.data_dir)
   if processes.is_primary():
-    label = grid.plot_label(config.loss.name)
+    label = plots.label(config.loss.name)
     picture = plots.plot_runs({label: [folder]}, folder / 'run.png')
     print(grid.table({config.loss.name: [result]}))
     print(f'run:      {folder}\npicture:  {picture}')

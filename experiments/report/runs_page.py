@@ -122,15 +122,18 @@ def _named(runs: Sequence[Run]) -> 'pd.DataFrame':
   """The runs, with a column `name`: what they differ in but the seed."""
   names = [_name(run.labels) for run in runs]
   if not any(names):
-    names = [run.config['loss']['name'] for run in runs]
+    names = [plots.label(run.config['loss']['name']) for run in runs]
   return frame.from_runs(runs).assign(name=names)
 
 
 def _name(labels: Mapping[str, str]) -> str:
-  """What a run differs in but the seed: 'sl, symmetric 0.4, loss.alpha=1.0'."""
+  """What a run differs in but the seed: 'SL, symmetric 0.4, loss.alpha=1.0'."""
   rest = {key: value for key, value in labels.items() if key != 'seed'}
   noise = [rest.pop(key, '') for key in ('noise.name', 'noise.rate')]
-  parts = [rest.pop('loss.name', ''), ' '.join(filter(None, noise))]
+  parts = [
+    plots.label(rest.pop('loss.name', '')),
+    ' '.join(filter(None, noise)),
+  ]
   parts += [f'{key}={value}' for key, value in rest.items()]
   return ', '.join(filter(None, parts))
 
