@@ -204,6 +204,7 @@ def audit(
     folders,
     data_dir,
     [rows[own] for own in training_positions(fold, folds, config.seed)],
+    dataset,
   )
   failed = [result['failed'] for result in results if 'failed' in result]
   if failed:

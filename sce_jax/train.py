@@ -27,6 +27,7 @@ def train_and_evaluate(
   config: fields.RawConfig | Config,
   workdir: str | os.PathLike,
   data_dir: str | None = None,
+  dataset: Dataset | None = None,
 ) -> Result:
   """Trains a run to its end and evaluates it.
 
@@ -37,6 +38,7 @@ def train_and_evaluate(
     config: the config.
     workdir: the run's folder, see runs/files.py.
     data_dir: the tfds folder; None for TFDS_DATA_DIR or tfds's default.
+    dataset: the config's data set, if it is in memory already.
 
   Returns:
     The figures of the last epoch, as in result.json.
@@ -47,7 +49,7 @@ def train_and_evaluate(
     preemption.Preempted: SIGTERM or SIGHUP was received; the run has saved.
     KeyboardInterrupt: Ctrl-C; the run has saved.
   """
-  (result,) = train_many([config], [workdir], data_dir)
+  (result,) = train_many([config], [workdir], data_dir, dataset=dataset)
   if 'failed' in result:
     raise NonFiniteLoss(result['failed'])
   return result
@@ -58,6 +60,7 @@ def train_many(
   workdirs: Sequence[str | os.PathLike],
   data_dir: str | None = None,
   positions: Sequence[Int[np.ndarray, ' P']] | None = None,
+  dataset: Dataset | None = None,
 ) -> list[Result]:
   """Trains runs; those that share a program are trained together.
 
@@ -71,6 +74,8 @@ def train_many(
     data_dir: as in train_and_evaluate.
     positions: the examples that each run trains on, as rows of the training
       split; None for all that are to be used.
+    dataset: the data set of all configs, which then have the same `data`
+      section, if it is in memory already; None: each config's is read.
 
   Returns:
     The result of each run.
@@ -87,6 +92,13 @@ def train_many(
     chosen = list(positions)
   groups = list(_groups(checked, chosen))
   datasets: dict[str, Dataset] = {}
+  if dataset is not None:
+    if len({_data_key(config) for config in checked}) > 1:
+      raise UserError(
+        'configs that are trained on one data set in memory must have the same'
+        ' data section: train the others in a call of their own'
+      )
+    dataset_lib.check_same(dataset)
   # All that can be refused is refused before the first run is begun.
   for path in workdirs:
     processes.on_primary(functools.partial(files.check_usable, path))
@@ -94,7 +106,9 @@ def train_many(
     config = checked[group[0]]
     key = _data_key(config)
     if key not in datasets:
-      datasets[key] = dataset_lib.load_on_all_processes(config.data, data_dir)
+      datasets[key] = dataset or dataset_lib.load_on_all_processes(
+        config.data, data_dir
+      )
       for line in summary.lines(datasets[key].summary):
         progress.log(line)
     info = datasets[key].info

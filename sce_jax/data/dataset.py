@@ -4,18 +4,19 @@ Nobody looks a data set up by its name: what is known of one travels as its
 `DatasetInfo`, and a run's folder keeps it as dataset.json.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 from typing import Any
 import zlib
 
 from jaxtyping import Float32, Int32, Int64, Shaped, UInt8
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sce_jax.data import held_out, ids, label_files
 from sce_jax.data.data_config import DataConfig
 from sce_jax.data.info import DatasetInfo
-from sce_jax.data.sources import folder, found, npz, table, tfds
+from sce_jax.data.sources import arrays, folder, found, npz, table, tfds
 from sce_jax.data.sources.columns import Columns, Part
 from sce_jax.errors import UserError
 from sce_jax.parallel import processes
@@ -110,7 +111,59 @@ def read(data_config: DataConfig, data_dir: str | None = None) -> Dataset:
       message says what to do.
   """
   columns = SOURCES[data_config.source](data_config, data_dir)
-  dataset = from_columns(columns, data_config)
+  return _relabelled(from_columns(columns, data_config), data_config)
+
+
+def from_arrays(
+  data_config: DataConfig,
+  images: ArrayLike,
+  labels: ArrayLike,
+  *,
+  clean_labels: ArrayLike | None = None,
+  test_images: ArrayLike | None = None,
+  test_labels: ArrayLike | None = None,
+  class_names: Sequence[str] | None = None,
+) -> Dataset:
+  """Makes a data set of arrays in memory.
+
+  What `train.train_many(..., dataset=...)` then trains on; the section's
+  source and path are not looked at. An example's id is its place.
+
+  Args:
+    data_config: the `data` section of a config, configs/own.py's say.
+    images: of the training split: [N, H, W, C] or [N, H, W], uint8, booleans,
+      integers in [0, 255], or floats in [0, 1] or [0, 255].
+    labels: [N], whole numbers or texts, a label for each image.
+    clean_labels: [N], the true labels, -1 or '' where one is not known.
+    test_images: of the test split, of the same size; None: there is none.
+    test_labels: [M], their labels.
+    class_names: of the classes, in order; then labels are their numbers, from
+      0 on, and there may be classes without an example. None: the classes are
+      the different labels, in order: by value if all are whole numbers.
+
+  Raises:
+    UserError: they cannot be used; the message says what to do.
+  """
+
+  def array(values: ArrayLike | None) -> Any:
+    return None if values is None else np.asarray(values)
+
+  columns = arrays.columns(
+    f'data set {data_config.name!r}',
+    'arrays',
+    data_config,
+    images=np.asarray(images),
+    labels=np.asarray(labels),
+    clean_labels=array(clean_labels),
+    test_images=array(test_images),
+    test_labels=array(test_labels),
+    class_names=class_names,
+  )
+  return _relabelled(from_columns(columns, data_config), data_config)
+
+
+def _relabelled(dataset: Dataset, data_config: DataConfig) -> Dataset:
+  """The data set with the choices that its config names, if it does."""
   if data_config.relabel is None:
     return dataset
   choices = _read_choices(data_config.relabel, dataset)
@@ -261,6 +314,16 @@ def load_on_all_processes(
   dataset = processes.on_primary_then_others(
     lambda: read(data_config, data_dir)
   )
+  check_same(dataset)
+  return dataset
+
+
+def check_same(dataset: Dataset) -> None:
+  """Checks that all processes have the same data.
+
+  Raises:
+    UserError: they do not.
+  """
   if processes.num_processes() > 1:
     processes.check_same(
       {
@@ -271,7 +334,6 @@ def load_on_all_processes(
         if split is not None
       }
     )
-  return dataset
 
 
 def digest(array: Shaped[np.ndarray, '...']) -> int:

@@ -1,0 +1,225 @@
+"""Arrays of images and labels, wherever they come from, as a data set.
+
+Images are [N, H, W, C] or [N, H, W]: uint8, booleans, integers in [0, 255], or
+floats, of which all in [0, 1] are multiplied by 255, and all in [0, 255]
+rounded. Labels are whole numbers or texts.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sce_jax.data.data_config import DataConfig
+from sce_jax.data.sources import images as images_lib
+from sce_jax.data.sources import listed, summary
+from sce_jax.data.sources.columns import Columns, Part
+from sce_jax.errors import UserError
+
+
+def columns(
+  where: str,
+  source: str,
+  config: DataConfig,
+  *,
+  images: np.ndarray,
+  labels: np.ndarray,
+  clean_labels: np.ndarray | None = None,
+  test_images: np.ndarray | None = None,
+  test_labels: np.ndarray | None = None,
+  class_names: Sequence[str] | None = None,
+) -> Columns:
+  """Makes splits of arrays; an example's id is its place.
+
+  Args:
+    where: where the arrays are, for messages.
+    source: how they were found, for the summary.
+    config: the `data` section of a config.
+    images: of the training split, see above.
+    labels: [N], their labels.
+    clean_labels: [N], their true labels, -1 or '' where one is not known.
+    test_images: of the test split.
+    test_labels: [M], their labels.
+    class_names: of the classes, in order; then labels are numbers, from 0 on.
+      None: the classes are the different labels, see summary.class_names.
+
+  Raises:
+    UserError: they cannot be used; one line.
+  """
+  if (test_images is None) != (test_labels is None):
+    raise UserError(f'{where}: give test_images and test_labels, or neither')
+  notes: list[str] = []
+  pixels, texts, clean = [], [], None
+  for prefix, some, given in (
+    ('', images, labels),
+    ('test_', test_images, test_labels),
+  ):
+    if some is None or given is None:
+      continue
+    image = _shaped(f'{where}, {prefix}images', some)
+    label = _labels(f'{where}, {prefix}labels', given)
+    if len(label) != len(image):
+      raise UserError(
+        f'{where}: {len(image)} {prefix}images and {len(label)} {prefix}labels:'
+        ' give a label for each image'
+      )
+    chosen = listed.some_of(len(label), config.limit)
+    pixels.append(
+      _pixels(f'{where}, {prefix}images', image[chosen], config, notes)
+    )
+    texts.append([label[i] for i in chosen])
+    if not prefix and clean_labels is not None:
+      clean = _labels(f'{where}, clean_labels', clean_labels, True)
+      if len(clean) != len(label):
+        raise UserError(
+          f'{where}: {len(label)} labels and {len(clean)} clean_labels: give'
+          ' one for each image, -1 where it is not known'
+        )
+      clean = [clean[i] for i in chosen]
+  if len({x.shape[1:] for x in pixels}) > 1:
+    raise UserError(
+      f'{where}: images are {list(pixels[0].shape)} and'
+      f' test_images {list(pixels[1].shape)}: give both one size'
+    )
+  known = [x for x in clean or () if x is not None]
+  every = [*(x for t in texts for x in t), *known]
+  if class_names is None:
+    summary.class_names(f'{where}, training split', texts[0])
+    titles = keys = summary.class_names(where, every)
+  else:
+    titles = tuple(map(str, class_names))
+    if len(set(titles)) < len(titles):
+      raise UserError(f'{where}: two classes have the same name: {titles}')
+    keys = tuple(map(str, range(len(titles))))
+    unknown = sorted(set(every).difference(keys))
+    if unknown:
+      raise UserError(
+        f'{where}: label {unknown[0]!r} is no class; there are names of'
+        f' {len(keys)} classes: give labels from 0 to {len(keys) - 1}'
+      )
+  parts = [
+    Part(image, summary.numbers(keys, text), np.arange(len(text)))
+    for image, text in zip(pixels, texts, strict=True)
+    if len(text)
+  ]
+  if clean is not None:
+    numbers = summary.numbers(keys, clean)
+    parts[0] = Part(parts[0].image, parts[0].label, parts[0].ids, numbers)
+  digests = [[images_lib.digest(x.tobytes()) for x in p.image] for p in parts]
+  return Columns(
+    parts[0],
+    parts[1] if len(parts) > 1 else None,
+    len(titles),
+    titles,
+    summary={
+      'source': source,
+      'path': where,
+      'classes': summary.by_class(titles, parts),
+      'image_shape': list(pixels[0].shape[1:]),
+      'notes': notes,
+      'warnings': summary.warnings(titles, parts, digests),
+      'unreadable': [],
+    },
+  )
+
+
+def _labels(
+  where: str, labels: np.ndarray, may_be_unknown: bool = False
+) -> list[Any]:
+  """Labels as texts; None for one that is not known."""
+  if labels.dtype.kind == 'O':  # As pandas has texts.
+    plain = np.array(labels.tolist()) if labels.size else labels.astype(int)
+    if plain.dtype.kind in 'US' and not all(
+      isinstance(x, str | bytes) for x in labels.ravel()
+    ):
+      raise UserError(f'{where} are of several types: give numbers or texts')
+    labels = plain
+  if labels.ndim == 2 and labels.shape[1] == 1:
+    labels = labels[:, 0]
+  if labels.ndim != 1:
+    raise UserError(
+      f'{where} are of shape {list(labels.shape)}: give [N], a class for each'
+      ' image'
+    )
+  if labels.dtype.kind == 'f':
+    if not np.isfinite(labels).all() or (labels != np.rint(labels)).any():
+      raise UserError(f'{where} are not whole numbers: give classes')
+    # Larger ones are no classes, and int64 does not hold them. A Python float,
+    # for float16 cannot be compared with such a number.
+    if len(labels) and float(np.abs(labels).max()) >= 2**53:
+      raise UserError(f'{where} are not whole numbers below 2^53')
+    labels = labels.astype(np.int64)
+  if labels.dtype.kind not in 'biuUS':
+    raise UserError(
+      f'{where} are of type {labels.dtype}: give whole numbers or texts'
+    )
+  texts = [
+    x.decode(errors='replace') if isinstance(x, bytes) else str(x)
+    for x in labels.tolist()
+  ]
+  if may_be_unknown:
+    return [None if text in ('-1', '') else text for text in texts]
+  if '' in texts:
+    raise UserError(f'{where}: number {texts.index("")} is empty')
+  return texts
+
+
+def _shaped(where: str, images: np.ndarray) -> np.ndarray:
+  """Images as [N, H, W, C]."""
+  if images.ndim == 2:
+    raise UserError(
+      f'{where} are of shape {list(images.shape)}, feature vectors: only images'
+      ' [N, H, W, C] or [N, H, W] are read'
+    )
+  if images.ndim not in (3, 4) or 0 in images.shape:
+    raise UserError(
+      f'{where} are of shape {list(images.shape)}: give [N, H, W, C] or'
+      ' [N, H, W]'
+    )
+  if images.ndim == 3:
+    images = images[..., None]
+  if images.shape[3] > 4:
+    turned = ' (channels come last: np.moveaxis(images, 1, 3))'
+    raise UserError(
+      f'{where} are of shape {list(images.shape)}: give 1 to 4 channels'
+      + turned * (images.shape[1] <= 4)
+    )
+  return images
+
+
+def _pixels(
+  where: str, images: np.ndarray, config: DataConfig, notes: list[str]
+) -> np.ndarray:
+  """Images [N, H, W, C] as uint8, of the size that is asked for."""
+  side = config.image_size
+  size = (side, side) if side else images.shape[1:3]
+  images_lib.check_memory(
+    f'{where} of {size[0]} x {size[1]} pixels',
+    len(images) * size[0] * size[1] * images.shape[3],
+  )
+  pixels = _to_bytes(where, images, notes)
+  if side and pixels.shape[1:3] != (side, side):
+    notes.append(f'{len(pixels):,} images resized to {side} x {side} pixels')
+    pixels = images_lib.resize(pixels, side)
+  return pixels
+
+
+def _to_bytes(where: str, images: np.ndarray, notes: list[str]) -> np.ndarray:
+  if images.dtype == np.uint8:
+    return images
+  if images.dtype.kind not in 'biuf':
+    raise UserError(
+      f'{where} are of type {images.dtype}: give uint8, or floats in [0, 1]'
+    )
+  low, high = images.min(), images.max()
+  if not (low >= 0 and high <= 255):  # Written so that NaN does not pass.
+    raise UserError(
+      f'{where} have pixels from {low:g} to {high:g}: give uint8, or floats in'
+      ' [0, 1] or [0, 255]'
+    )
+  if images.dtype.kind in 'iu':
+    return images.astype(np.uint8)
+  scale = 255 if high <= 1 else 1
+  done = 'multiplied by 255' if scale == 255 else 'rounded'
+  notes.append(f'{len(images):,} images of {images.dtype}, {done}')
+  return np.rint(images.astype(np.float32) * scale).astype(np.uint8)
