@@ -4,12 +4,11 @@ Runs are kept by their config in one folder, so that experiments share them and
 none is ever trained twice.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 import datetime
 import os
 import pathlib
 import sys
-from typing import Any
 
 from experiments.analysis import frame
 from experiments.paper import registry, scales
@@ -17,6 +16,10 @@ from experiments.report import runs_page, text, writer
 from experiments.report.page import Heading, Page, Table, Text
 from sce_jax import train
 from sce_jax.config import check as config_lib
+from sce_jax.config import fields
+from sce_jax.data import dataset as dataset_lib
+from sce_jax.data.dataset import Dataset
+from sce_jax.data.info import DatasetInfo
 from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.parallel import processes
 from sce_jax.runs import metadata, progress, read
@@ -75,10 +78,26 @@ def run(
   ]
   folder = root / f'{name}-{scales.title(dataset)}-{scale}'
   owner = f'experiment {name} on {_data_name(dataset)}, {scale}'
+  waiting = _waiting(planned) if train_missing else []
+  groups = list(_groups(waiting, scales.runs_per_program(dataset)))
+  # Each data set is read once, and what it lacks is said before the first run.
+  data = _read(groups, data_dir, named_class)
   if processes.num_processes() == 1:
     writer.claim(folder, owner)
-  if train_missing:
-    _train(planned, dataset, data_dir)
+  if waiting:
+    have = len(_unique(planned)) - len(waiting)
+    progress.log(
+      f'{len(waiting)} runs to train'
+      + (f'; {have} already exist' if have else '')
+    )
+  for number, group in enumerate(groups, 1):
+    progress.log(f'group {number} of {len(groups)}, {len(group)} runs')
+    train.train_many(
+      [r.config for r in group],
+      [r.folder for r in group],
+      data_dir,
+      dataset=data[_data_key(group)],
+    )
   if processes.num_processes() > 1:
     # Reports read predictions, which are made by all devices of one process.
     progress.log(
@@ -88,7 +107,9 @@ def run(
     return None
   context = registry.Context(dataset, scale, data_dir, named_class)
   runs = [Run(r.folder, r.labels, r.config) for r in planned]
-  _check_has_test([r.result for r in runs if r.result])
+  for finished in runs:
+    if finished.result:
+      _check_shows(finished.info, named_class)
   blocks = list(module.report(context, frame.from_runs(runs)))
   if scaled.note and runs:
     blocks.insert(0, Text(scaled.note, warning=scale != 'full'))
@@ -121,47 +142,59 @@ def run(
   return written
 
 
-def _train(planned: Sequence[Run], dataset: str, data_dir: str | None) -> None:
-  statuses = processes.on_primary(lambda: [r.status for r in _unique(planned)])
-  waiting = [
-    r
-    for r, status in zip(_unique(planned), statuses, strict=True)
+def _waiting(planned: Sequence[Run]) -> list[Run]:
+  """The runs that have not ended."""
+  runs = _unique(planned)
+  statuses = processes.on_primary(lambda: [r.status for r in runs])
+  return [
+    run
+    for run, status in zip(runs, statuses, strict=True)
     if status in ('missing', 'unfinished')
   ]
-  if not waiting:
-    return
-  have = len(_unique(planned)) - len(waiting)
-  progress.log(
-    f'{len(waiting)} runs to train'
-    + (f'; {have} already exist' if have else '')
-  )
-  chunks = list(_chunks(waiting, scales.runs_per_program(dataset)))
-  for number, chunk in enumerate(chunks, 1):
-    progress.log(f'group {number} of {len(chunks)}, {len(chunk)} runs')
-    _check_has_test(
-      train.train_many(
-        [r.config for r in chunk], [r.folder for r in chunk], data_dir
-      )
-    )
 
 
-def _check_has_test(results: Iterable[Mapping[str, Any]]) -> None:
-  """Checks that runs have figures of a test split, which experiments show.
+def _read(
+  groups: Sequence[Sequence[Run]],
+  data_dir: str | None,
+  named_class: int | None,
+) -> dict[str, Dataset]:
+  """The data set of each group, by its key, which experiments can show."""
+  data: dict[str, Dataset] = {}
+  for group in groups:
+    key = _data_key(group)
+    if key not in data:
+      section = config_lib.check_config(group[0].config).data
+      data[key] = dataset_lib.load_on_all_processes(section, data_dir)
+      _check_shows(data[key].info, named_class)
+  return data
+
+
+def _data_key(group: Sequence[Run]) -> str:
+  """Equal for groups that are trained on the same data."""
+  return fields.fingerprint(group[0].config['data'])
+
+
+def _check_shows(info: DatasetInfo, named_class: int | None) -> None:
+  """Checks that an experiment can show a data set.
 
   Raises:
-    UserError: a run that ended has none.
+    UserError: it cannot; one line.
   """
-  for result in results:
-    if result.get('noisy_test'):
-      raise UserError(
-        'experiments show accuracy on true labels, and those held out of data'
-        f' set {result["dataset"]!r} are noisy: use compare or report'
-      )
-    if 'failed' not in result and not result['test']:
-      raise UserError(
-        f'experiments show test accuracy, and data set {result["dataset"]!r}'
-        ' has no test split: use compare or report'
-      )
+  if info.noisy_test:
+    raise UserError(
+      'experiments show accuracy on true labels, and those held out of data'
+      f' set {info.name!r} are noisy: use compare or report'
+    )
+  if not info.num_test:
+    raise UserError(
+      f'experiments show test accuracy, and data set {info.name!r} has no test'
+      ' split: use compare or report'
+    )
+  if named_class is not None and named_class >= info.num_classes:
+    raise UserError(
+      f'--class={named_class}: {info.name} has classes 0 to'
+      f' {info.num_classes - 1}'
+    )
 
 
 def _data_name(dataset: str) -> str:
@@ -170,7 +203,8 @@ def _data_name(dataset: str) -> str:
   return file.stem if file.parent == scales.CONFIGS else str(file)
 
 
-def _chunks(waiting: Sequence[Run], size: int) -> Iterator[list[Run]]:
+def _groups(waiting: Sequence[Run], size: int) -> Iterator[list[Run]]:
+  """Runs that are trained together: of one program, so many at most."""
   by_shape: dict[str, list[Run]] = {}
   for record in waiting:
     key = config_lib.check_config(record.config).compile_key

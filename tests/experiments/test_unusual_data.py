@@ -164,3 +164,18 @@ def test_an_experiment_takes_a_config_file_of_ones_own(tmp_path):
   assert code == 0
   text = (data.folder / 'confidence-own-tiny' / 'report.md').read_text()
   assert '2 finished' in text
+
+
+def test_experiments_show_test_accuracy(data, trained, tmp_path, capsys):
+  """What has none is refused before the first run, and has no page."""
+  if data.has_test:
+    pytest.skip('these data have a test split')
+  capsys.readouterr()
+  flags = [f'--dataset={data.file}', '--scale=tiny', data.data_dir]
+  assert data.run('experiment', 'ablation', *flags, workdir=tmp_path) == 2
+  (line,) = capsys.readouterr().err.strip().splitlines()[-1:]
+  assert line == (
+    "error: experiments show test accuracy, and data set 'animals' has no test"
+    ' split: use compare or report'
+  )
+  assert not list(tmp_path.iterdir())

@@ -219,7 +219,7 @@ def test_confidence_needs_no_run_of_its_own(trained, data_dir, monkeypatch):
     data_dir,
     named_class=10,
   )
-  assert message == '--class=10: digits has the classes 0 to 9'
+  assert message == '--class=10: digits has classes 0 to 9'
 
 
 def test_parameters(trained, report, tmp_path):
