@@ -47,6 +47,13 @@ def pytest_collection_modifyitems(items):
       item.add_marker('process')
 
 
+@pytest.fixture(autouse=True, scope='module')
+def _forgotten_programs():
+  """Frees a module's compiled programs, which would fill gigabytes."""
+  yield
+  jax.clear_caches()
+
+
 @pytest.fixture(scope='session')
 def data_dir(tmp_path_factory) -> str:
   """A tfds folder with digits, and with fakes of the other data sets."""

@@ -10,6 +10,7 @@ from experiments.benchmarks import (
   data_paths,
   harness,
   losses,
+  roofline,
   steps,
   workload,
 )
@@ -208,7 +209,9 @@ def test_what_all_runs_has_good_flags(line):
   __main__.parse(line.split())
 
 
+@pytest.mark.usefixtures('quickly_compiled')
 def test_all_runs_the_rest_if_one_fails(tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(roofline, 'CPU', (64, 2, 1))
   tasks = {'bad': 'step --rounds=0', 'good': 'loss --classes=2 --size=32'}
   monkeypatch.setattr(__main__, 'ALL', {**tasks, 'versus_torch': 'loss'})
   monkeypatch.setattr(__main__.importlib.util, 'find_spec', lambda name: None)

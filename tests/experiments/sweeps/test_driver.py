@@ -125,6 +125,15 @@ def test_locked_runs_are_waited_for(tmp_path, monkeypatch):
   assert executor.started == ['a']
 
 
+@pytest.fixture
+def interruptible():
+  """A shell lets what it starts in the background ignore SIGINT."""
+  before = signal.signal(signal.SIGINT, signal.default_int_handler)
+  yield
+  signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures('interruptible')
 def test_interrupt_stops_what_runs(tmp_path):
   class Long(Scripted):
     slots = 1
