@@ -188,6 +188,8 @@ class Loop:
       for name in ('train', 'test', 'train_eval'):
         if name in own:
           record[name] = metrics.summarise(own[name])
+      if self._info.noisy_test:
+        record['noisy_test'] = True
       figures = metrics.method_figures(own['train'])
       figures |= {name: float(value) for name, value in own['method'].items()}
       if figures:

@@ -164,7 +164,7 @@ def _results(runs: 'pd.DataFrame') -> list[Block]:
         'runs',
         'finished',
         f'{test.lower()} accuracy',
-        'worst class',
+        'worst class' + ' (noisy)' * (test != 'Test'),
         'memorised',
       ],
       rows,

@@ -70,6 +70,7 @@ class Driver:
     self._started: dict[str, int] = {}
     # Test accuracies of the runs that have ended well, by id.
     self._done: dict[str, float] = {}
+    self._noisy_test = False
     self.failed: dict[str, str] = {}
     self._before, self._begun = 0, time.monotonic()
     self._console = rich_console.Console(stderr=True)
@@ -149,6 +150,7 @@ class Driver:
         self._fail(entry.id, result['failed'])
       else:
         self._done[entry.id] = result.get('test_accuracy') or 0.0
+        self._noisy_test |= result.get('noisy_test', False)
     return all(e.id in self._done or e.id in self.failed for e in job.entries)
 
   def _fail(self, name: str, why: str) -> None:
@@ -160,7 +162,8 @@ class Driver:
 
   def _table(self) -> table.Table:
     shown = table.Table(box=None)
-    for name in ('done', 'started', 'waiting', 'failed', 'left', 'best so far'):
+    best = 'best so far' + ' (noisy test)' * self._noisy_test
+    for name in ('done', 'started', 'waiting', 'failed', 'left', best):
       shown.add_column(name, justify='right')
     # Copies, for other threads write to them.
     accuracies = list(self._done.values())

@@ -68,6 +68,7 @@ RESULT_FIELDS = (
   'seed',
   'epochs',
   'test_accuracy',
+  'noisy_test',
   'memorised',
   'train_seconds',
 )
@@ -338,13 +339,16 @@ def _read_text(folder: str | os.PathLike, name: str) -> str | None:
 def write_results(
   folder: str | os.PathLike, results: list[dict[str, Any]]
 ) -> paths.Path:
-  """Writes results.csv, a line a finished run."""
+  """Writes results.csv, a line a finished run.
+
+  Its column noisy_test says whether part of the test labels may be wrong.
+  """
   text = io.StringIO()
   table = csv.DictWriter(
     text, RESULT_FIELDS, extrasaction='ignore', lineterminator='\n'
   )
   table.writeheader()
-  table.writerows(results)
+  table.writerows({'noisy_test': False} | result for result in results)
   path = paths.path(folder) / 'results.csv'
   paths.write(path, text.getvalue())
   return path

@@ -57,6 +57,11 @@ class Run:
     begun = (self.folder / 'config.json').exists()
     return 'unfinished' if begun else 'missing'
 
+  @functools.cached_property
+  def noisy_test(self) -> bool:
+    """Whether part of its test labels may be wrong, see DatasetInfo."""
+    return files.has_noisy_test(self.folder)
+
   @property
   def failure(self) -> str:
     """Why it failed; '' if it did not."""
@@ -123,6 +128,7 @@ def find(
     try:
       files.read_result(folder)
       files.read_noise(folder)
+      files.has_noisy_test(folder)
     except UserError as error:
       progress.log(f'skipped: {error}')
       continue
@@ -201,7 +207,8 @@ def frame(
     A data frame with these columns: dataset; method, its name in the config;
     noise, rate and seed; by its path (such as loss.alpha) each other field of
     the config in which runs on the same data set differ; epochs; the figures
-    of `figures`; folder, as text.
+    of `figures`; noisy_test, whether part of the test labels may be wrong, so
+    that right predictions count as errors; folder, as text.
 
   Raises:
     UserError: the folder holds no runs.
@@ -224,13 +231,13 @@ def frame(
       results.append(
         {'epochs': run.result.get('epochs')}
         | figures(run)
-        | {'folder': str(run.folder)}
+        | {'noisy_test': run.noisy_test, 'folder': str(run.folder)}
       )
   # Side by side, so that the figures follow all settings that any run has.
   return pd.concat(
     [
       pd.DataFrame(settings, columns=None if settings else list(_COLUMNS)),
-      pd.DataFrame(results, columns=['epochs', *FIGURES, 'folder']),
+      pd.DataFrame(results, columns=['epochs', *FIGURES, 'noisy_test', 'folder']),
     ],
     axis=1,
   )

@@ -156,6 +156,7 @@ def test_a_frame_has_a_row_per_finished_run(tmp_path):
     'worst_class': 0.75,
     'memorised': 0.25,
     'train_seconds': 1.5,
+    'noisy_test': False,
     'folder': str(tmp_path / 'b'),
   }
   # mnist's only run differs from no other on its data.
@@ -214,6 +215,7 @@ FOREIGN = {
   'null result': ('result.json', 'null', 'is damaged (it holds a NoneType)'),
   'other result': ('result.json', '{"a": 1}', "damaged (it lacks 'test_acc"),
   'cut failure': ('failed.json', '{"fail', 'is damaged (Unterminated'),
+  'cut data': ('dataset.json', '{"info": {"nam', 'is damaged (Untermin'),
   'cut noise': ('noise.json', '{"rate": 0.4, "mat', 'is damaged (Untermin'),
 }
 

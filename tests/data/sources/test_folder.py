@@ -1,5 +1,6 @@
 """Folders of class folders, to a trained run."""
 
+import csv
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from experiments.cli import runtime
 from sce_jax.data import ids
 from sce_jax.errors import UserError
 from sce_jax.runs import files
+from sce_jax.runs import read as read_runs
 from tests.data import reading
 from tests.data.reading import told
 from tests.data.sources import pictures
@@ -214,7 +216,7 @@ def test_odd_folder_names_are_used_or_refused(tmp_path_factory, found):
 
 
 @pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
-def test_a_folder_is_trained_on_by_launch(tmp_path, capsys):
+def test_a_folder_is_trained_on_by_launch(tmp_path, capsys, small_network):
   pictures.write_digits(tmp_path / 'digits', 64)
   (tmp_path / 'digits' / '0' / 'empty.png').write_bytes(b'')
   command = [
@@ -247,3 +249,22 @@ def test_a_folder_is_trained_on_by_launch(tmp_path, capsys):
   assert runtime.run(command) == 0
   assert 'has already ended' in capsys.readouterr().out
   assert set(os.listdir(tmp_path / 'digits')) == set(map(str, range(10)))
+  check_every_figure_is_called_noisy(tmp_path / 'run', capsys)
+
+
+def check_every_figure_is_called_noisy(run, capsys):
+  with open(run / 'results.csv') as file:
+    (row,) = csv.DictReader(file)
+  assert row['noisy_test'] == 'True'
+  assert read_runs.frame(run).noisy_test.tolist() == [True]
+  # As it is sent to TensorBoard and Weights & Biases.
+  assert [x['noisy_test'] for x in files.read_metrics(run)] == [True]
+  assert runtime.run(['launch.py', 'report', f'--workdir={run}']) == 0
+  report = (run / 'report' / 'report.md').read_text()
+  titles = [x for x in report.splitlines() if 'between status and' not in x]
+  titles = [line for line in titles if 'accuracy' in line.lower()]
+  assert len(titles) >= 3 and '  worst class (noisy) |' in titles[0]
+  assert all('noisy test accuracy' in line.lower() for line in titles)
+  capsys.readouterr()
+  assert runtime.run(['launch.py', 'evaluate', f'--workdir={run}']) == 0
+  assert '\nnoisy test split, 16 examples' in capsys.readouterr().out
