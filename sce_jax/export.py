@@ -24,6 +24,7 @@ from safetensors import numpy as safetensors
 
 import sce_jax
 from sce_jax import models
+from sce_jax.data import decode
 from sce_jax.data.batches import Normalization
 from sce_jax.engine import predict
 from sce_jax.errors import UserError
@@ -57,6 +58,13 @@ import sce_jax
 model = sce_jax.load('.')  # This folder.
 probabilities = model.predict_proba(images)
 names = [model.classes[i] for i in model.predict(images)]
+```
+
+Image files are read as for the training, rotated, converted and resized alike:
+
+```python
+for names, images in model.images('photos').chunks(256):
+  print(names, model.predict_proba(images))
 ```
 
 With jax alone, for the six months in which jax reads such a file:
@@ -213,6 +221,10 @@ def _describe(
 ) -> dict[str, Any]:
   """What model.json says of the run."""
   data = files.read_record(workdir, 'dataset.json', ('digest',)) or {}
+  # Only of data of the user's own; a data set of tfds was not resized.
+  told = files.read_record(workdir, 'data.json') or {
+    'decoding': decode.description(is_resized=False)
+  }
   begun = files.read_description(workdir)
   now = datetime.datetime.now(datetime.UTC)
   return {
@@ -223,7 +235,12 @@ def _describe(
       'jax': jax.__version__,
     },
     'classes': list(run.info.class_titles),
-    'input': {'shape': list(run.info.image_shape), 'dtype': 'uint8'},
+    'input': {
+      'shape': list(run.info.image_shape),
+      'dtype': 'uint8',
+      # None: the run is an earlier version's, which did not record it.
+      'decoding': told.get('decoding'),
+    },
     'data': {
       'name': run.info.name,
       'source': run.config.data.source,

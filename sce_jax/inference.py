@@ -27,7 +27,9 @@ from jaxtyping import Float, Int32, Shaped
 import numpy as np
 from safetensors import flax as safetensors
 
+from sce_jax.data import decode
 from sce_jax.data import info as info_lib
+from sce_jax.data.unlabelled import Images
 from sce_jax.errors import UserError
 from sce_jax.runs import progress
 from sce_jax.storage import paths
@@ -93,6 +95,44 @@ class Model:
       UserError: as in `predict_proba`.
     """
     return self.predict_proba(images).argmax(axis=1).astype(np.int32)
+
+  def images(self, path: str | os.PathLike) -> Images:
+    """Image files, read as those that the network was trained on.
+
+      for names, images in model.images('photos').chunks(256):
+        print(names, model.predict_proba(images))
+
+    Args:
+      path: an image, a folder with images in it or below, .npy or .npz.
+
+    Raises:
+      UserError: there are none, or the network takes other ones.
+    """
+    decoding = self.info['input'].get('decoding')
+    told = decoding or _decoding_before(self.info)
+    found = Images(path, tuple(self.info['input']['shape']), told)
+    if found.key != 'file_name':
+      return found
+    if decoding is None:
+      progress.log(
+        'the network was exported by an earlier version of sce_jax, which did'
+        ' not record how its images were read: they are read as today, '
+        + ('resized' if told['resize'] else 'of the size that it takes')
+      )
+    elif decoding['version'] != decode.VERSION:
+      progress.log(
+        "the network's images were decoded by version"
+        f' {decoding["version"]} of the decoder, this is {decode.VERSION}: some'
+        ' pixels may differ; to be exact use sce_jax'
+        f' {self.info["versions"]["sce_jax"]}'
+      )
+    return found
+
+
+def _decoding_before(info: dict[str, Any]) -> dict[str, Any]:
+  """How images were read, of an export that does not say so."""
+  source = info.get('data', {}).get('source')
+  return decode.description(is_resized=source in ('path', 'folder', 'table'))
 
 
 def load(folder: str | os.PathLike) -> Model:

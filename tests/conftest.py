@@ -157,8 +157,13 @@ def launch_here(data_dir, capsys, monkeypatch):
   return run
 
 
-def run_python(code: str) -> str:
-  """Runs Python code in a new process; returns what it prints."""
+def run_python(code: str, returncode: int = 0) -> str:
+  """Runs Python code in a new process; returns what it prints.
+
+  Args:
+    code: the code.
+    returncode: with which it is to end: -9 if it is killed.
+  """
   done = subprocess.run(
     [sys.executable, '-c', code],
     cwd=REPOSITORY,
@@ -166,7 +171,7 @@ def run_python(code: str) -> str:
     text=True,
     check=False,
   )
-  assert done.returncode == 0, done.stderr
+  assert done.returncode == returncode, done.stderr
   return done.stdout
 
 

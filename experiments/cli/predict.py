@@ -36,7 +36,6 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
 def main(values: flags.FlagValues, arguments: list[str]) -> None:
   """Predicts and writes the file."""
   import sce_jax  # noqa: PLC0415
-  from sce_jax.data import images  # noqa: PLC0415
   from sce_jax.storage import paths  # noqa: PLC0415
 
   command_line.no_arguments(arguments)
@@ -50,8 +49,7 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
     raise UserError(f'{out} is a folder: name a file with --out')
   runtime.start_alone()
   model = sce_jax.load(values.model)
-  shape = tuple(model.info['input']['shape'])
-  found = images.Images(values.images, shape)
+  found = model.images(values.images)
   text = io.StringIO()
   table = csv.writer(text, lineterminator='\n')
   table.writerow([found.key, 'label', 'class_name', 'probability'])

@@ -237,7 +237,9 @@ def frame(
   return pd.concat(
     [
       pd.DataFrame(settings, columns=None if settings else list(_COLUMNS)),
-      pd.DataFrame(results, columns=['epochs', *FIGURES, 'noisy_test', 'folder']),
+      pd.DataFrame(
+        results, columns=['epochs', *FIGURES, 'noisy_test', 'folder']
+      ),
     ],
     axis=1,
   )

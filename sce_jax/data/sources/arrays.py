@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from sce_jax.data import decode
 from sce_jax.data.data_config import DataConfig
-from sce_jax.data.sources import images as images_lib
-from sce_jax.data.sources import listed, summary
+from sce_jax.data.sources import listed, memory, summary
 from sce_jax.data.sources.columns import Columns, Part
 from sce_jax.errors import UserError
 
@@ -105,7 +105,7 @@ def columns(
   if clean is not None:
     numbers = summary.numbers(keys, clean)
     parts[0] = Part(parts[0].image, parts[0].label, parts[0].ids, numbers)
-  digests = [[images_lib.digest(x.tobytes()) for x in p.image] for p in parts]
+  digests = [[summary.digest(x.tobytes()) for x in p.image] for p in parts]
   return Columns(
     parts[0],
     parts[1] if len(parts) > 1 else None,
@@ -119,6 +119,7 @@ def columns(
       'notes': notes,
       'warnings': summary.warnings(titles, parts, digests),
       'unreadable': [],
+      'decoding': decode.description(is_resized=False),
     },
   )
 
@@ -193,14 +194,14 @@ def _pixels(
   """Images [N, H, W, C] as uint8, of the size that is asked for."""
   side = config.image_size
   size = (side, side) if side else images.shape[1:3]
-  images_lib.check_memory(
+  memory.check(
     f'{where} of {size[0]} x {size[1]} pixels',
     len(images) * size[0] * size[1] * images.shape[3],
   )
   pixels = _to_bytes(where, images, notes)
   if side and pixels.shape[1:3] != (side, side):
     notes.append(f'{len(pixels):,} images resized to {side} x {side} pixels')
-    pixels = images_lib.resize(pixels, side)
+    pixels = decode.resize(pixels, side)
   return pixels
 
 

@@ -4,12 +4,11 @@ As in torchvision, tfds and Keras: the class is the first folder's name, files
 may lie deeper, links are followed, hidden files and folders are left out.
 """
 
-from collections.abc import Iterator
-import os
 import pathlib
 
+from sce_jax.data import image_files
 from sce_jax.data.data_config import DataConfig
-from sce_jax.data.sources import images, listed, place
+from sce_jax.data.sources import listed, place
 from sce_jax.data.sources.columns import Columns
 from sce_jax.data.sources.listed import SPLIT_NAMES, TRAIN, Listing
 from sce_jax.errors import UserError
@@ -40,7 +39,7 @@ def find(path: pathlib.Path) -> Listing:
   """
   found: dict[str, list[str]] = {}
   loose = []
-  for file in _images(path):
+  for file in image_files.find(path):
     first, slash, _ = file.partition('/')
     if slash:
       found.setdefault(first, []).append(file)
@@ -50,7 +49,7 @@ def find(path: pathlib.Path) -> Listing:
     what = (
       f'{len(loose)} images, but not in class folders'
       if loose
-      else (f'no images ({", ".join(images.EXTENSIONS)})')
+      else (f'no images ({", ".join(image_files.EXTENSIONS)})')
     )
     raise UserError(
       f'{path} holds {what}: give a folder with a folder for each class, such'
@@ -99,30 +98,5 @@ def _empty(path: pathlib.Path, found: dict[str, list[str]]) -> list[str]:
   return sorted(
     x.name
     for x in path.iterdir()
-    if x.is_dir() and not x.name.startswith('.') and x.name not in found
+    if x.is_dir() and not image_files.is_hidden(x.name) and x.name not in found
   )
-
-
-def _images(path: pathlib.Path) -> Iterator[str]:
-  """The names of all images below a folder, relative to it, in order."""
-
-  def walk(folder: str, prefix: str, above: tuple[str, ...]) -> Iterator[str]:
-    real = os.path.realpath(folder)
-    if real in above:  # A link to a folder that it lies in.
-      return
-    try:
-      entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-      raise UserError(
-        f'{folder} cannot be read ({error.strerror or error})'
-      ) from None
-    for entry in entries:
-      if entry.name.startswith('.'):
-        continue
-      name = prefix + entry.name
-      if entry.is_dir():
-        yield from walk(entry.path, f'{name}/', (*above, real))
-      elif entry.name.lower().endswith(images.EXTENSIONS):
-        yield name
-
-  return walk(str(path), '', ())

@@ -8,6 +8,7 @@ import pathlib
 from jaxtyping import Int
 import numpy as np
 
+from sce_jax.data import decode
 from sce_jax.data.data_config import DataConfig
 from sce_jax.data.sources import images, summary
 from sce_jax.data.sources.columns import Columns, Part
@@ -120,6 +121,7 @@ def read(listing: Listing, config: DataConfig) -> Columns:
         *summary.warnings(names, parts, digests),
       ],
       'unreadable': loaded.unreadable,
+      'decoding': decode.description(is_resized=True),
     },
   )
 

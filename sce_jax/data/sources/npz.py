@@ -9,8 +9,7 @@ import zipfile
 import numpy as np
 
 from sce_jax.data.data_config import DataConfig
-from sce_jax.data.sources import arrays, place
-from sce_jax.data.sources import images as images_lib
+from sce_jax.data.sources import arrays, memory, place
 from sce_jax.data.sources.columns import Columns
 from sce_jax.errors import UserError
 
@@ -64,7 +63,7 @@ def _load(path: str) -> dict[str, np.ndarray]:
         own = next((x for x in names if f'{x}.npy' in members), None)
         if own is not None:
           member = members[f'{own}.npy']
-          images_lib.check_memory(f'{path}: its {own}', member.file_size)
+          memory.check(f'{path}: its {own}', member.file_size)
           with file.open(member) as array:
             # Objects, which would run code, are refused by numpy.
             found[name] = np.lib.format.read_array(array, allow_pickle=False)

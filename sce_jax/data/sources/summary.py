@@ -9,9 +9,12 @@ image_shape (height, width, channels)
 notes       what was done, a sentence each
 warnings    what the user should look at, a sentence each
 unreadable  files that were left out: 'file' and 'reason'
+decoding    how files became pixels, see decode.description; other files are
+            read alike when the network is used
 """
 
 from collections.abc import Mapping, Sequence
+import hashlib
 import re
 from typing import Any
 
@@ -55,6 +58,11 @@ def numbers(
   places: dict[str | None, int] = {name: k for k, name in enumerate(names)}
   places[None] = -1
   return np.array([places[label] for label in labels], np.int32)
+
+
+def digest(content: bytes) -> bytes:
+  """16 bytes that are the same for the same content."""
+  return hashlib.blake2b(content, digest_size=16).digest()
 
 
 def warnings(

@@ -13,8 +13,9 @@ import pathlib
 import posixpath
 from typing import Any
 
+from sce_jax.data import image_files
 from sce_jax.data.data_config import DataConfig
-from sce_jax.data.sources import images, listed, place
+from sce_jax.data.sources import listed, place
 from sce_jax.data.sources.columns import Columns
 from sce_jax.data.sources.listed import SPLIT_NAMES, TRAIN, Listing
 from sce_jax.errors import UserError
@@ -52,7 +53,7 @@ def find(folder: pathlib.Path) -> list[pathlib.Path]:
     file
     for file in folder.iterdir()
     if file.suffix.lower() in EXTENSIONS
-    and not file.name.startswith('.')
+    and not image_files.is_hidden(file.name)
     and file.is_file()
   )
 
@@ -127,7 +128,7 @@ def _unlisted(root: pathlib.Path, names: Sequence[str]) -> list[str]:
     posixpath.normpath(posixpath.join(folder, name))
     for folder in sorted({posixpath.dirname(name) for name in names})
     for name in os.listdir(root / folder)
-    if name.lower().endswith(images.EXTENSIONS) and not name.startswith('.')
+    if image_files.is_image(name) and not image_files.is_hidden(name)
   ]
   others = sorted(set(found) - listed_names)
   if not others:

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import string
+import sys
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -97,6 +98,36 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
   (tmp_path / 'data' / 'a' / 'gone.png').symlink_to(tmp_path / 'nothing')
   names = read(tmp_path / 'data', max_unreadable=0.5).train_names.tolist()
   assert names == ['a/1.png', 'b/1.png']
+
+
+def test_links_that_are_no_use_are_left_out(tmp_path):
+  write(tmp_path / 'data', 'a/1.png', 'b/2.png')
+  (tmp_path / 'data' / 'itself').symlink_to(tmp_path / 'data' / 'itself')
+  assert len(read(tmp_path / 'data').train) == 2
+  # 2^20 paths to one image.
+  folder = tmp_path / 'data' / 'a'
+  for _ in range(20):
+    (folder / 'x').mkdir()
+    (folder / 'y').symlink_to(folder / 'x')
+    folder = folder / 'x'
+  write(folder, '1.png')
+  assert 'is reached by more than 100 paths' in told(read, tmp_path / 'data')
+
+
+def test_folders_may_lie_deeper_than_pythons_stack(tmp_path, monkeypatch):
+  write(tmp_path / 'data', 'a/1.png', 'b/2.png')
+  monkeypatch.chdir(tmp_path / 'data' / 'a')
+  for _ in range(sys.getrecursionlimit()):
+    os.mkdir('d')
+    os.chdir('d')
+  shutil.copy(tmp_path / 'data' / 'a' / '1.png', '3.png')
+  deep = f'a/{"d/" * sys.getrecursionlimit()}3.png'
+  names = read(tmp_path / 'data').train_names.tolist()
+  assert names == ['a/1.png', deep, 'b/2.png']
+  os.remove('3.png')
+  for _ in range(sys.getrecursionlimit()):  # pytest cannot remove it.
+    os.chdir('..')
+    os.rmdir('d')
 
 
 def test_a_limit_takes_some_of_all_classes(tmp_path):
@@ -267,4 +298,4 @@ def check_every_figure_is_called_noisy(run, capsys):
   assert all('noisy test accuracy' in line.lower() for line in titles)
   capsys.readouterr()
   assert runtime.run(['launch.py', 'evaluate', f'--workdir={run}']) == 0
-  assert '\nnoisy test split, 16 examples' in capsys.readouterr().out
+  assert '\nnoisy test split, 18 examples' in capsys.readouterr().out

@@ -1,12 +1,20 @@
 """Image files into one array: every kind of file, sizes, the cache."""
 
 import os
+import shutil
+import signal
+import struct
+import subprocess
+from unittest import mock
+import zlib
 
 import numpy as np
 from PIL import Image
 import pytest
 
-from sce_jax.data.sources import images
+from sce_jax.data import decode
+from sce_jax.data.sources import images, memory
+from tests.conftest import run_python
 from tests.data.reading import told
 from tests.data.sources import pictures
 
@@ -158,32 +166,168 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
   assert 'max_unreadable=0.5 allows; the first: cut.png' in message
 
 
+def test_what_is_no_plain_file_is_not_waited_for(tmp_path):
+  pictures.write(tmp_path / 'a.png')
+  os.mkfifo(tmp_path / 'pipe.png')
+  (tmp_path / 'endless.png').symlink_to('/dev/zero')
+  (tmp_path / 'itself.png').symlink_to(tmp_path / 'itself.png')
+  with open(tmp_path / 'huge.png', 'wb') as file:
+    file.truncate(2**40)  # Of holes.
+  loaded = load(tmp_path, max_unreadable=0.9)
+  assert [x['reason'] for x in loaded.unreadable] == [
+    'not a plain file',
+    'larger than 536,870,912 bytes',
+    'Too many levels of symbolic links',
+    'not a plain file',
+  ]
+
+
+def test_no_program_is_run_for_a_file(tmp_path, monkeypatch):
+  """Pillow would call Ghostscript."""
+  monkeypatch.delattr(subprocess, 'Popen')
+  pictures.write(tmp_path / 'a.png')
+  pictures.write(tmp_path / 'b.png', format='EPS')
+  (unreadable,) = load(tmp_path, max_unreadable=0.5).unreadable
+  assert unreadable == {'file': 'b.png', 'reason': 'not an image'}
+
+
+def test_an_image_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path):
+  pictures.write(tmp_path / 'a.png')
+  content = bytearray((tmp_path / 'a.png').read_bytes())
+  content[16:24] = struct.pack('>II', 50_000, 50_000)  # Width and height.
+  content[29:33] = struct.pack('>I', zlib.crc32(content[12:29]))
+  (tmp_path / 'b.png').write_bytes(content)
+  (unreadable,) = load(tmp_path, max_unreadable=0.5).unreadable
+  assert 'exceeds limit of 178956970 pixels' in unreadable['reason']
+
+
 def test_nothing_readable_is_refused_at_any_share(tmp_path):
   (tmp_path / 'a.png').write_bytes(b'')
   assert '1 of 1 files' in told(load, tmp_path, max_unreadable=1.0)
 
 
-def test_decoded_images_are_kept_until_a_file_changes(tmp_path, cache):
-  folder = tmp_path / 'data'
-  for name in 'ab':
-    pictures.write(folder / f'{name}.png', seed=ord(name))
-  first = load(folder)
-  (kept,) = (cache / 'sce_jax' / 'data' / 'images').iterdir()
-  # Not decoded again: with the same size and time other bytes do not show.
-  file = folder / 'a.png'
+@pytest.fixture
+def decoded(monkeypatch):
+  """The contents of the files that are decoded, in any order."""
+  contents, pixels = [], decode.pixels
+
+  def counted(content, *args):
+    contents.append(content)
+    return pixels(content, *args)
+
+  monkeypatch.setattr(decode, 'pixels', counted)
+  return contents
+
+
+def write_some(folder, count=8):
+  for i in range(count):
+    pictures.write(folder / f'{i}.png', seed=i)
+
+
+def test_what_is_decoded_is_kept(tmp_path, decoded, monkeypatch):
+  write_some(tmp_path / 'a')
+  first = load(tmp_path / 'a')
+  assert len(decoded) == 8
+  # Also elsewhere: it is known by its content.
+  shutil.copytree(tmp_path / 'a', tmp_path / 'b')
+  for folder in ('a', 'b'):
+    again = load(tmp_path / folder)
+    np.testing.assert_array_equal(again.images, first.images)
+    assert again.digests == first.digests
+  assert len(decoded) == 8
+  # Nor is it read again where it has been read.
+  monkeypatch.delattr(decode, 'read')
+  load(tmp_path / 'b')
+
+
+@pytest.mark.parametrize('keeps_time', [True, False])
+def test_a_file_that_changes_is_decoded_again(keeps_time, tmp_path, decoded):
+  write_some(tmp_path, 2)
+  load(tmp_path)
+  file = tmp_path / '1.png'
   found = file.stat()
-  file.write_bytes(b'x' * found.st_size)
-  os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
-  again = load(folder)
-  np.testing.assert_array_equal(again.images, first.images)
-  assert again.digests == first.digests
-  os.utime(file, ns=(0, 0))
-  assert len(load(folder, max_unreadable=0.5).rows) == 1
-  # A damaged one is made again.
-  pictures.write(folder / 'a.png', seed=ord('a'))
-  kept.write_bytes(kept.read_bytes()[:100])
-  os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
-  np.testing.assert_array_equal(load(folder).images, first.images)
+  pictures.write(file, seed=9)
+  if keeps_time:
+    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns))
+  second = load(tmp_path).images[1]
+  np.testing.assert_array_equal(second, np.asarray(Image.open(file)))
+
+
+def test_more_files_cost_their_own_shards_only(tmp_path, decoded, monkeypatch):
+  monkeypatch.setattr(images, '_SHARD_FILES', 4)
+  write_some(tmp_path, 60)  # In 15, so in 16 shards.
+  load(tmp_path)
+  decoded.clear()
+  pictures.write(tmp_path / '00.png', seed=60)
+  assert len(load(tmp_path).images) == 61
+  assert 1 <= len(decoded) <= 15
+
+
+def test_a_damaged_shard_is_made_again(tmp_path, cache):
+  write_some(tmp_path)
+  first = load(tmp_path)
+  for file in (cache / 'sce_jax' / 'data' / 'images').iterdir():
+    content = file.read_bytes()
+    for damaged in (b'', content[: len(content) // 2], content[:-100]):
+      file.write_bytes(damaged)
+      np.testing.assert_array_equal(load(tmp_path).images, first.images)
+      assert file.read_bytes() == content
+
+
+def test_decoding_that_is_interrupted_is_continued(
+  tmp_path, decoded, monkeypatch
+):
+  monkeypatch.setattr(images, '_SHARD_FILES', 4)
+  write_some(tmp_path, 60)
+  pixels = decode.pixels
+
+  def until_ctrl_c(content, *args):
+    if len(decoded) >= 30:
+      raise KeyboardInterrupt
+    return pixels(content, *args)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(decode, 'pixels', until_ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+      load(tmp_path)
+  before = len(decoded)
+  found = load(tmp_path)
+  # Once more only the shard in which it was interrupted; shards are of
+  # different sizes.
+  assert 60 <= len(decoded) <= 60 + 12 and before >= 30
+  for i, name in enumerate(sorted(x.name for x in tmp_path.iterdir())):
+    expected = np.asarray(Image.open(tmp_path / name))
+    np.testing.assert_array_equal(found.images[i], expected)
+
+
+@pytest.mark.process
+def test_so_is_decoding_that_is_killed(tmp_path, cache, decoded):
+  """By kill -9, while it decodes the third shard."""
+  write_some(tmp_path / 'data', 60)
+  code = f"""
+import os, pathlib, signal
+from sce_jax.data import decode, image_files
+from sce_jax.data.sources import images
+
+root = pathlib.Path({str(tmp_path / 'data')!r})
+images._SHARD_FILES = 4
+before, record = 0, images._record
+
+
+def killed(make, row):
+  global before
+  if len(list((pathlib.Path({str(cache)!r}).rglob('*.array_record')))) >= 18:
+    os.kill(os.getpid(), signal.SIGKILL)
+  return record(make, row)
+
+
+images._record = killed
+images.load(root, list(image_files.find(root)), None, 0.0)
+"""
+  run_python(code, -signal.SIGKILL)
+  with mock.patch.object(images, '_SHARD_FILES', 4):
+    assert len(load(tmp_path / 'data').images) == 60
+  assert 40 <= len(decoded) < 60
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, cache):
@@ -193,7 +337,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, cache):
 
 
 def test_too_many_images_are_refused_with_their_bytes(tmp_path, monkeypatch):
-  monkeypatch.setattr(images.os, 'sysconf', lambda name: 10)
+  monkeypatch.setattr(memory.os, 'sysconf', lambda name: 10)
   pictures.write(tmp_path / 'a.png')  # 8 x 8 x 3 = 192 bytes, of 10 * 10.
   message = told(load, tmp_path)
   assert message.startswith(

@@ -1,0 +1,249 @@
+"""One image file as pixels: the only place that decodes.
+
+Whatever a file holds, it becomes uint8 pixels of a given size, grey or RGB.
+Grey among colours, CMYK, palettes and 16 bits are converted; what is
+transparent is laid on white; EXIF's rotation is applied; of several frames the
+first is used. An image of another size is squeezed to the size, whole.
+
+Training and prediction both read files by it, so that a network is shown the
+same pixels. Needs no jax.
+"""
+
+from collections.abc import Iterator
+import contextlib
+import dataclasses
+import io
+import os
+import pathlib
+import stat
+from typing import Any
+import warnings
+
+from jaxtyping import UInt8
+import numpy as np
+from PIL import Image
+
+# Raised when the same file becomes other pixels: what is cached is then made
+# again, and exported networks say which version their images were made by.
+VERSION = 1
+# By its content: a JPEG may be called .png. Not all that Pillow knows: it would
+# run Ghostscript on what looks like PostScript.
+_FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'TIFF', 'GIF')
+# Bytes; what is larger is no photograph, and several are read at a time.
+_LARGEST_FILE = 2**29
+_GREY = {'1', 'L', 'LA', 'La', 'I', 'F'}
+_TURNED = {
+  2: Image.Transpose.FLIP_LEFT_RIGHT,
+  3: Image.Transpose.ROTATE_180,
+  4: Image.Transpose.FLIP_TOP_BOTTOM,
+  5: Image.Transpose.TRANSPOSE,
+  6: Image.Transpose.ROTATE_270,
+  7: Image.Transpose.TRANSVERSE,
+  8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112  # EXIF's number of it.
+
+
+class UnreadableError(Exception):
+  """A file that is no image, or none that can be decoded.
+
+  Attributes:
+    reason: why, in a few words.
+    is_lasting: whether the same content cannot be read at any time; else it
+      was the disk's error, or the file changed meanwhile.
+  """
+
+  def __init__(self, reason: str, *, is_lasting: bool = True):
+    super().__init__(reason)
+    self.reason = reason
+    self.is_lasting = is_lasting
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+  """What a file says of itself.
+
+  Attributes:
+    size: (height, width) as shown.
+    is_grey: whether it has no colours.
+    conversions: what decoding does to it beside resizing, such as 'CMYK,
+      converted'.
+  """
+
+  size: tuple[int, int]
+  is_grey: bool
+  conversions: tuple[str, ...] = ()
+
+
+def description(*, is_resized: bool) -> dict[str, Any]:
+  """How files are decoded here, as an exported network says of its images.
+
+  Args:
+    is_resized: whether those of another size are squeezed; else they are
+      refused.
+  """
+  return {'version': VERSION, 'resize': 'bilinear' if is_resized else None}
+
+
+def read(file: pathlib.Path) -> bytes:
+  """The content of an image file.
+
+  Raises:
+    UnreadableError: it is not there, empty, or no plain file: a pipe would be
+      waited for, and a device has no end.
+  """
+  try:
+    found = os.stat(file)
+    if not stat.S_ISREG(found.st_mode):
+      raise UnreadableError('not a plain file')
+    if found.st_size > _LARGEST_FILE:
+      raise UnreadableError(f'larger than {_LARGEST_FILE:,} bytes')
+    content = file.read_bytes()
+  # A name may have a zero byte.
+  except (OSError, ValueError, MemoryError) as error:
+    reason = getattr(error, 'strerror', None) or str(error) or 'too large'
+    raise UnreadableError(reason, is_lasting=False) from None
+  if not content:
+    raise UnreadableError('empty')
+  return content
+
+
+def header(content: bytes) -> Header:
+  """What a file says of itself.
+
+  Args:
+    content: the file's.
+
+  Raises:
+    UnreadableError: it is no image.
+  """
+  with _open(content) as image:
+    turned = _orientation(image)
+    width, height = image.size
+    if turned >= 5:
+      width, height = height, width
+    conversions = [
+      what
+      for is_done, what in (
+        (turned in _TURNED, 'rotated as EXIF says'),
+        (image.mode == 'P', 'with a palette, converted'),
+        (image.mode == 'CMYK', 'CMYK, converted'),
+        (_is_deep(image.mode), 'of more than 8 bits, made 8'),
+        (_is_transparent(image), 'transparent, laid on white'),
+      )
+      if is_done
+    ]
+    is_grey = image.mode in _GREY or image.mode.startswith('I;')
+    return Header((height, width), is_grey, tuple(conversions))
+
+
+def pixels(
+  content: bytes, size: tuple[int, int], channels: int
+) -> UInt8[np.ndarray, 'H W C']:
+  """Decodes an image file.
+
+  Args:
+    content: the file's.
+    size: the (height, width) that is asked for.
+    channels: 1 for grey, 3 for RGB.
+
+  Raises:
+    UnreadableError: it is no image, or a damaged one.
+  """
+  height, width = size
+  with _open(content) as image:
+    # A large JPEG is decoded at a fraction of its size, many times faster.
+    draft = 2 * max(size)
+    image.draft(None, (draft, draft))
+    turned = _orientation(image)
+    made = _convert(image, 'L' if channels == 1 else 'RGB')
+    if turned in _TURNED:
+      made = made.transpose(_TURNED[turned])
+    if made.size != (width, height):
+      made = made.resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(made).reshape(height, width, channels)
+
+
+def resize(
+  images: UInt8[np.ndarray, 'N H W C'], side: int
+) -> UInt8[np.ndarray, 'N S S C']:
+  """Arrays of images, squeezed as files are, channel by channel.
+
+  Args:
+    images: pixels.
+    side: the height and width that are asked for.
+  """
+  if images.shape[1:3] == (side, side):
+    return images
+  made = np.empty((len(images), side, side, images.shape[3]), np.uint8)
+  for i, image in enumerate(images):
+    for c in range(images.shape[3]):
+      plane = Image.fromarray(np.ascontiguousarray(image[..., c]))
+      made[i, ..., c] = np.asarray(
+        plane.resize((side, side), Image.Resampling.BILINEAR)
+      )
+  return made
+
+
+@contextlib.contextmanager
+def without_warnings() -> Iterator[None]:
+  """Keeps Pillow's warnings of odd files off the screen.
+
+  Around all decoding, in the thread that waits for it: what is ignored is so in
+  all threads.
+  """
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore')
+    yield
+
+
+@contextlib.contextmanager
+def _open(content: bytes) -> Iterator[Image.Image]:
+  """Opens an image; any error of its decoder becomes an UnreadableError."""
+  try:
+    with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+      yield image
+  except Image.UnidentifiedImageError:  # Its message names an object in memory.
+    raise UnreadableError('not an image') from None
+  except MemoryError:
+    raise UnreadableError(
+      'too large for the memory', is_lasting=False
+    ) from None
+  except Exception as error:  # noqa: BLE001  Of any decoder.
+    reason = ' '.join(str(error).split())[:200] or type(error).__name__
+    raise UnreadableError(reason) from None
+
+
+def _convert(image: Image.Image, mode: str) -> Image.Image:
+  """An image as L or RGB, of 8 bits."""
+  if _is_deep(image.mode):
+    values = np.nan_to_num(np.asarray(image).astype(np.float64))
+    # Floats may be in [0, 1]; integers are of 16 bits.
+    scale = 255 / 65535 if image.mode != 'F' else 1.0
+    if image.mode == 'F' and values.size and values.max() <= 1:
+      scale = 255.0
+    eight = np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)
+    return Image.fromarray(eight).convert(mode)
+  if _is_transparent(image):
+    shown = image.convert('RGBA')
+    white = Image.new('RGBA', shown.size, 'white')
+    return Image.alpha_composite(white, shown).convert(mode)
+  return image.convert(mode)
+
+
+def _is_deep(mode: str) -> bool:
+  return mode in ('I', 'F') or mode.startswith('I;')
+
+
+def _is_transparent(image: Image.Image) -> bool:
+  return (
+    image.mode in ('RGBA', 'RGBa', 'LA', 'La', 'PA')
+    or 'transparency' in image.info
+  )
+
+
+def _orientation(image: Image.Image) -> int:
+  try:
+    return int(image.getexif().get(_ORIENTATION, 1))
+  except Exception:  # noqa: BLE001  A damaged EXIF turns nothing.
+    return 1
