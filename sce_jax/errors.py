@@ -1,12 +1,28 @@
 """Errors that are no bugs: bad input, and runs that diverge."""
 
 
+def one_line(text: str) -> str:
+  """A text whose line ends and other invisible characters are escaped.
+
+  Names of files may have any, also those that rule a terminal.
+  """
+  return ''.join(
+    x if x.isprintable() else x.encode('unicode_escape').decode() for x in text
+  )
+
+
 class UserError(ValueError):
   """Bad input: one line that says what is wrong and what to do.
 
   Raised before anything is compiled or written. launch.py prints it without a
   traceback.
+
+  Args:
+    message: the line. What would break it, in the name of a file, is escaped.
   """
+
+  def __init__(self, message: str):
+    super().__init__(one_line(message))
 
 
 class NonFiniteLoss(Exception):

@@ -1,6 +1,7 @@
 """A run's network, exported and used without the run."""
 
 import csv
+import dataclasses
 import json
 import re
 import shutil
@@ -16,10 +17,12 @@ from sklearn import datasets
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
+from configs import own
 from experiments.cli import runtime
 import sce_jax
 from sce_jax import export, inference, train
 from sce_jax.config.check import check_config
+from sce_jax.data import dataset
 from sce_jax.errors import UserError
 from sce_jax.exit_codes import ExitCode
 from sce_jax.models import conv3x3
@@ -28,6 +31,7 @@ from sce_jax.runs.run import TrainingRun
 from sce_jax.storage import paths
 from tests import synthetic
 from tests.data.reading import told
+from tests.data.sources import pictures
 
 IMAGES = datasets.load_digits().images[:7, ..., None].astype(np.uint8)
 # The export convolves and sums in another order than the layout for CPUs, and
@@ -159,7 +163,11 @@ def test_the_folder_says_what_it_is(plain):
   run, exported = plain
   info = sce_jax.load(exported).info
   assert info['metrics'] == files.read_result(run)
-  assert info['input'] == {'shape': [8, 8, 1], 'dtype': 'uint8'}
+  assert info['input'] == {
+    'shape': [8, 8, 1],
+    'dtype': 'uint8',
+    'decoding': {'version': 1, 'resize': None},
+  }
   record = json.loads((run / 'dataset.json').read_text())
   assert info['data']['digest'] == record['digest']
   assert info['normalization']['mean'] == record['info']['mean']
@@ -171,18 +179,24 @@ def test_the_folder_says_what_it_is(plain):
   assert info['network']['name'] == 'digits_cnn'
 
 
-def test_its_readme_runs(plain, monkeypatch):
-  _, exported = plain
+def test_its_readme_runs(plain, tmp_path, monkeypatch, capsys):
+  exported = copy_of(plain[1], tmp_path)
   monkeypatch.chdir(exported)
+  (exported / 'photos').mkdir()
+  Image.fromarray(IMAGES[0, ..., 0]).save(exported / 'photos' / 'a.png')
   page = Sybil([PythonCodeBlockParser()]).parse(exported / 'README.md')
   page.namespace['images'] = IMAGES
   found = []
   for example in page.examples():
     example.evaluate()
     found.append(np.asarray(page.namespace['probabilities']))
-  first, second = found
-  np.testing.assert_allclose(first, second, rtol=RTOL)
-  assert page.namespace['names'] == [str(x) for x in first.argmax(axis=1)]
+    if len(found) == 1:
+      names = [str(x) for x in found[0].argmax(axis=1)]
+      assert page.namespace['names'] == names
+    page.namespace['images'] = IMAGES  # As a name it is used twice.
+  first, _, last = found
+  np.testing.assert_allclose(first, last, rtol=RTOL)
+  assert capsys.readouterr().out.startswith("['a.png'] [[")
 
 
 @pytest.mark.parametrize('which', ['plain', 'winograd'])
@@ -405,6 +419,87 @@ def test_launch_predicts_a_folder(plain, tmp_path, capsys):
   assert {row['probability'] for row in rows} == {f'{expected.max():.6f}'}
   assert launch(*arguments, f'--images={folder / "b.PNG"}') == ExitCode.DONE
   assert table(out) == rows[:1]
+
+
+def write_odd_files(root):
+  """Image files of every kind that the readers convert."""
+  for name, mode, size in (
+    ('a/colour.png', 'RGB', (30, 40)),
+    ('a/grey.bmp', 'L', (28, 28)),
+    ('a/bits.tif', '1', (50, 20)),
+    ('b/palette.PNG', 'P', (33, 44)),
+    ('b/cmyk.jpg', 'CMYK', (31, 29)),
+    ('b/below/alpha.webp', 'RGBA', (40, 30)),
+    # So large that a JPEG is decoded at a fraction of its size.
+    ('b/large.jpeg', 'RGB', (640, 480)),
+  ):
+    pictures.write(root / name, mode, size, seed=len(name))
+  exif = Image.Exif()
+  exif[0x0112] = 6
+  pictures.write(root / 'a' / 'turned.jpg', size=(29, 40), exif=exif)
+  deep = np.arange(900, dtype=np.uint16).reshape(30, 30) * 70
+  Image.fromarray(deep).save(root / 'a' / 'deep.png')
+  (root / 'a' / 'cut.png').write_bytes(b'\x89PNG')
+
+
+@pytest.fixture
+def of_files(tmp_path, monkeypatch):
+  """A run on a folder of such files, its export, and what it was read as."""
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+  write_odd_files(tmp_path / 'files')
+  config = own.get_config('ce')
+  config.data.path = str(tmp_path / 'files')
+  config.data.max_unreadable = 0.1
+  config.model.name = 'digits_cnn'
+  config.train.epochs = config.train.batch_size = 1
+  checked = check_config(config)
+  data = dataset.read(checked.data)
+  trainer, inputs, _ = synthetic.program([config], data)
+  run = TrainingRun.open(checked, tmp_path / 'run', data)
+  run.save(trainer.device_put(trainer.init(inputs)), 0.0)
+  run.close()
+  return tmp_path / 'run', export.export(tmp_path / 'run', tmp_path / 'm'), data
+
+
+def test_files_are_predicted_as_they_were_trained_on(
+  of_files, tmp_path, capsys
+):
+  run, exported, data = of_files
+  assert data.info.image_shape == (28, 28, 3) and len(data.train) == 9
+  files, out = tmp_path / 'files', tmp_path / 'out.csv'
+  model = sce_jax.load(exported)
+  found = model.images(files)
+  ((names, images),) = found.chunks(16)
+  assert names == data.train_names.tolist()
+  np.testing.assert_array_equal(images, data.train.image)
+  assert [x[0] for x in found.unreadable] == ['a/cut.png']
+  assert capsys.readouterr().out == ''
+  arguments = f'--model={exported}', f'--images={files}', f'--out={out}'
+  assert launch('predict', *arguments) == ExitCode.DONE
+  expected, _ = restore.load(run).predict(data.train.image)
+  rows = table(out)
+  assert [row['file_name'] for row in rows] == names
+  assert [int(row['label']) for row in rows] == expected.argmax(1).tolist()
+  np.testing.assert_allclose(
+    [float(row['probability']) for row in rows], expected.max(1), atol=5e-6
+  )
+  # Of another decoder, of no time, and of one that was trained on arrays.
+  for decoding, said in (
+    ({'version': 7, 'resize': 'bilinear'}, 'decoded by version 7 of'),
+    (None, 'which did not record how its images were read'),
+    ({'version': 1, 'resize': None}, None),
+  ):
+    info = model.info['input'] | {'decoding': decoding}
+    changed = dataclasses.replace(model, info=model.info | {'input': info})
+    capsys.readouterr()
+    found = changed.images(files)
+    if said is None:
+      assert 'has 50x20 pixels, but' in told(list, found.chunks(16))
+    else:
+      ((_, images),) = found.chunks(16)
+      np.testing.assert_array_equal(images, data.train.image)
+      (line,) = capsys.readouterr().out.splitlines()
+      assert said in line
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import io
 from absl import flags
 
 from experiments.cli import command_line, runtime
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, one_line
 
 # Read and classified at a time.
 _CHUNK = 1024
@@ -91,6 +91,6 @@ def _tell_unreadable(
     )
   print(f'{len(unreadable)} files cannot be read and are left out:')
   for name, reason in unreadable[:_NAMED]:
-    print(f'  {name}: {reason}')
+    print(f'  {one_line(name)}: {reason}')
   if len(unreadable) > _NAMED:
     print(f'  and {len(unreadable) - _NAMED} more')

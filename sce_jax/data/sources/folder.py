@@ -4,11 +4,12 @@ As in torchvision, tfds and Keras: the class is the first folder's name, files
 may lie deeper, links are followed, hidden files and folders are left out.
 """
 
+from collections.abc import Collection
 import pathlib
 
 from sce_jax.data import image_files
 from sce_jax.data.data_config import DataConfig
-from sce_jax.data.sources import listed, place
+from sce_jax.data.sources import listed, place, summary
 from sce_jax.data.sources.columns import Columns
 from sce_jax.data.sources.listed import SPLIT_NAMES, TRAIN, Listing
 from sce_jax.errors import UserError
@@ -61,17 +62,17 @@ def find(path: pathlib.Path) -> Listing:
       f'{len(loose)} image(s) in no class folder are left out, such as'
       f' {loose[0]}'
     )
-  empty = _empty(path, found)
   splits = {name: SPLIT_NAMES.get(name.lower()) for name in found}
   named = {split for split in splits.values() if split is not None}
   files: dict[str, list[tuple[str, str, str | None]]] = {}
+  if TRAIN not in named and None not in splits.values():
+    raise UserError(
+      f'{path} has {" and ".join(map(repr, found))}, but no folder train: give'
+      ' that name to the images that are to be trained on'
+    )
   if TRAIN not in named or (None in splits.values() and len(named) < 2):
     # All are classes: one may be called test, and of vehicles one is a train.
-    if empty:
-      warnings.append(
-        f'{len(empty)} folder(s) without images: '
-        + ', '.join(map(repr, empty[:8]))
-      )
+    warnings += _empty(path, '', found)
     files[TRAIN] = [
       (file, name, None) for name, own in found.items() for file in own
     ]
@@ -82,7 +83,10 @@ def find(path: pathlib.Path) -> Listing:
       f'{path} has folders of splits and {other[0]!r} beside them: keep either'
       ' splits or classes in one folder'
     )
+  warnings += _empty(path, '', found)
   for name, own in found.items():
+    classes = {file.split('/')[1] for file in own}
+    warnings += _empty(path / name, f'{name}/', classes)
     for file in own:
       parts = file.split('/')
       if len(parts) < 3:
@@ -94,9 +98,16 @@ def find(path: pathlib.Path) -> Listing:
   return Listing('folder', str(path), path, files, False, tuple(warnings))
 
 
-def _empty(path: pathlib.Path, found: dict[str, list[str]]) -> list[str]:
-  return sorted(
-    x.name
-    for x in path.iterdir()
-    if x.is_dir() and not image_files.is_hidden(x.name) and x.name not in found
+def _empty(
+  folder: pathlib.Path, prefix: str, found: Collection[str]
+) -> list[str]:
+  """A warning if folders have no images below them."""
+  empty = sorted(
+    prefix + x.name
+    for x in folder.iterdir()
+    if not image_files.is_hidden(x.name) and x.name not in found and x.is_dir()
   )
+  if not empty:
+    return []
+  shown = summary.some([repr(name) for name in empty])
+  return [f'{len(empty)} folder(s) without images: {shown}']

@@ -142,6 +142,8 @@ def _read_headers(
   where = os.path.realpath(root)
 
   def make(row: int) -> bytes:
+    if not summary.is_text(names[row]):
+      raise UnreadableError('its name is not in UTF-8: rename it')
     content = decode.read(root / names[row])
     found = dataclasses.asdict(decode.header(content))
     found['digest'] = summary.digest(content).hex()

@@ -89,6 +89,7 @@ def read(listing: Listing, config: DataConfig) -> Columns:
   names = summary.class_names(
     where, [text for row in read_rows for text in row[1:] if text is not None]
   )
+  lost = sorted({row[1] for row in rows} - set(names))
   parts, digests = [], []
   for start, end in itertools.pairwise(ends.tolist()):
     own = read_rows[start:end]
@@ -118,6 +119,7 @@ def read(listing: Listing, config: DataConfig) -> Columns:
       'notes': [*notes, *loaded.notes],
       'warnings': [
         *listing.warnings,
+        *(f'no example of class {name!r} can be read' for name in lost[:8]),
         *summary.warnings(names, parts, digests),
       ],
       'unreadable': loaded.unreadable,

@@ -22,7 +22,7 @@ from jaxtyping import Int32
 import numpy as np
 
 from sce_jax.data.sources.columns import Part
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, one_line
 
 SPLITS = ('training', 'test')
 # Classes that a line names; data.json has all.
@@ -38,9 +38,12 @@ def class_names(where: str, labels: Sequence[str]) -> tuple[str, ...]:
     labels: of the examples, as text.
 
   Raises:
-    UserError: there are fewer than two.
+    UserError: there are fewer than two, or one cannot be written to a file.
   """
   names = set(labels)
+  bad = next((name for name in names if not is_text(name)), None)
+  if bad is not None:
+    raise UserError(f'{where}: label {bad!r} is no text of Unicode: rename it')
   if len(names) < 2:
     only = f', {next(iter(names))!r}' if names else ''
     raise UserError(
@@ -49,6 +52,11 @@ def class_names(where: str, labels: Sequence[str]) -> tuple[str, ...]:
   if all(_NUMBER.fullmatch(name) for name in names):
     return tuple(sorted(names, key=lambda name: (int(name), name)))
   return tuple(sorted(names))
+
+
+def is_text(text: str) -> bool:
+  """Whether it can be written: a file's name may have bytes of no text."""
+  return not any('\ud800' <= x <= '\udfff' for x in text)
 
 
 def numbers(
@@ -174,10 +182,8 @@ def lines(summary: Mapping[str, Any]) -> list[str]:
       f' data.json; the first: {unreadable[0]["file"]}'
       f' ({unreadable[0]["reason"]})'
     )
-  return [
-    *(line for line in shown),
-    *(f'warning: {line}' for line in summary['warnings']),
-  ]
+  shown += [f'warning: {line}' for line in summary['warnings']]
+  return [one_line(line) for line in shown]
 
 
 def some(items: Sequence[str]) -> str:

@@ -74,10 +74,11 @@ def _listing(path: pathlib.Path) -> Listing:
   first: dict[str, int] = {}
   unlabelled = []
   for number, row in enumerate(rows):
-    name, label, split, clean = (
-      '' if column is None else _text(row[column]) for column in columns
-    )
     where = f'{path}, row {number + 1}'
+    name, label, split, clean = (
+      '' if column is None else _text(f'{where}: {header[column]}', row[column])
+      for column in columns
+    )
     if not name.strip():
       raise UserError(f'{where} has no {header[columns[0] or 0]}')
     name = posixpath.normpath(name)
@@ -109,7 +110,7 @@ def _listing(path: pathlib.Path) -> Listing:
   if gone:
     raise UserError(
       f'{path}: {len(gone)} of {len(first)} files are not there, the first is'
-      f' {gone[0]!r}; names are relative to {path.parent}'
+      f' {gone[0][:200]!r}; names are relative to {path.parent}'
     )
   return Listing(
     f'table, {path.name}',
@@ -171,7 +172,8 @@ def _rows(path: pathlib.Path) -> tuple[list[str], list[list[Any]]]:
     import pandas as pd  # noqa: PLC0415  Other data need not wait for it.
 
     if suffix == '.parquet':
-      frame = pd.read_parquet(path)
+      frame = pd.read_parquet(path).astype(object)
+      frame = frame.where(frame.notna(), None)
     else:
       frame = pd.read_csv(
         path,
@@ -213,12 +215,21 @@ def _json_lines(path: pathlib.Path) -> tuple[list[str], list[list[Any]]]:
   return header, [[record.get(name) for name in header] for record in records]
 
 
-def _text(value: Any) -> str:
-  """A cell as text: whole numbers without a point, what is missing empty."""
+def _text(where: str, value: Any) -> str:
+  """A cell as text: whole numbers without a point, what is missing empty.
+
+  Raises:
+    UserError: it is neither a text nor a number, but images themselves, say.
+  """
+  if isinstance(value, bytes):
+    value = value.decode(errors='replace')
+  if value is not None and not isinstance(value, str | int | float):
+    raise UserError(
+      f'{where} is of type {type(value).__name__}: give texts or numbers, and'
+      ' images as names of files'
+    )
   if value is None or value != value:  # NaN is what is missing, too.
     return ''
   if isinstance(value, float) and math.isfinite(value) and value.is_integer():
     value = int(value)
-  if isinstance(value, bytes):
-    value = value.decode(errors='replace')
   return str(value)

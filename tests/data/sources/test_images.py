@@ -1,5 +1,6 @@
 """Image files into one array: every kind of file, sizes, the cache."""
 
+import io
 import os
 import shutil
 import signal
@@ -8,6 +9,8 @@ import subprocess
 from unittest import mock
 import zlib
 
+import hypothesis
+from hypothesis import strategies as st
 import numpy as np
 from PIL import Image
 import pytest
@@ -15,8 +18,9 @@ import pytest
 from sce_jax.data import decode
 from sce_jax.data.sources import images, memory
 from tests.conftest import run_python
+from tests.data import reading
 from tests.data.reading import told
-from tests.data.sources import pictures
+from tests.data.sources import odd, pictures
 
 pytestmark = pytest.mark.usefixtures('cache')
 
@@ -344,3 +348,53 @@ def test_too_many_images_are_refused_with_their_bytes(tmp_path, monkeypatch):
     f"{tmp_path}: 1 images of 8 x 8 x 3 take 192 bytes, and of this machine's"
     ' 100 bytes of memory'
   )
+
+
+def of_every_format():
+  """Small files of formats that are read, and of others."""
+  rng = np.random.default_rng(0)
+  image = Image.fromarray(rng.integers(0, 256, (9, 8, 3), np.uint8))
+  found = []
+  for name in ('PNG', 'JPEG', 'WEBP', 'BMP', 'TIFF', 'GIF', 'EPS', 'PPM'):
+    made = io.BytesIO()
+    exif = {'exif': image.getexif()} if name in ('PNG', 'JPEG') else {}
+    image.save(made, name, **exif)
+    found.append(made.getvalue())
+  return [*found, b'%!PS-Adobe-3.0 EPSF-3.0\n', b'<svg/>', b'8BPS\0\1', b'BM']
+
+
+def damaged(content):
+  """A file with some bytes changed, put in or taken away."""
+  place = st.integers(0, len(content) - 1)
+  changes = st.lists(
+    st.tuples(place, st.integers(0, 3), st.binary(max_size=8)), max_size=4
+  )
+
+  def apply(changes):
+    made = content
+    for at, less, more in changes:
+      made = made[:at] + more + made[at + less :]
+    return made
+
+  return changes.map(apply)
+
+
+@odd.HOW_MANY
+def test_odd_image_files_are_used_or_counted(examples, tmp_path, cache):
+  root = tmp_path / 'data'
+  for name in ('a/1.png', 'b/2.png'):
+    pictures.write(root / name, size=(8, 9))
+
+  def check(content):
+    (root / 'a' / 'odd.png').write_bytes(content)
+    data = odd.check(
+      lambda: reading.read('own', None, path=str(root), max_unreadable=0.5),
+      root,
+      cache,
+    )
+    assert len(data.train) + len(data.summary['unreadable']) == 3
+    if len(data.train) == 2:
+      hypothesis.event('counted')
+
+  strategy = st.sampled_from(of_every_format()).flatmap(damaged)
+  odd.for_all(strategy, check, examples)

@@ -4,15 +4,14 @@ import io
 import pathlib
 import zipfile
 
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 import numpy as np
 import pytest
 
-from sce_jax.errors import UserError
 from tests.data import reading
 from tests.data.reading import told
+from tests.data.sources import odd
 
 IMAGES = np.arange(4 * 8 * 8, dtype=np.uint8).reshape(4, 8, 8)
 LABELS = np.array([7, 3, 3, 7])
@@ -181,45 +180,29 @@ ARRAYS = hnp.arrays(
 PLAIN = hnp.arrays(np.uint8, st.sampled_from([(3, 2, 2), (2, 3, 3, 1)]))
 
 
-@settings(
-  max_examples=400,
-  deadline=None,
-  suppress_health_check=list(HealthCheck),
-)
-@given(
-  st.dictionaries(
+@odd.HOW_MANY
+def test_odd_arrays_are_used_or_refused(examples, save, tmp_path, cache):
+  def check(found):
+    arrays, images = found
+    path = save(images=images, **arrays)
+    odd.check(lambda: read(path), tmp_path, cache)
+
+  others = st.dictionaries(
     st.sampled_from(['labels', 'clean_labels', 'test_images', 'test_labels']),
     ARRAYS,
-  ),
-  st.one_of(ARRAYS, PLAIN),
-)
-def test_odd_arrays_are_used_or_refused(save, arrays, images):
-  check(save(images=images, **arrays))
+  )
+  odd.for_all(st.tuples(others, st.one_of(ARRAYS, PLAIN)), check, examples)
 
 
-@settings(
-  max_examples=200,
-  deadline=None,
-  suppress_health_check=list(HealthCheck),
-)
-@given(st.integers(0, 2000), st.integers(0, 255), st.integers(0, 2000))
-def test_damaged_files_are_used_or_refused(save, place, byte, end):
-  path = save(images=IMAGES, labels=LABELS)
-  content = bytearray(path.read_bytes())
-  content[place % len(content)] = byte
-  path.write_bytes(bytes(content[: max(len(content) - end * (end % 2), 1)]))
-  check(path)
+@odd.HOW_MANY
+def test_damaged_files_are_used_or_refused(examples, save, tmp_path, cache):
+  def check(damage):
+    place, byte, end = damage
+    path = save(images=IMAGES, labels=LABELS)
+    content = bytearray(path.read_bytes())
+    content[place % len(content)] = byte
+    path.write_bytes(bytes(content[: max(len(content) - end * (end % 2), 1)]))
+    odd.check(lambda: read(path), tmp_path, cache)
 
-
-def check(path):
-  """Reads a file; it is used or refused in one line, and nothing is written."""
-  content = path.read_bytes()
-  try:
-    data = read(path)
-    assert data.train.image.dtype == np.uint8
-    assert 0 <= data.train.label.min() <= data.train.label.max()
-    assert data.train.label.max() < data.info.num_classes
-  except UserError as error:
-    assert '\n' not in str(error)
-  assert [x.name for x in path.parent.iterdir()] == ['own.npz']
-  assert path.read_bytes() == content
+  places = st.integers(0, 2000)
+  odd.for_all(st.tuples(places, st.integers(0, 255), places), check, examples)

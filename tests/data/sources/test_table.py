@@ -4,14 +4,12 @@ import csv
 import json
 import shutil
 
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 import pytest
 
-from sce_jax.errors import UserError
 from tests.data import reading
 from tests.data.reading import told
-from tests.data.sources import pictures
+from tests.data.sources import odd, pictures
 
 pytestmark = pytest.mark.usefixtures('cache')
 NAMES = ('1.png', 'x/2.png', '3.png')
@@ -159,6 +157,27 @@ def test_a_folder_with_a_table_of_something_else_is_a_folder(tmp_path):
   assert 'holds 2 tables' in message
 
 
+@pytest.mark.parametrize(
+  ('columns', 'message'),
+  [
+    # Images themselves, as Hugging Face has them.
+    (
+      {'image': [{'bytes': b'PNG'}] * 3, 'label': [1, 2, 3]},
+      'row 1: image is of type dict: give texts or numbers, and images as',
+    ),
+    ({'path': NAMES, 'label': [[1], [2], [3]]}, 'label is of type ndarray'),
+    ({'path': NAMES, 'label': [1, 2, None]}, '1 of 3 rows have no label'),
+  ],
+)
+def test_parquet_of_other_columns_is_refused(columns, message, folder):
+  pandas = pytest.importorskip('pandas')
+  pytest.importorskip('pyarrow')
+  # So that what is missing is pandas' own NA, not a float.
+  frame = pandas.DataFrame(columns).convert_dtypes()
+  frame.to_parquet(folder / 'own.parquet')
+  assert message in told(read, folder / 'own.parquet')
+
+
 CELLS = st.one_of(
   st.sampled_from(
     ['1.png', 'x/2.png', '3.png', 'a', 'b', '', ' ', '-1', 'nan']
@@ -168,67 +187,103 @@ CELLS = st.one_of(
   ),
   st.text(max_size=6),
 )
-HEADERS = st.lists(
-  st.one_of(
-    st.sampled_from(['file_name', 'path', 'label', 'split', 'clean_label']),
-    st.text(max_size=4),
+VALUES = st.one_of(
+  CELLS,
+  st.none(),
+  st.booleans(),
+  st.integers(),
+  st.floats(),
+  st.lists(st.integers(), max_size=2),
+  st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)
+HEADERS = st.one_of(
+  st.just(['file_name', 'label']),
+  st.just(['image', 'label', 'split', 'clean_label']),
+  st.lists(
+    st.one_of(
+      st.sampled_from(['file_name', 'path', 'label', 'split', 'clean_label']),
+      st.text(max_size=4),
+    ),
+    min_size=1,
+    max_size=5,
   ),
-  min_size=1,
-  max_size=5,
 )
 
 
-@settings(
-  max_examples=400,
-  deadline=None,
-  suppress_health_check=list(HealthCheck),
-)
-@given(st.data())
-def test_odd_tables_are_used_or_refused(folder, data):
-  suffix = data.draw(st.sampled_from(['csv', 'tsv', 'jsonl']))
-  header = data.draw(
-    st.one_of(st.just(['file_name', 'label']), HEADERS), label='header'
-  )
-  rows = data.draw(
-    st.lists(st.lists(CELLS, min_size=1, max_size=5), max_size=4), label='rows'
-  )
-  path = folder / f'odd.{suffix}'
+def rows_of(cells):
+  return st.lists(st.lists(cells, min_size=1, max_size=5), max_size=4)
+
+
+@st.composite
+def tables(draw):
+  """The name and the content of a table; of two rows some are all right."""
+  suffix = draw(st.sampled_from(['csv', 'tsv', 'jsonl']))
+  header = draw(HEADERS)
+  rows = draw(rows_of(VALUES if suffix == 'jsonl' else CELLS))
+  if draw(st.booleans()):
+    rows = [['1.png', 'a'], ['3.png', 'b'], *rows]
   if suffix == 'jsonl':
     lines = [json.dumps(dict(zip(header, row, strict=False))) for row in rows]
-    content = '\n'.join(lines)
-  else:
-    quoted = data.draw(st.booleans())
-    mark = '\t' if suffix == 'tsv' else ','
-    cells = [header, *rows]
-    if quoted:
-      cells = [['"' + x.replace('"', '""') + '"' for x in row] for row in cells]
-    content = '\n'.join(mark.join(row) for row in cells)
-  path.write_bytes(content.encode(errors='surrogatepass'))
-  check(folder, path)
+    return suffix, '\n'.join(lines).encode()
+  mark = '\t' if suffix == 'tsv' else ','
+  cells = [header, *rows]
+  if draw(st.booleans()):
+    cells = [['"' + x.replace('"', '""') + '"' for x in row] for row in cells]
+  text = '\n'.join(mark.join(row) for row in cells)
+  return suffix, text.encode(errors='surrogatepass')
 
 
-@settings(
-  max_examples=200,
-  deadline=None,
-  suppress_health_check=list(HealthCheck),
+BYTES = st.tuples(
+  st.sampled_from(['csv', 'tsv', 'jsonl', 'parquet']), st.binary(max_size=60)
 )
-@given(
-  st.binary(max_size=60), st.sampled_from(['csv', 'tsv', 'jsonl', 'parquet'])
-)
-def test_bytes_are_used_or_refused(folder, content, suffix):
-  path = folder / f'odd.{suffix}'
-  path.write_bytes(content)
-  check(folder, path)
 
 
-def check(folder, path):
-  """Reads a table; nothing else may end in an error or change a file."""
-  before = sorted(folder.parent.rglob('*.*'))
-  try:
-    found = read(path)
-    assert found.info.num_classes >= 2 and len(found.train) <= len(NAMES)
-  except UserError as error:
-    assert '\n' not in str(error)
-  path.unlink()
-  after = sorted(x for x in folder.parent.rglob('*.*') if x.suffix != '.npz')
-  assert set(after) <= set(before)
+@odd.HOW_MANY
+@pytest.mark.parametrize('strategy', [tables(), BYTES], ids=['cells', 'bytes'])
+def test_odd_tables_are_used_or_refused(strategy, examples, folder, cache):
+  def check(table):
+    suffix, content = table
+    path = folder / f'odd.{suffix}'
+    path.write_bytes(content)
+    data = odd.check(lambda: read(path), folder.parent, cache)
+    assert data is None or len(data.train) <= len(NAMES)
+
+  odd.for_all(strategy, check, examples)
+
+
+@odd.HOW_MANY
+def test_odd_parquet_is_used_or_refused(examples, folder, cache):
+  pandas = pytest.importorskip('pandas')
+  pytest.importorskip('pyarrow')
+  path = folder / 'odd.parquet'
+
+  def check(table):
+    header, columns, kind = table
+    size = min(map(len, columns))
+    frame = pandas.DataFrame(
+      {
+        name: column[:size]
+        for name, column in zip(header, columns, strict=False)
+      }
+    )
+    if kind:
+      frame = frame.astype(kind, errors='ignore')
+    try:
+      frame.to_parquet(path)
+    except Exception:  # noqa: BLE001  Arrow refuses columns of mixed types.
+      return
+    odd.check(lambda: read(path), folder.parent, cache)
+
+  names = st.lists(st.sampled_from(['1.png', '3.png', None]), min_size=2)
+  column = st.one_of(
+    names,
+    st.lists(CELLS, min_size=2),
+    st.lists(st.one_of(st.none(), st.integers(0, 3)), min_size=2),
+    st.lists(st.floats(), min_size=2),
+    st.lists(st.lists(st.integers(0, 3), max_size=2), min_size=2),
+    st.lists(st.dates(), min_size=2),
+    st.lists(st.fixed_dictionaries({'bytes': st.binary()}), min_size=2),
+  )
+  columns = st.tuples(names, column, column, column)
+  kinds = st.sampled_from([None, None, 'category', 'string', 'Int64'])
+  odd.for_all(st.tuples(HEADERS, columns, kinds), check, examples)
