@@ -13,6 +13,7 @@ import pytest
 
 from experiments.cli import runtime
 from sce_jax.data import ids
+from sce_jax.data.sources import summary
 from sce_jax.runs import files
 from sce_jax.runs import read as read_runs
 from tests.data import reading
@@ -81,6 +82,46 @@ def test_the_test_split_stands_before_validation(tmp_path):
     'the validation split, 1 images, is not used'
   ]
   assert "1 class with no training example: 'c'" in data.summary['warnings']
+
+
+def test_folders_and_classes_without_images_are_told(tmp_path):
+  write(tmp_path, 'train/a/1.png', 'train/b/2.png', 'train/d/3.png')
+  write(tmp_path, 'test/b/4.png')
+  for name in ('train/c', 'test/c', 'val', 'test/.e'):
+    (tmp_path / name).mkdir()
+  (tmp_path / 'train' / 'd' / '3.png').write_bytes(b'')
+  data = read(tmp_path, max_unreadable=0.3)
+  assert data.info.class_names == ('a', 'b')
+  assert data.summary['warnings'][:4] == [
+    "1 folder(s) without images: 'val'",
+    "1 folder(s) without images: 'test/c'",
+    "1 folder(s) without images: 'train/c'",
+    "no example of class 'd' can be read",
+  ]
+
+
+def test_splits_without_a_training_split_are_no_classes(tmp_path):
+  write(tmp_path, 'test/a/1.png', 'test/b/2.png', 'val/a/3.png')
+  assert told(read, tmp_path).endswith(
+    "has 'test' and 'val', but no folder train: give that name to the images"
+    ' that are to be trained on'
+  )
+
+
+def test_names_cannot_break_a_line(tmp_path):
+  write(tmp_path, 'a/1\n.png', 'b/\x1b[31m2.png', 'b/3.png')
+  shutil.copy(tmp_path / 'a' / '1\n.png', tmp_path / 'b' / '4\n.png')
+  bad = os.fsencode(tmp_path / 'b') + b'/\xff.png'
+  shutil.copy(tmp_path / 'b' / '3.png', bad)
+  data = read(tmp_path, max_unreadable=0.2)
+  lost = r'the first: b/\udcff.png (its name is not in UTF-8: rename it)'
+  assert summary.lines(data.summary)[-3:] == [
+    f'warning: 1 file left out, named in data.json; {lost}',
+    "warning: 1 class with one training example: 'a'",
+    'warning: copies of images with another label: 1, such as b/4\\n.png of'
+    ' a/1\\n.png',
+  ]
+  assert told(read, tmp_path).endswith(lost)
 
 
 def test_a_class_may_be_called_train(tmp_path):

@@ -137,6 +137,12 @@ def test_what_cannot_be_used_is_refused(rows, message, suffix, folder):
     ('own.csv', b'file_name,label,LABEL\n1.png,a,b\n', "'label' twice"),
     ('own.jsonl', b'{', 'cannot be read as .jsonl: line 1'),
     ('own.jsonl', b'[1]', 'line 1 is no object'),
+    (
+      'own.jsonl',
+      b'{"path": "1.png", "label": "a"}\n{"path": "3.png", "label": "\\ud800"}',
+      "label '\\ud800' is no text of Unicode: rename it",
+    ),
+    ('own.jsonl', b'{"path": "1.png", "label": [1]}', 'label is of type list'),
     ('own.parquet', b'PAR1', 'cannot be read as .parquet'),
   ],
 )
