@@ -451,7 +451,7 @@ def of_files(tmp_path, monkeypatch):
   config.data.path = str(tmp_path / 'files')
   config.data.max_unreadable = 0.1
   config.model.name = 'digits_cnn'
-  config.train.epochs = config.train.batch_size = 1
+  config.train.epochs, config.train.batch_size = 1, 8
   checked = check_config(config)
   data = dataset.read(checked.data)
   trainer, inputs, _ = synthetic.program([config], data)
