@@ -166,7 +166,7 @@ def test_the_folder_says_what_it_is(plain):
   assert info['input'] == {
     'shape': [8, 8, 1],
     'dtype': 'uint8',
-    'decoding': {'version': 1, 'resize': None},
+    'decoding': {'version': 1, 'resize': None, 'scale': None},
   }
   record = json.loads((run / 'dataset.json').read_text())
   assert info['data']['digest'] == record['digest']
@@ -530,7 +530,7 @@ def inputs(plain, tmp_path):
     ('predict --model=M', 'predict needs an exported network and images'),
     ('predict --model=R --images=T/wide.png', 'holds no exported network'),
     ('predict --model=M --images=T/no', 'there is no'),
-    ('predict --model=M --images=T/none', 'holds no images (.bmp'),
+    ('predict --model=M --images=T/none', 'holds no images (.jpg'),
     ('predict --model=M --images=T/cut', 'no image that can be read (a.png: '),
     ('predict --model=M --images=T/wide.png', 'has 9x8 pixels, but the netw'),
     ('predict --model=M --images=T', 'has 9x8 pixels, but the network takes'),

@@ -75,14 +75,19 @@ class Header:
   conversions: tuple[str, ...] = ()
 
 
-def description(*, is_resized: bool) -> dict[str, Any]:
-  """How files are decoded here, as an exported network says of its images.
+def description(
+  *, is_resized: bool, scale: int | None = None
+) -> dict[str, Any]:
+  """How images are read here, as an exported network says of its own.
 
   Args:
     is_resized: whether those of another size are squeezed; else they are
       refused.
+    scale: what floats in arrays are multiplied by, see pixels.py; None: there
+      were none.
   """
-  return {'version': VERSION, 'resize': 'bilinear' if is_resized else None}
+  resize = 'bilinear' if is_resized else None
+  return {'version': VERSION, 'resize': resize, 'scale': scale}
 
 
 def read(file: pathlib.Path) -> bytes:
@@ -162,27 +167,6 @@ def pixels(
     if made.size != (width, height):
       made = made.resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(made).reshape(height, width, channels)
-
-
-def resize(
-  images: UInt8[np.ndarray, 'N H W C'], side: int
-) -> UInt8[np.ndarray, 'N S S C']:
-  """Arrays of images, squeezed as files are, channel by channel.
-
-  Args:
-    images: pixels.
-    side: the height and width that are asked for.
-  """
-  if images.shape[1:3] == (side, side):
-    return images
-  made = np.empty((len(images), side, side, images.shape[3]), np.uint8)
-  for i, image in enumerate(images):
-    for c in range(images.shape[3]):
-      plane = Image.fromarray(np.ascontiguousarray(image[..., c]))
-      made[i, ..., c] = np.asarray(
-        plane.resize((side, side), Image.Resampling.BILINEAR)
-      )
-  return made
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 from jaxtyping import UInt8
 import numpy as np
 
-from sce_jax.data import decode, image_files, threads
+from sce_jax.data import decode, image_files, pixels, threads
 from sce_jax.errors import UserError
 from sce_jax.storage import paths
 
@@ -54,7 +54,7 @@ class Images:
     if not found.exists():
       raise UserError(f'there is no {found}: name images with --images')
     if found.suffix.lower() in _ARRAYS and found.is_file():
-      self._array = _read_array(found, shape)
+      self._array = _read_array(found, shape, decoding)
     elif found.is_dir():
       self._files = list(image_files.find(found))
     else:
@@ -121,9 +121,9 @@ class Images:
 
 
 def _read_array(
-  file: pathlib.Path, shape: tuple[int, int, int]
+  file: pathlib.Path, shape: tuple[int, int, int], decoding: Mapping[str, Any]
 ) -> UInt8[np.ndarray, 'N H W C']:
-  """The images of an .npy or .npz.
+  """The images of an .npy or .npz, as the network's own were made.
 
   Raises:
     UserError: it cannot be read, or holds no such images.
@@ -140,8 +140,17 @@ def _read_array(
   except Exception as error:  # noqa: BLE001
     reason = ' '.join(str(error).split())[:200]
     raise UserError(f'{file} cannot be read ({reason})') from None
-  if found.shape[1:] == shape[:2] and shape[2] == 1:
+  if found.ndim == 3 and shape[2] == 1:
     found = found[..., None]
+  if found.ndim == 4 and found.size:
+    scale = decoding.get('scale')
+    if found.dtype != np.uint8 and (found.dtype.kind in 'iu' or scale):
+      own = pixels.scale(str(file), found)
+      # All of some pixels in [0, 255] may be dark, but none in [0, 1] bright.
+      if own != 1 or scale == 1:
+        found = pixels.to_bytes(found, scale)
+    if decoding['resize'] and found.dtype == np.uint8:
+      found = pixels.resize(found, shape[:2])
   if found.shape[1:] != shape or found.dtype != np.uint8:
     raise UserError(
       f'{file} holds {found.dtype} of shape {list(found.shape)}, but the'

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sce_jax.data import decode
+from sce_jax.data import pixels as pixels_lib
 from sce_jax.data.data_config import DataConfig
 from sce_jax.data.sources import listed, memory, summary
 from sce_jax.data.sources.columns import Columns, Part
@@ -49,7 +50,7 @@ def columns(
   if (test_images is None) != (test_labels is None):
     raise UserError(f'{where}: give test_images and test_labels, or neither')
   notes: list[str] = []
-  pixels, texts, clean = [], [], None
+  pixels, scales, texts, clean = [], [], [], None
   for prefix, some, given in (
     ('', images, labels),
     ('test_', test_images, test_labels),
@@ -64,9 +65,11 @@ def columns(
         ' give a label for each image'
       )
     chosen = listed.some_of(len(label), config.limit)
-    pixels.append(
-      _pixels(f'{where}, {prefix}images', image[chosen], config, notes)
+    made, scale = _pixels(
+      f'{where}, {prefix}images', image[chosen], config, notes
     )
+    pixels.append(made)
+    scales.append(scale)
     texts.append([label[i] for i in chosen])
     if not prefix and clean_labels is not None:
       clean = _labels(f'{where}, clean_labels', clean_labels, True)
@@ -119,7 +122,9 @@ def columns(
       'notes': notes,
       'warnings': summary.warnings(titles, parts, digests),
       'unreadable': [],
-      'decoding': decode.description(is_resized=False),
+      'decoding': decode.description(
+        is_resized=config.image_size is not None, scale=scales[0]
+      ),
     },
   )
 
@@ -190,37 +195,18 @@ def _shaped(where: str, images: np.ndarray) -> np.ndarray:
 
 def _pixels(
   where: str, images: np.ndarray, config: DataConfig, notes: list[str]
-) -> np.ndarray:
-  """Images [N, H, W, C] as uint8, of the size that is asked for."""
+) -> tuple[np.ndarray, int | None]:
+  """Images [N, H, W, C] as uint8 of the size asked for, and their scale."""
   side = config.image_size
   size = (side, side) if side else images.shape[1:3]
   memory.check(
     f'{where} of {size[0]} x {size[1]} pixels',
     len(images) * size[0] * size[1] * images.shape[3],
   )
-  pixels = _to_bytes(where, images, notes)
-  if side and pixels.shape[1:3] != (side, side):
-    notes.append(f'{len(pixels):,} images resized to {side} x {side} pixels')
-    pixels = decode.resize(pixels, side)
-  return pixels
-
-
-def _to_bytes(where: str, images: np.ndarray, notes: list[str]) -> np.ndarray:
-  if images.dtype == np.uint8:
-    return images
-  if images.dtype.kind not in 'biuf':
-    raise UserError(
-      f'{where} are of type {images.dtype}: give uint8, or floats in [0, 1]'
-    )
-  low, high = images.min(), images.max()
-  if not (low >= 0 and high <= 255):  # Written so that NaN does not pass.
-    raise UserError(
-      f'{where} have pixels from {low:g} to {high:g}: give uint8, or floats in'
-      ' [0, 1] or [0, 255]'
-    )
-  if images.dtype.kind in 'iu':
-    return images.astype(np.uint8)
-  scale = 255 if high <= 1 else 1
-  done = 'multiplied by 255' if scale == 255 else 'rounded'
-  notes.append(f'{len(images):,} images of {images.dtype}, {done}')
-  return np.rint(images.astype(np.float32) * scale).astype(np.uint8)
+  scale = pixels_lib.scale(where, images)
+  if scale is not None:
+    done = 'multiplied by 255' if scale == 255 else 'rounded'
+    notes.append(f'{len(images):,} images of {images.dtype}, {done}')
+  if images.shape[1:3] != size:
+    notes.append(f'{len(images):,} images resized to {side} x {side} pixels')
+  return pixels_lib.resize(pixels_lib.to_bytes(images, scale), size), scale
