@@ -266,7 +266,12 @@ def _stat(file: pathlib.Path) -> tuple[int, ...] | None:
 def _notes(
   headers: Sequence[Header], size: tuple[int, int], channels: int
 ) -> list[str]:
-  """What was done to how many images."""
+  """Which sizes there are, and what was done to how many images."""
+  sizes = sorted({x.size for x in headers}, key=lambda size: size[0] * size[1])
+  notes = []
+  if len(sizes) > 1:
+    ends = ' to '.join(f'{h} x {w}' for h, w in (sizes[0], sizes[-1]))
+    notes.append(f'{len(sizes):,} sizes, {ends} pixels')
   counts: dict[str, int] = {}
   for header in headers:
     done = [*header.conversions]
@@ -276,7 +281,7 @@ def _notes(
       done.append('grey, made RGB')
     for what in done:
       counts[what] = counts.get(what, 0) + 1
-  return [
+  return notes + [
     f'{number:,} image{"s" * (number > 1)} {what}'
     for what, number in sorted(counts.items())
   ]

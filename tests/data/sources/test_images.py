@@ -140,7 +140,10 @@ def test_images_are_resized(tmp_path):
     save(tmp_path / f'{name}.png', np.full(size, 9, np.uint8))
   loaded = load(tmp_path)  # Of the shorter sides 30 and 50 the middle is 40.
   assert loaded.images.shape == (2, 32, 32, 1) and (loaded.images == 9).all()
-  assert loaded.notes == ['2 images resized to 32 x 32 pixels']
+  assert loaded.notes == [
+    '2 sizes, 30 x 40 to 50 x 60 pixels',
+    '2 images resized to 32 x 32 pixels',
+  ]
   assert load(tmp_path, 50).images.shape == (2, 50, 50, 1)
 
 
