@@ -177,21 +177,37 @@ ARRAYS = hnp.arrays(
   ),
   hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=4),
 )
-PLAIN = hnp.arrays(np.uint8, st.sampled_from([(3, 2, 2), (2, 3, 3, 1)]))
+# Of three examples, some of which make a data set.
+PLAIN = st.builds(
+  lambda shape, dtype: np.arange(np.prod(shape)).reshape(shape).astype(dtype),
+  st.sampled_from([(3, 2, 2), (3, 3, 3, 1)]),
+  st.sampled_from(['uint8', 'int64', 'bool', 'float32']),
+)
+FITTING = st.builds(
+  lambda labels, dtype: np.array(labels).astype(dtype),
+  st.sampled_from([[0, 1, 2], [1, 1, 0], [-1, 5, 5], [3, 3, 3]]),
+  st.sampled_from(['uint8', 'int64', '<U2', 'bool', 'float16']),
+)
 
 
 @odd.HOW_MANY
 def test_odd_arrays_are_used_or_refused(examples, save, tmp_path, cache):
-  def check(found):
-    arrays, images = found
-    path = save(images=images, **arrays)
+  def check(arrays):
+    path = save(**arrays)
     odd.check(lambda: read(path), tmp_path, cache)
 
-  others = st.dictionaries(
-    st.sampled_from(['labels', 'clean_labels', 'test_images', 'test_labels']),
-    ARRAYS,
+  images, labels = st.one_of(ARRAYS, PLAIN), st.one_of(ARRAYS, FITTING)
+  others = {'clean_labels': labels, 'test_images': PLAIN, 'test_labels': labels}
+  strategy = st.one_of(
+    st.fixed_dictionaries({'images': PLAIN, 'labels': FITTING}),
+    st.fixed_dictionaries(
+      {'images': PLAIN, 'labels': FITTING, 'clean_labels': labels}
+    ),
+    st.fixed_dictionaries(
+      {'images': images, 'labels': labels}, optional=others
+    ),
   )
-  odd.for_all(st.tuples(others, st.one_of(ARRAYS, PLAIN)), check, examples)
+  odd.for_all(strategy, check, examples)
 
 
 @odd.HOW_MANY
