@@ -197,15 +197,13 @@ def test_odd_arrays_are_used_or_refused(examples, save, tmp_path, cache):
     odd.check(lambda: read(path), tmp_path, cache)
 
   images, labels = st.one_of(ARRAYS, PLAIN), st.one_of(ARRAYS, FITTING)
-  others = {'clean_labels': labels, 'test_images': PLAIN, 'test_labels': labels}
+  more = {'clean_labels': labels, 'test_images': PLAIN, 'test_labels': labels}
   strategy = st.one_of(
     st.fixed_dictionaries({'images': PLAIN, 'labels': FITTING}),
     st.fixed_dictionaries(
       {'images': PLAIN, 'labels': FITTING, 'clean_labels': labels}
     ),
-    st.fixed_dictionaries(
-      {'images': images, 'labels': labels}, optional=others
-    ),
+    st.fixed_dictionaries({'images': images, 'labels': labels}, optional=more),
   )
   odd.for_all(strategy, check, examples)
 
