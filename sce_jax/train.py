@@ -118,11 +118,15 @@ def train_many(
       checked[i] = choose.complete(checked[i], info)
       config_lib.check_fits(checked[i], info)
       _check_positions(chosen[i], info.num_train)
-    Trainer(
+    trainer = Trainer(
       checked[group[0]],
       info,
       num_examples=_size(chosen[group[0]], info.num_train),
     )
+    if not processes.on_primary(
+      functools.partial(_have_ended, [workdirs[i] for i in group])
+    ):
+      trainer.check_trainable()
   results: list[Result] = [{} for _ in checked]
   for group in groups:
     trained = _train_group(
@@ -154,6 +158,10 @@ def _data_key(config: Config) -> str:
 
 def _size(positions: np.ndarray | None, num_train: int) -> int:
   return num_train if positions is None else len(positions)
+
+
+def _have_ended(workdirs: Sequence[str | os.PathLike]) -> bool:
+  return all(files.read_result(path) is not None for path in workdirs)
 
 
 def _check_positions(positions: np.ndarray | None, num_train: int) -> None:

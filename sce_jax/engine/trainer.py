@@ -77,7 +77,7 @@ class Trainer:
     num_runs: S.
 
   Raises:
-    UserError: the batch size does not fit.
+    UserError: there are fewer examples than a batch has.
   """
 
   def __init__(
@@ -98,7 +98,11 @@ class Trainer:
     self._info = info
     self.num_runs = num_runs
     num_examples = info.num_train if num_examples is None else num_examples
-    self._check_sizes(config.train.batch_size, num_examples)
+    if config.train.batch_size > num_examples:
+      raise UserError(
+        f'config.train.batch_size is {config.train.batch_size}, but'
+        f' {info.name} has {num_examples} examples to train on: make it smaller'
+      )
     self.plan = plan.make_plan(config.train, num_examples)
     method = methods.build(config.loss.name, config.loss.hparams)
     if config.train.record_averages:
@@ -133,13 +137,16 @@ class Trainer:
     )
     self._train = functools.cache(self._compile_train)
 
-  def _check_sizes(self, batch_size: int, size: int) -> None:
-    devices = self._runner.num_devices
-    if batch_size > size:
-      raise UserError(
-        f'config.train.batch_size is {batch_size}, but {self._info.name} has'
-        f' {size} examples to train on: make it smaller'
-      )
+  def check_trainable(self) -> None:
+    """Checks that the devices can share a batch of training examples.
+
+    Only training needs that: a network is evaluated and used on any number of
+    devices.
+
+    Raises:
+      UserError: they cannot.
+    """
+    batch_size, devices = self.plan.batch_size, self._runner.num_devices
     if batch_size % devices:
       raise UserError(
         f'config.train.batch_size is {batch_size}, which {devices} devices'
@@ -152,6 +159,7 @@ class Trainer:
     return self._runner.compile(fn, donate=donate)
 
   def _compile_train(self, dispatch: plan.Dispatch):
+    self.check_trainable()
     fn = functools.partial(
       epoch.train_steps, dispatch=dispatch, recipe=self._recipe
     )
