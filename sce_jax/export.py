@@ -32,6 +32,7 @@ from sce_jax.inference import (
   DESCRIPTION,
   FORMAT,
   FORMAT_KEY,
+  ONNX,
   PARAMETERS,
   PIXEL_MEAN,
   PROGRAM,
@@ -134,7 +135,7 @@ def _check_replaceable(target: paths.Path) -> None:
   if not target.exists():
     return
   names = [x.name for x in target.iterdir()] if target.is_dir() else []
-  others = set(names) - {DESCRIPTION, PARAMETERS, PROGRAM, README}
+  others = set(names) - {DESCRIPTION, PARAMETERS, PROGRAM, ONNX, README}
   what = 'is a file'
   if target.is_dir() and not names:
     return

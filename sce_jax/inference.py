@@ -6,6 +6,7 @@ model.jax_export   the program: uint8 images of any batch size to probabilities,
                    with the parameters in it, for CPUs, NVIDIA GPUs and TPUs
 model.safetensors  parameters, batch norm's statistics and the mean image,
                    float32, by flat names
+model.onnx         the program for ONNX Runtime; only if asked for, onnx.py
 model.json         classes, input, network, figures, versions, and checksums
 README.md          how it is used
 
@@ -39,6 +40,7 @@ FORMAT = 1
 DESCRIPTION = 'model.json'
 PARAMETERS = 'model.safetensors'
 PROGRAM = 'model.jax_export'
+ONNX = 'model.onnx'
 README = 'README.md'
 # The tensor beside those of the network.
 PIXEL_MEAN = 'pixel_mean'
@@ -146,7 +148,7 @@ def load(folder: str | os.PathLike) -> Model:
   """
   folder = paths.path(folder)
   info = read_description(folder)
-  parameters = _read(folder, info, PARAMETERS)
+  parameters = read_file(folder, info, PARAMETERS)
   try:
     call = _load_program(folder, info)
   # Of many types, for jax does not check what it is given.
@@ -156,7 +158,7 @@ def load(folder: str | os.PathLike) -> Model:
       f'{folder / PROGRAM} cannot be used here ({reason}): the network is'
       f' built from {PARAMETERS} instead'
     )
-    call = _build(folder, info, parameters)
+    call = jax.jit(build(folder, info, parameters))
   return Model(tuple(info['classes']), info, call)
 
 
@@ -203,7 +205,7 @@ def checksum(content: bytes) -> str:
   return hashlib.sha256(content).hexdigest()
 
 
-def _read(folder: paths.Path, info: dict[str, Any], name: str) -> bytes:
+def read_file(folder: paths.Path, info: dict[str, Any], name: str) -> bytes:
   """A file of an export, whole.
 
   Raises:
@@ -228,7 +230,7 @@ def _load_program(
   folder: paths.Path, info: dict[str, Any]
 ) -> Callable[[np.ndarray], jax.Array]:
   """The exported program; any error if it cannot run here."""
-  program = jax_export.deserialize(bytearray(_read(folder, info, PROGRAM)))
+  program = jax_export.deserialize(bytearray(read_file(folder, info, PROGRAM)))
   call = jax.jit(program.call)
   # What is inside is read, and its platforms compared, only now.
   shape = (1, *info['input']['shape'])
@@ -236,10 +238,10 @@ def _load_program(
   return call
 
 
-def _build(
+def build(
   folder: paths.Path, info: dict[str, Any], parameters: bytes
-) -> Callable[[np.ndarray], jax.Array]:
-  """The same network, built from its parameters.
+) -> Callable[[Any], jax.Array]:
+  """The same function of images, built from the parameters; not compiled.
 
   Raises:
     UserError: this version has no such network.
@@ -266,10 +268,9 @@ def _build(
   pixel_mean = tensors.pop(PIXEL_MEAN)
   variables = traverse_util.unflatten_dict(tensors, sep='.')
 
-  @jax.jit
-  def call(images):
+  def probabilities(images):
     return predict.class_probabilities(
       variables, images, pixel_mean, module=module, normalization=normalization
     )
 
-  return call
+  return probabilities

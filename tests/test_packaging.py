@@ -19,6 +19,10 @@ PROJECT = tomllib.loads((REPOSITORY / 'sce_jax/pyproject.toml').read_text())[
 ]
 
 
+# In an environment of their own.
+ONNX = ('jax2onnx', 'onnxruntime')
+
+
 def requirements(file):
   lines = (REPOSITORY / file).read_text().splitlines()
   return {line for line in lines if line and not line.startswith('#')}
@@ -28,6 +32,7 @@ def test_its_dependencies_are_those_of_requirements_txt():
   asked = PROJECT['dependencies']
   assert set(asked) <= requirements('requirements.txt')
   extras = PROJECT['optional-dependencies']
+  assert extras['cloud'] == extras['s3'] + extras['gs']
   (jax,) = (line for line in asked if line.startswith('jax>'))
   for name, device in (('cuda', 'cuda13'), ('tpu', 'tpu')):
     assert extras[name] == [jax.replace('jax', f'jax[{device}]')]
@@ -36,6 +41,17 @@ def test_its_dependencies_are_those_of_requirements_txt():
     assert line in requirements('tests/requirements.txt')
     # What the error asks pip for when the package is missing.
     assert line.startswith(paths._BACKENDS[name][1])
+
+
+def test_so_are_those_of_the_environment_for_onnx():
+  own = {
+    line
+    for line in requirements('sce_jax/requirements-onnx.txt')
+    if not line.startswith(ONNX)
+  }
+  assert own < requirements('requirements.txt')
+  # What jax2onnx wants another version of.
+  assert not any('orbax' in line for line in own)
 
 
 def test_it_asks_for_all_that_it_imports():
@@ -51,7 +67,7 @@ def test_it_asks_for_all_that_it_imports():
   }
   missing = {
     name
-    for name in imported - sys.stdlib_module_names - {'sce_jax'}
+    for name in imported - sys.stdlib_module_names - {'sce_jax', *ONNX}
     if not asked & {x.lower().replace('_', '-') for x in names.get(name, ())}
   }
   # orbax-checkpoint stands on these.
