@@ -11,7 +11,7 @@ from tests import conftest, pages
 pytestmark = pytest.mark.process
 
 FOLDER = conftest.REPOSITORY / 'experiments' / 'colabs'
-NAMES = ('train_sce', 'explore_noise', 'losses')
+NAMES = ('train_sce', 'your_data', 'explore_noise', 'losses')
 # In place of the cell tagged 'parameters'.
 TINY = {
   'train_sce': """
@@ -22,6 +22,13 @@ EPOCHS = 4
 SEEDS = 1
 CIFAR10_EPOCHS = 0
 CIFAR10_SCALE = 'tiny'
+""",
+  'your_data': """
+FOLDER = os.environ['RUNS']
+PATH = f'{FOLDER}/digits'
+RATE = 0.3
+EPOCHS = 2
+FOLDS = 2
 """,
   'explore_noise': """
 RATE = 0.4
@@ -143,7 +150,7 @@ def test_links_lead_here(name):
   assert [link for link in links if not (FOLDER / link).exists()] == []
 
 
-@pytest.mark.slow  # A minute; the two others are executed always.
+@pytest.mark.slow  # A minute; the others are executed always.
 def test_train_sce(execute):
   text, images = execute('train_sce')
   assert text.count('symmetric learning (SL)') == images == 1
@@ -159,6 +166,15 @@ def test_train_sce_on_cifar10(execute):
   text, images = execute('train_sce', 'CIFAR10_EPOCHS = 1')
   assert text.count('symmetric learning (SL)') == images == 2
   assert 'cifar10, symmetric 0.4 label noise, 1 epochs' in text
+
+
+def test_your_data(execute):
+  text, images = execute('your_data')
+  assert 'training: 1,198 examples, 10 classes' in text
+  assert re.search(r'1,198 labels; estimated share of wrong ones: \d', text)
+  assert len(re.findall(r'labels, test accuracy: 0\.\d+$', text, re.M)) == 2
+  assert "['README.md', 'model.jax_export', 'model.json'" in text
+  assert images == 1
 
 
 def test_explore_noise(execute):
