@@ -26,6 +26,7 @@ import sce_jax
 from sce_jax import models
 from sce_jax.data import decode
 from sce_jax.data.batches import Normalization
+from sce_jax.data.info import DatasetInfo
 from sce_jax.engine import predict
 from sce_jax.errors import UserError
 from sce_jax.inference import (
@@ -49,26 +50,19 @@ _README = """\
 # {name}
 
 A network of [sce_jax](https://arxiv.org/abs/1908.06112): {network}, trained on
-{data} with {method}, after epoch {epoch} of {epochs}. It takes uint8 images
-[N, {shape}] of values up to {pixel_max:g}, and gives the probabilities of
+{data} with {method}, after epoch {epoch} of {epochs}. It takes
+{takes}, and gives the probabilities of
 {num_classes} classes.
 
 ```python
 import sce_jax
 
 model = sce_jax.load('.')  # This folder.
-probabilities = model.predict_proba(images)
-names = [model.classes[i] for i in model.predict(images)]
+probabilities = model.predict_proba({inputs})
+names = [model.classes[i] for i in model.predict({inputs})]
 ```
 
-Image files are read as for the training, rotated, converted and resized alike:
-
-```python
-for names, images in model.images('photos').chunks(256):
-  print(names, model.predict_proba(images))
-```
-
-With jax alone, for the six months in which jax reads such a file:
+{files}With jax alone, for the six months in which jax reads such a file:
 
 ```python
 import pathlib
@@ -78,11 +72,20 @@ from jax import export
 program = export.deserialize(
   bytearray(pathlib.Path('{program}').read_bytes())
 )
-probabilities = program.call(images)
+probabilities = program.call({inputs})
 ```
 
 `{parameters}` has the parameters, `{description}` the classes, the test figures
 and the versions.
+"""
+_FILES = """\
+Image files are read as for the training, rotated, converted and resized alike:
+
+```python
+for names, images in model.images('photos').chunks(256):
+  print(names, model.predict_proba(images))
+```
+
 """
 
 
@@ -167,7 +170,7 @@ def _contents(
       module=models.build(config, run.info.num_classes),
       normalization=normalization,
     ),
-    run.info.image_shape,
+    run.info,
   )
   checksums = {PARAMETERS: checksum(parameters), PROGRAM: checksum(program)}
   info = _describe(run, workdir) | {
@@ -175,6 +178,11 @@ def _contents(
     'normalization': dataclasses.asdict(normalization),
     'sha256': checksums,
   }
+  shape = ', '.join(map(str, run.info.image_shape))
+  if run.info.has_features:
+    takes = f'float32 feature vectors [N, {shape}]'
+  else:
+    takes = f'uint8 images [N, {shape}] of values up to {run.info.pixel_max:g}'
   readme = _README.format(
     name=name,
     network=config.name,
@@ -182,9 +190,10 @@ def _contents(
     method=run.config.loss.name,
     epoch=run.epoch,
     epochs=run.config.train.epochs,
-    shape=', '.join(map(str, run.info.image_shape)),
+    takes=takes,
+    inputs='features' if run.info.has_features else 'images',
+    files='' if run.info.has_features else _FILES,
     num_classes=run.info.num_classes,
-    pixel_max=run.info.pixel_max,
     program=PROGRAM,
     parameters=PARAMETERS,
     description=DESCRIPTION,
@@ -208,13 +217,18 @@ def _parameters(variables: Mapping[str, Any], pixel_mean: np.ndarray) -> bytes:
   )
 
 
-def _program(function: Any, image_shape: tuple[int, ...]) -> bytes:
+def _program(function: Any, info: DatasetInfo) -> bytes:
   (size,) = jax_export.symbolic_shape('n')
-  images = jax.ShapeDtypeStruct((size, *image_shape), np.uint8)
+  images = jax.ShapeDtypeStruct((size, *info.image_shape), _dtype(info))
   lowered = jax_export.export(
     jax.jit(lambda images: function(images=images)), platforms=PLATFORMS
   )
   return bytes(lowered(images).serialize())
+
+
+def _dtype(info: DatasetInfo) -> str:
+  """Of what the network takes."""
+  return 'float32' if info.has_features else 'uint8'
 
 
 def _describe(
@@ -238,7 +252,7 @@ def _describe(
     'classes': list(run.info.class_titles),
     'input': {
       'shape': list(run.info.image_shape),
-      'dtype': 'uint8',
+      'dtype': _dtype(run.info),
       # None: the run is an earlier version's, which did not record it.
       'decoding': told.get('decoding'),
     },

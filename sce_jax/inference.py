@@ -2,8 +2,9 @@
 
 An export is a folder, written by export.py:
 
-model.jax_export   the program: uint8 images of any batch size to probabilities,
-                   with the parameters in it, for CPUs, NVIDIA GPUs and TPUs
+model.jax_export   the program: uint8 images, or float32 feature vectors, of any
+                   batch size to probabilities, with the parameters in it, for
+                   CPUs, NVIDIA GPUs and TPUs
 model.safetensors  parameters, batch norm's statistics and the mean image,
                    float32, by flat names
 model.onnx         the program for ONNX Runtime; only if asked for, onnx.py
@@ -63,18 +64,20 @@ class Model:
   _call: Callable[[np.ndarray], jax.Array] = dataclasses.field(repr=False)
 
   def predict_proba(
-    self, images: Shaped[np.ndarray, 'N H W C']
+    self, images: Shaped[np.ndarray, 'N ...']
   ) -> Float[np.ndarray, 'N K']:
     """The probabilities of the classes.
 
     Args:
-      images: uint8 pixels, of the size and range that it was trained on.
+      images: uint8 pixels, of the size and range that it was trained on; or
+        feature vectors [N, D], of any type of number.
 
     Raises:
       UserError: the images are not of the size or type that the network takes.
     """
-    images = np.asarray(images)
-    info_lib.check_images(images, self.info['input']['shape'])
+    images = info_lib.check_input(
+      np.asarray(images), self.info['input']['shape']
+    )
     found = [np.zeros((0, len(self.classes)), np.float32)]
     for start in range(0, len(images), _BATCH):
       some = images[start : start + _BATCH]
@@ -86,7 +89,7 @@ class Model:
     return np.concatenate(found)
 
   def predict(
-    self, images: Shaped[np.ndarray, 'N H W C']
+    self, images: Shaped[np.ndarray, 'N ...']
   ) -> Int32[np.ndarray, ' N']:
     """The most probable class of each image, as a number.
 

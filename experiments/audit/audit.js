@@ -66,12 +66,15 @@ function card(row) {
   const made = element('div', 'card');
   made.tabIndex = 0;
   made.dataset.row = row;
-  const image = element('img');
-  image.alt = '';
-  image.addEventListener('load', () => {
-    image.classList.toggle('small', image.naturalWidth <= 32);
-  });
-  image.src = data.image[row];
+  if (data.image) {
+    const image = element('img');
+    image.alt = '';
+    image.addEventListener('load', () => {
+      image.classList.toggle('small', image.naturalWidth <= 32);
+    });
+    image.src = data.image[row];
+    made.append(image);
+  }
   const buttons = element('div', 'buttons');
   for (const choice of ['keep', 'relabel', 'drop']) {
     const button = element('button', choice, choice);
@@ -81,7 +84,6 @@ function card(row) {
     buttons.append(button);
   }
   made.append(
-    image,
     element('p', 'id', `${row + 1}. example ${data.id[row]}`),
     line('given', data.given[row], data.given_probability[row]),
     line('suggested', data.suggested[row], data.suggested_probability[row]),

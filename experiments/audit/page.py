@@ -74,7 +74,10 @@ def page_data(issues: LabelIssues, dataset: Dataset) -> dict[str, Any]:
     'suggested_probability': np.round(
       issues.probability[rows, suggested], 4
     ).tolist(),
-    'image': [
+    # Of feature vectors there is nothing to see.
+    'image': None
+    if dataset.info.has_features
+    else [
       thumbnail(dataset.train.image[issues.index[row]], dataset.info.pixel_max)
       for row in rows
     ],

@@ -198,8 +198,21 @@ def check_fits(config: Config, info: DatasetInfo) -> None:
   """Checks that a config can be used on a data set, before anything is written.
 
   Raises:
-    UserError: its noise or its method does not fit the data.
+    UserError: its noise, method, network or augmentation does not fit the
+      data.
   """
+  config = choose.complete(config, info)
+  if info.has_features:
+    what = f'the examples of {info.name!r} are feature vectors'
+    if config.model.name not in models.FOR_FEATURES:
+      raise UserError(
+        f'config.model.name is {config.model.name!r}, a network for images, but'
+        f' {what}: it must be one of {", ".join(models.FOR_FEATURES)}'
+      )
+    if config.data.augment.is_on:
+      raise UserError(
+        f'config.data.augment is for images, but {what}: leave it out'
+      )
   # Noise that is drawn needs data whose labels are all true; of data that come
   # with clean labels beside their own it is the config that says they are not.
   true = info.clean_labels and config.data.clean_labels

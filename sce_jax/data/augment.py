@@ -28,6 +28,11 @@ class AugmentConfig:
   flip: bool
   fill: str
 
+  @property
+  def is_on(self) -> bool:
+    """Whether anything is augmented."""
+    return bool(self.pad_crop or self.shift or self.rotate or self.flip)
+
 
 @struct.dataclass
 @typing.no_type_check  # A pytree holds whatever jax maps it to.
@@ -50,7 +55,7 @@ class AugmentParams:
 def sample_params(
   key: jax.Array,
   num: int,
-  image_shape: tuple[int, int, int],
+  image_shape: tuple[int, ...],
   config: AugmentConfig,
 ) -> AugmentParams:
   """Samples the augmentation of a batch.

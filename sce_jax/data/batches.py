@@ -6,7 +6,7 @@ from typing import Any
 
 from flax import struct
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, UInt8
+from jaxtyping import Array, Bool, Float, Int, Shaped
 import numpy as np
 
 from sce_jax.data import augment
@@ -18,13 +18,13 @@ NORMALIZATIONS = ('unit', 'mean_std', 'pixel_mean')
 
 @dataclasses.dataclass(frozen=True)
 class Normalization:
-  """How stored pixels become the network's input; constants of a program.
+  """How what is stored becomes the network's input; constants of a program.
 
   Attributes:
     kind: one of NORMALIZATIONS.
     pixel_max: the stored pixel value that becomes 1.
-    mean: of each channel, subtracted by 'mean_std'.
-    std: of each channel, divided by with 'mean_std'.
+    mean: of each channel or feature, subtracted by 'mean_std'.
+    std: of each channel or feature, divided by with 'mean_std'.
   """
 
   kind: str
@@ -41,17 +41,17 @@ class Normalization:
 @struct.dataclass
 @typing.no_type_check  # A pytree holds whatever jax maps it to.
 class DeviceSplit:
-  """The pixels of a whole split, as they lie on the device.
+  """The images of a whole split, as they lie on the device.
 
   Attributes:
-    image: pixels as stored.
+    image: pixels as stored, or feature vectors.
     clean_label: the true labels, -1 where one is not known; None if none is.
     pixel_mean: mean training image of pixels scaled to [0, 1].
   """
 
-  image: UInt8[Array, 'M H W C']
+  image: Shaped[Array, 'M ...']
   clean_label: Int[Array, ' M'] | None
-  pixel_mean: Float[Array, 'H W C']
+  pixel_mean: Float[Array, '...']
 
 
 @struct.dataclass
@@ -68,7 +68,7 @@ class Batch:
     mask: False for examples that only fill up the batch; None if it is full.
   """
 
-  image: Float[Array, 'N H W C']
+  image: Float[Array, 'N ...']
   label: Int[Array, ' N']
   clean_label: Int[Array, ' N'] | None
   position: Int[Array, ' N']
@@ -83,7 +83,7 @@ class Batch:
 
 
 def to_device_split(
-  split: Split, pixel_mean: Float[np.ndarray, 'H W C']
+  split: Split, pixel_mean: Float[np.ndarray, '...']
 ) -> DeviceSplit:
   """Gathers what the device needs of a split, apart from its labels."""
   clean = split.clean_label
@@ -129,12 +129,12 @@ def take(
 
 
 def normalize(
-  pixels: UInt8[Array, 'N H W C'],
-  pixel_mean: Float[Array, 'H W C'],
+  pixels: Shaped[Array, 'N ...'],
+  pixel_mean: Float[Array, '...'],
   normalization: Normalization,
   augmentation: Any = None,
-) -> Float[Array, 'N H W C']:
-  """Scales, centres and augments stored pixels.
+) -> Float[Array, 'N ...']:
+  """Scales, centres and augments stored pixels, or standardises features.
 
   Args:
     pixels: as stored.

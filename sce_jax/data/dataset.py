@@ -9,15 +9,15 @@ import dataclasses
 from typing import Any
 import zlib
 
-from jaxtyping import Float32, Int32, Int64, Shaped, UInt8
+from jaxtyping import Float32, Int32, Int64, Shaped
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sce_jax.data import held_out, ids, label_files
+from sce_jax.data import features, held_out, ids, label_files
 from sce_jax.data.data_config import DataConfig
 from sce_jax.data.info import DatasetInfo
 from sce_jax.data.sources import arrays, folder, found, npz, table, tfds
-from sce_jax.data.sources.columns import Columns, Part
+from sce_jax.data.sources.columns import Columns, Inputs, Part
 from sce_jax.errors import UserError
 from sce_jax.parallel import processes
 
@@ -30,14 +30,14 @@ class Split:
   """A split in memory.
 
   Attributes:
-    image: pixels as stored.
+    image: pixels as stored, or feature vectors.
     label: the labels, which the network sees once noise has been applied.
     clean_label: the true labels, -1 where one is not known; None if none is.
     example_id: numbers of the data set's own ids, see ids.py; where it has
       none, the place in the order of reading.
   """
 
-  image: UInt8[np.ndarray, 'N H W C']
+  image: Inputs
   label: Int32[np.ndarray, ' N']
   clean_label: Int32[np.ndarray, ' N'] | None
   example_id: Int64[np.ndarray, ' N']
@@ -61,7 +61,8 @@ class Dataset:
       files' names; None: they have no names.
     summary: what the source found and did, see sources/summary.py; empty
       where there is nothing to tell.
-    pixel_mean: the mean training image of pixels scaled to [0, 1].
+    pixel_mean: the mean training image of pixels scaled to [0, 1], or the mean
+      feature vector.
   """
 
   info: DatasetInfo
@@ -82,8 +83,8 @@ class Dataset:
     return np.flatnonzero(self.choices != label_files.DROP)
 
   @property
-  def pixel_mean(self) -> Float32[np.ndarray, 'H W C']:
-    """The mean training image, of pixels scaled to [0, 1]."""
+  def pixel_mean(self) -> Float32[np.ndarray, '...']:
+    """The mean training image, of pixels scaled to [0, 1]; of features, too."""
     mean = self.train.image.mean(axis=0, dtype=np.float64)
     return (mean / self.info.pixel_max).astype(np.float32)
 
@@ -132,7 +133,8 @@ def from_arrays(
   Args:
     data_config: the `data` section of a config, configs/own.py's say.
     images: of the training split: [N, H, W, C] or [N, H, W], uint8, booleans,
-      integers in [0, 255], or floats in [0, 1] or [0, 255].
+      integers in [0, 255], or floats in [0, 1] or [0, 255]; or feature vectors
+      [N, D], finite numbers of any type, see features.py.
     labels: [N], whole numbers or texts, a label for each image.
     clean_labels: [N], the true labels, -1 or '' where one is not known.
     test_images: of the test split, of the same size; None: there is none.
@@ -236,7 +238,7 @@ def from_columns(columns: Columns, data_config: DataConfig) -> Dataset:
     num_classes,
     train.image.shape[1:],
     columns.class_names,
-    data_config.pixel_max,
+    1.0 if train.image.ndim == 2 else data_config.pixel_max,
     mean,
     std,
     len(train),
@@ -279,13 +281,17 @@ def _channel_statistics(
   channels = image.shape[-1]
   for name, values in zip(('mean', 'std'), given, strict=True):
     if values is not None and len(values) != channels:
+      what = 'features' if image.ndim == 2 else 'channel(s)'
       raise UserError(
-        f'config.data.{name} has {len(values)} values, but the images of'
-        f' {data_config.name!r} have {channels} channel(s)'
+        f'config.data.{name} has {len(values)} values, but the examples of'
+        f' {data_config.name!r} have {channels} {what}'
       )
   mean, std = (None if v is None else tuple(map(float, v)) for v in given)
   if mean is not None and std is not None:
     return mean, std
+  if image.ndim == 2:
+    found = [tuple(x.tolist()) for x in features.statistics(image)]
+    return mean or found[0], std or found[1]
   # From counts of the 256 pixel values: exact, and the images are not copied.
   scaled = np.arange(256) / data_config.pixel_max
   means, stds = [], []

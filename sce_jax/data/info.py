@@ -5,6 +5,7 @@ import dataclasses
 
 import numpy as np
 
+from sce_jax.data import features
 from sce_jax.errors import UserError
 
 
@@ -15,10 +16,11 @@ class DatasetInfo:
   Attributes:
     name: its name.
     num_classes: K.
-    image_shape: (height, width, channels).
+    image_shape: (height, width, channels), or (D,) of feature vectors.
     class_names: of each class; empty where the data set names none.
-    pixel_max: the stored pixel value that becomes 1.
-    mean: of each channel over the training images, of pixels scaled to [0, 1].
+    pixel_max: the stored pixel value that becomes 1; 1 of feature vectors.
+    mean: of each channel over the training images, of pixels scaled to [0, 1];
+      or of each feature.
     std: of each channel, likewise.
     num_train: number of training examples.
     num_test: number of test examples; 0 if there is no test split.
@@ -31,7 +33,7 @@ class DatasetInfo:
 
   name: str
   num_classes: int
-  image_shape: tuple[int, int, int]
+  image_shape: tuple[int, ...]
   class_names: tuple[str, ...]
   pixel_max: float
   mean: tuple[float, ...]
@@ -47,19 +49,34 @@ class DatasetInfo:
     """A title for each class: its name, or its number."""
     return self.class_names or tuple(map(str, range(self.num_classes)))
 
+  @property
+  def has_features(self) -> bool:
+    """Whether the examples are feature vectors, not images."""
+    return len(self.image_shape) == 1
 
-def check_images(images: np.ndarray, shape: Sequence[int]) -> None:
-  """Checks that a network takes some images.
+
+def check_input(
+  values: np.ndarray, shape: Sequence[int], where: str = 'the array'
+) -> np.ndarray:
+  """What a network is given, as it takes it.
 
   Args:
-    images: what it is given.
-    shape: (height, width, channels) that it was trained on.
+    values: uint8 images [N, H, W, C], or features [N, D] of any type.
+    shape: (height, width, channels) or (D,) that it was trained on.
+    where: what holds them, for the message.
+
+  Returns:
+    The images, or the features as float32.
 
   Raises:
-    UserError: they are of another size or type.
+    UserError: they are of another size or type, or not finite.
   """
-  if images.shape[1:] != tuple(shape) or images.dtype != np.uint8:
+  is_image = len(shape) > 1
+  fits = values.shape[1:] == tuple(shape) and values.ndim > 1
+  if not fits or (is_image and values.dtype != np.uint8):
+    wanted = 'uint8 images' if is_image else 'feature vectors'
     raise UserError(
-      f'the network takes uint8 images [N, {", ".join(map(str, shape))}], not'
-      f' {images.dtype} of shape {list(images.shape)}'
+      f'{where} holds {values.dtype} of shape {list(values.shape)}, but the'
+      f' network takes {wanted} [N, {", ".join(map(str, shape))}]'
     )
+  return values if is_image else features.check(where, values)

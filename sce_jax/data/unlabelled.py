@@ -1,4 +1,4 @@
-"""Reads images to be classified as those were read that a network learned from.
+"""Reads what is to be classified as that was read which a network learned from.
 
 Needs no jax.
 """
@@ -8,24 +8,26 @@ import os
 import pathlib
 from typing import Any
 
-from jaxtyping import UInt8
+from jaxtyping import Shaped
 import numpy as np
 
-from sce_jax.data import decode, image_files, pixels, threads
+from sce_jax.data import decode, image_files, info, pixels, threads
 from sce_jax.errors import UserError
 from sce_jax.storage import paths
 
 _ARRAYS = ('.npy', '.npz')
 _KEYS = ('images', 'x')
-Chunk = tuple[list[str], UInt8[np.ndarray, 'N H W C']]
+Chunk = tuple[list[str], Shaped[np.ndarray, 'N ...']]
 
 
 class Images:
   """The images that a path means: a file, a folder of files, or an array.
 
+  Feature vectors are always an array.
+
   Args:
     path: an image, a folder with images in it or below, .npy or .npz.
-    shape: (height, width, channels) that is asked for.
+    shape: (height, width, channels) that is asked for, or (D,).
     decoding: how the network's images were read, see `decode.description`.
 
   Attributes:
@@ -39,7 +41,7 @@ class Images:
   def __init__(
     self,
     path: str | os.PathLike,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     decoding: Mapping[str, Any],
   ):
     if paths.is_cloud(path):
@@ -55,6 +57,11 @@ class Images:
       raise UserError(f'there is no {found}: name images with --images')
     if found.suffix.lower() in _ARRAYS and found.is_file():
       self._array = _read_array(found, shape, decoding)
+    elif len(shape) == 1:
+      raise UserError(
+        f'the network takes feature vectors [N, {shape[0]}]: name an .npy, or'
+        f' an .npz with "x", with --images, not {found}'
+      )
     elif found.is_dir():
       self._files = list(image_files.find(found))
     else:
@@ -121,9 +128,9 @@ class Images:
 
 
 def _read_array(
-  file: pathlib.Path, shape: tuple[int, int, int], decoding: Mapping[str, Any]
-) -> UInt8[np.ndarray, 'N H W C']:
-  """The images of an .npy or .npz, as the network's own were made.
+  file: pathlib.Path, shape: tuple[int, ...], decoding: Mapping[str, Any]
+) -> Shaped[np.ndarray, 'N ...']:
+  """The images or features of an .npy or .npz, as the network's own were made.
 
   Raises:
     UserError: it cannot be read, or holds no such images.
@@ -140,9 +147,9 @@ def _read_array(
   except Exception as error:  # noqa: BLE001
     reason = ' '.join(str(error).split())[:200]
     raise UserError(f'{file} cannot be read ({reason})') from None
-  if found.ndim == 3 and shape[2] == 1:
+  if found.ndim == 3 and shape[2:] == (1,):
     found = found[..., None]
-  if found.ndim == 4 and found.size:
+  if found.ndim == 4 and len(shape) == 3 and found.size:
     scale = decoding.get('scale')
     if found.dtype != np.uint8 and (found.dtype.kind in 'iu' or scale):
       own = pixels.scale(str(file), found)
@@ -151,11 +158,6 @@ def _read_array(
         found = pixels.to_bytes(found, scale)
     if decoding['resize'] and found.dtype == np.uint8:
       found = pixels.resize(found, shape[:2])
-  if found.shape[1:] != shape or found.dtype != np.uint8:
-    raise UserError(
-      f'{file} holds {found.dtype} of shape {list(found.shape)}, but the'
-      f' network takes uint8 images [N, {", ".join(map(str, shape))}]'
-    )
-  if not len(found):
-    raise UserError(f'{file} holds no images')
-  return found
+  if found.ndim and not len(found):
+    raise UserError(f'{file} holds no examples')
+  return info.check_input(found, shape, str(file))

@@ -61,12 +61,15 @@ def train_steps(
     mask = None
     if filled != size:
       mask = runner.shard(jnp.arange(filled, dtype=jnp.int32) < size)
-    params = augment.sample_params(
-      randomness.augment_key(key, state.step),
-      filled,
-      split.image.shape[1:],
-      recipe.augment_config,
-    )
+    augmentation = None
+    if recipe.augment_config.is_on:
+      params = augment.sample_params(
+        randomness.augment_key(key, state.step),
+        filled,
+        split.image.shape[1:],
+        recipe.augment_config,
+      )
+      augmentation = jax.tree.map(runner.shard, params), recipe.augment_config
     batch = batches.take(
       split,
       inputs.labels,
@@ -74,7 +77,7 @@ def train_steps(
       runner.shard(places),
       mask,
       recipe.normalization,
-      (jax.tree.map(runner.shard, params), recipe.augment_config),
+      augmentation,
     )
     state = step.train_step(
       state,

@@ -21,7 +21,7 @@ class Network:
   """M networks of one architecture, trained independently.
 
   Attributes:
-    module: from images [N, H, W, C] to logits [N, K].
+    module: from images [N, H, W, C], or features, to logits [N, K].
     tx: optax chain of one network.
     num: M.
   """
@@ -31,7 +31,7 @@ class Network:
   num: int = 1
 
   def init(
-    self, key: jax.Array, image_shape: tuple[int, int, int]
+    self, key: jax.Array, image_shape: tuple[int, ...]
   ) -> tuple[PyTree, PyTree, PyTree]:
     """Initial parameters, batch statistics and optimiser's state."""
 
@@ -48,7 +48,7 @@ class Network:
     self,
     params: PyTree,
     batch_stats: PyTree,
-    images: Float[Array, 'N H W C'],
+    images: Float[Array, 'N ...'],
     mask: Float[Array, ' N'] | None,
   ) -> tuple[Float[Array, '... K'], PyTree]:
     """Logits by the batch's own statistics, and the updated running ones."""
@@ -69,7 +69,7 @@ class Network:
     self,
     params: PyTree,
     batch_stats: PyTree,
-    images: Float[Array, 'N H W C'],
+    images: Float[Array, 'N ...'],
   ) -> Float[Array, '... K']:
     """Logits by the running statistics."""
 
@@ -83,7 +83,7 @@ class Network:
     self,
     params: PyTree,
     batch_stats: PyTree,
-    images: Float[Array, 'N H W C'],
+    images: Float[Array, 'N ...'],
   ) -> tuple[Float[Array, 'N K'], Float[Array, 'N D']]:
     """Logits and last hidden activations of the first network."""
     variables = self.first(params, batch_stats)

@@ -8,7 +8,7 @@ from flax import struct
 import jax
 from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, UInt8
+from jaxtyping import Array, Float, Int, Shaped
 
 from sce_jax.data import batches
 from sce_jax.engine import randomness
@@ -33,8 +33,8 @@ class Outputs:
 
 def predict(
   state: TrainState,
-  images: UInt8[Array, 'M H W C'],
-  pixel_mean: Float[Array, 'H W C'],
+  images: Shaped[Array, 'M ...'],
+  pixel_mean: Float[Array, '...'],
   rows: Int[Array, ' N'],
   *,
   network: Network,
@@ -47,7 +47,7 @@ def predict(
 
   Args:
     state: the run.
-    images: pixels as stored.
+    images: pixels or features as stored.
     pixel_mean: mean training image of pixels scaled to [0, 1].
     rows: which of the images.
     network: the network; the first of several.
@@ -73,8 +73,8 @@ def predict(
 
 def class_probabilities(
   variables: Any,
-  images: UInt8[Array, 'N H W C'],
-  pixel_mean: Float[Array, 'H W C'],
+  images: Shaped[Array, 'N ...'],
+  pixel_mean: Float[Array, '...'],
   *,
   module: nn.Module,
   normalization: batches.Normalization,
@@ -83,7 +83,7 @@ def class_probabilities(
 
   Args:
     variables: of one network.
-    images: pixels as stored.
+    images: pixels or features as stored.
     pixel_mean: mean training image of pixels scaled to [0, 1].
     module: the network.
     normalization: how pixels become input.

@@ -320,14 +320,14 @@ class Trainer:
   def predict(
     self,
     state: TrainState,
-    images: Shaped[np.ndarray, 'N H W C'],
-    pixel_mean: Float32[np.ndarray, 'H W C'],
+    images: Shaped[np.ndarray, 'N ...'],
+    pixel_mean: Float32[np.ndarray, '...'],
   ) -> predict.Outputs:
     """Dispatches the network on images, in their order.
 
     Args:
       state: the state.
-      images: pixels as stored.
+      images: pixels or features as stored.
       pixel_mean: mean training image of pixels scaled to [0, 1].
     """
     placed = self._runner.place((jnp.asarray(images), jnp.asarray(pixel_mean)))

@@ -11,10 +11,12 @@ from sce_jax.models import layers
 from sce_jax.models.cnn import CNN
 from sce_jax.models.initializers import INITIALIZERS
 from sce_jax.models.layers import LAYOUTS
+from sce_jax.models.mlp import MLP
 from sce_jax.models.resnet import ResNet
 
 __all__ = [
   'DTYPES',
+  'FOR_FEATURES',
   'INITIALIZERS',
   'LAYOUTS',
   'MODELS',
@@ -23,6 +25,9 @@ __all__ = [
 ]
 
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
+
+# The networks that take feature vectors; all others take images only.
+FOR_FEATURES = ('mlp',)
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
   # 74,074 parameters on 8x8 images in 10 classes.
@@ -63,6 +68,8 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     pre_activation=False,
     bottleneck=True,
   ),
+  # For feature vectors; images are flattened.
+  'mlp': functools.partial(MLP, hidden=(256,)),
 }
 
 
@@ -90,7 +97,8 @@ def build(
     axis_name: mapped axis over which a batch is split, or None.
 
   Returns:
-    A module that maps normalised images [N, H, W, C] to float32 logits [N, K].
+    A module that maps normalised images [N, H, W, C], or of FOR_FEATURES also
+    features [N, D], to float32 logits [N, K].
   """
   return MODELS[config.name](
     num_classes=num_classes,

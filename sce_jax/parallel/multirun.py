@@ -10,6 +10,7 @@ and enough runs, each device trains its share of them
 """
 
 from collections.abc import Callable, Sequence
+import math
 from typing import Any
 
 import jax
@@ -24,7 +25,7 @@ STRATEGIES = ('vmap', 'map', 'unrolled')
 _CPU_VMAP_PIXELS = 16 * 16
 
 
-def choose_strategy(image_shape: tuple[int, int, int]) -> str:
+def choose_strategy(image_shape: tuple[int, ...]) -> str:
   """The fastest way to map over runs on images of this shape here.
 
   As measured by `python -m experiments.benchmarks trials`.
@@ -35,8 +36,8 @@ def choose_strategy(image_shape: tuple[int, int, int]) -> str:
   """
   if jax.default_backend() != 'cpu':
     return 'vmap'
-  height, width, _ = image_shape
-  return 'vmap' if height * width <= _CPU_VMAP_PIXELS else 'map'
+  pixels = math.prod(image_shape[:2]) if len(image_shape) > 1 else 1
+  return 'vmap' if pixels <= _CPU_VMAP_PIXELS else 'map'
 
 
 def use_run_parallel(num_runs: int, num_devices: int) -> bool:

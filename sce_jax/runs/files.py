@@ -169,7 +169,7 @@ def check_usable(path: str | os.PathLike) -> None:
 
 def describe_dataset(
   info: DatasetInfo,
-  pixel_mean: Float32[np.ndarray, 'H W C'] | None,
+  pixel_mean: Float32[np.ndarray, '...'] | None,
   digest: int,
 ) -> str:
   """The content of dataset.json.
@@ -193,7 +193,7 @@ def describe_dataset(
 
 def read_dataset(
   path: str | os.PathLike,
-) -> tuple[DatasetInfo, Float32[np.ndarray, 'H W C']]:
+) -> tuple[DatasetInfo, Float32[np.ndarray, '...']]:
   """The description of a run's data set, and its mean training image.
 
   The image is black where the network's input does not need it.

@@ -44,7 +44,7 @@ class SavedRun:
   trainer: Trainer
   state: TrainState
   step: int
-  pixel_mean: Float32[np.ndarray, 'H W C']
+  pixel_mean: Float32[np.ndarray, '...']
 
   @property
   def epoch(self) -> int:
@@ -52,18 +52,17 @@ class SavedRun:
     return self.step // self.trainer.plan.steps
 
   def predict(
-    self, images: Shaped[np.ndarray, 'N H W C']
+    self, images: Shaped[np.ndarray, 'N ...']
   ) -> tuple[Float[np.ndarray, 'N K'], Float[np.ndarray, 'N D']]:
     """Probabilities and the last hidden layer's activations on images.
 
     Args:
-      images: uint8 pixels as the data set stores them.
+      images: uint8 pixels as the data set stores them, or feature vectors.
 
     Raises:
       UserError: the images are not of the size or type that the network takes.
     """
-    images = np.asarray(images)
-    info_lib.check_images(images, self.info.image_shape)
+    images = info_lib.check_input(np.asarray(images), self.info.image_shape)
     outputs = jax.device_get(
       self.trainer.predict(self.state, images, self.pixel_mean)
     )

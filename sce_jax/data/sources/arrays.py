@@ -1,8 +1,9 @@
-"""Arrays of images and labels, wherever they come from, as a data set.
+"""Arrays of images or features, and labels, from anywhere, as a data set.
 
 Images are [N, H, W, C] or [N, H, W]: uint8, booleans, integers in [0, 255], or
 floats, of which all in [0, 1] are multiplied by 255, and all in [0, 255]
-rounded. Labels are whole numbers or texts.
+rounded. Feature vectors are [N, D], finite numbers of any type,
+which become float32. Labels are whole numbers or texts.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from sce_jax.data import decode
+from sce_jax.data import decode, features
 from sce_jax.data import pixels as pixels_lib
 from sce_jax.data.data_config import DataConfig
 from sce_jax.data.sources import listed, memory, summary
@@ -171,17 +172,14 @@ def _labels(
 
 
 def _shaped(where: str, images: np.ndarray) -> np.ndarray:
-  """Images as [N, H, W, C]."""
+  """Images as [N, H, W, C]; feature vectors as they are."""
+  if images.ndim not in (2, 3, 4) or 0 in images.shape:
+    raise UserError(
+      f'{where} are of shape {list(images.shape)}: give images [N, H, W, C] or'
+      ' [N, H, W], or feature vectors [N, D]'
+    )
   if images.ndim == 2:
-    raise UserError(
-      f'{where} are of shape {list(images.shape)}, feature vectors: only images'
-      ' [N, H, W, C] or [N, H, W] are read'
-    )
-  if images.ndim not in (3, 4) or 0 in images.shape:
-    raise UserError(
-      f'{where} are of shape {list(images.shape)}: give [N, H, W, C] or'
-      ' [N, H, W]'
-    )
+    return images
   if images.ndim == 3:
     images = images[..., None]
   if images.shape[3] > 4:
@@ -196,8 +194,16 @@ def _shaped(where: str, images: np.ndarray) -> np.ndarray:
 def _pixels(
   where: str, images: np.ndarray, config: DataConfig, notes: list[str]
 ) -> tuple[np.ndarray, int | None]:
-  """Images [N, H, W, C] as uint8 of the size asked for, and their scale."""
+  """Images as uint8 of the size asked for, and their scale; or features."""
   side = config.image_size
+  if images.ndim == 2:
+    if side:
+      raise UserError(
+        f'{where} are feature vectors {list(images.shape)}: leave'
+        ' config.data.image_size out, which is for images'
+      )
+    memory.check(where, 4 * images.size)
+    return features.check(where, images), None
   size = (side, side) if side else images.shape[1:3]
   memory.check(
     f'{where} of {size[0]} x {size[1]} pixels',

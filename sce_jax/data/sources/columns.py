@@ -4,8 +4,11 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
-from jaxtyping import Int32, Shaped, UInt8
+from jaxtyping import Float32, Int32, Shaped, UInt8
 import numpy as np
+
+# What a network is shown, as stored: pixels, or feature vectors.
+Inputs = UInt8[np.ndarray, 'N H W C'] | Float32[np.ndarray, 'N D']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,14 +16,14 @@ class Part:
   """The examples of a split: arrays of equal length.
 
   Attributes:
-    image: pixels.
+    image: pixels; feature vectors where there are no images.
     label: labels.
     ids: any numbers, texts or bytes, see ids.py.
     clean_label: the true labels, -1 where one is not known; None: the source
       tells nothing of them.
   """
 
-  image: UInt8[np.ndarray, 'N H W C']
+  image: Inputs
   label: Int32[np.ndarray, ' N']
   ids: Shaped[np.ndarray, ' N']
   clean_label: Int32[np.ndarray, ' N'] | None = None

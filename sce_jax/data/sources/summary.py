@@ -5,7 +5,7 @@ A summary is plain data for a run's data.json:
 source      how it was read
 path        where it is
 classes     for each split the number of examples by class
-image_shape (height, width, channels)
+image_shape (height, width, channels), or (D,) of feature vectors
 notes       what was done, a sentence each
 warnings    what the user should look at, a sentence each
 unreadable  files that were left out: 'file' and 'reason'
@@ -21,6 +21,7 @@ from typing import Any
 from jaxtyping import Int32
 import numpy as np
 
+from sce_jax.data import features
 from sce_jax.data.sources.columns import Part
 from sce_jax.errors import UserError, one_line
 
@@ -78,17 +79,18 @@ def warnings(
   parts: Sequence[Part],
   digests: Sequence[Sequence[bytes]],
 ) -> list[str]:
-  """What the user should look at: rare classes, alike labels, copies.
+  """What the user should look at: rare classes, alike labels, copies, ...
 
   Args:
     names: of the classes.
     parts: the training split, and the test split if there is one.
-    digests: of each image's content, for each part.
+    digests: of each example's content, for each part.
   """
   return [
     *_rare(names, parts[0].label),
     *_alike(names),
     *_copies(names, parts, digests),
+    *_constant(parts[0].image),
   ]
 
 
@@ -121,7 +123,8 @@ def _copies(
   parts: Sequence[Part],
   digests: Sequence[Sequence[bytes]],
 ) -> list[str]:
-  """Images of equal content: within a class, across classes and splits."""
+  """Examples of equal content: within a class, across classes and splits."""
+  what = 'rows' if parts[0].image.ndim == 2 else 'images'
   first: dict[bytes, tuple[int, int]] = {}
   found: dict[str, list[tuple[str, str]]] = {}
   for p, (part, keys) in enumerate(zip(parts, digests, strict=True)):
@@ -130,16 +133,30 @@ def _copies(
       if (q, j) == (p, i):
         continue
       if q != p:
-        kind = 'test images that are copies of training images'
+        kind = f'test {what} that are copies of training {what}'
       elif part.label[i] == parts[q].label[j]:
-        kind = 'copies of images with the same label'
+        kind = f'copies of {what} with the same label'
       else:
-        kind = 'copies of images with another label'
+        kind = f'copies of {what} with another label'
       pair = str(part.ids[i]), str(parts[q].ids[j])
       found.setdefault(kind, []).append(pair)
   return [
     f'{kind}: {len(pairs):,}, such as {pairs[0][0]} of {pairs[0][1]}'
     for kind, pairs in sorted(found.items())
+  ]
+
+
+def _constant(images: np.ndarray) -> list[str]:
+  """Features that tell nothing."""
+  if images.ndim != 2:
+    return []
+  std = features.statistics(images)[1]
+  found = np.flatnonzero(std == features.CONSTANT).astype(str).tolist()
+  if not found:
+    return []
+  return [
+    f'{_count(found, "feature", "features")} of the same value in all training'
+    f' examples, not used: {some(found)}'
   ]
 
 
@@ -163,11 +180,11 @@ def lines(summary: Mapping[str, Any]) -> list[str]:
   """A summary as text, for the screen."""
   if not summary:
     return []
-  height, width, channels = summary['image_shape']
-  shown = [
-    f'{summary["path"]} ({summary["source"]}): images of'
-    f' {height} x {width} pixels, {channels} channel(s)'
-  ]
+  what = 'feature vectors of {} numbers'
+  if len(summary['image_shape']) > 1:
+    what = 'images of {} x {} pixels, {} channel(s)'
+  what = what.format(*summary['image_shape'])
+  shown = [f'{summary["path"]} ({summary["source"]}): {what}']
   for split, counts in summary['classes'].items():
     each = [f'{name!r} {number}' for name, number in counts.items()]
     shown.append(
