@@ -159,5 +159,6 @@ def _read_array(
     if decoding['resize'] and found.dtype == np.uint8:
       found = pixels.resize(found, shape[:2])
   if found.ndim and not len(found):
-    raise UserError(f'{file} holds no examples')
+    what = 'images' if len(shape) > 1 else 'feature vectors'
+    raise UserError(f'{file} holds no {what}')
   return info.check_input(found, shape, str(file))

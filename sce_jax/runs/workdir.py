@@ -21,6 +21,8 @@ from sce_jax.storage import lock, paths
 # In a cloud figures are written no more often: of one object an object store
 # takes one write a second.
 _FLUSH_SECONDS = 5.0
+# Characters of a difference between data sets beyond which it is not shown.
+_LONG = 200
 
 
 class Workdir:
@@ -137,7 +139,9 @@ class Workdir:
       self._write('dataset.json', text)
     elif before != now:
       changes = fields.differences(before['info'], now['info'])
-      what = '; '.join(changes) or 'other images'
+      # Statistics of hundreds of features tell nobody anything.
+      short = [x for x in changes if len(x) < _LONG]
+      what = '; '.join(short) or 'other examples'
       raise UserError(
         f'workdir {self.path} holds a run on other data ({what}): give it the'
         ' data that it was trained on, or name another with --workdir'
