@@ -21,7 +21,7 @@ CENTRES = np.random.default_rng(0).normal(size=(3, DIMENSIONS))
 
 
 def embeddings(size, seed):
-  """Three clusters, of which one label in seven is wrong; a constant feature."""
+  """Three clusters, one label in seven wrong, and a constant feature."""
   rng = np.random.default_rng(seed)
   true = np.arange(size) % 3
   x = 100 * (CENTRES[true] + 0.1 * rng.normal(size=(size, DIMENSIONS)))

@@ -77,6 +77,10 @@ def check_methods(found):
 
 
 def check_data(found):
+  assert found['dataset'].info.class_names == ('A', 'B', 'C')
+  assert found['result']['test_accuracy'] > 0.8  # Of 36 wines.
+  with np.load('features.npz') as file:
+    assert file['x'].shape == (569, 30)
   config = check.check_config(found['config'])
   data = dataset.read(config.data)
   assert (len(data.train), len(data.test)) == (600, 200)
