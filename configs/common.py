@@ -308,8 +308,9 @@ def base_config(
   c.loss = loss_section(choice.loss, presets or {}, choice.rate)
 
   c.model = m = config_dict.ConfigDict()
-  # Network, a key of sce_jax.models.MODELS. It, the epochs, the batch size, and
-  # SL's alpha and beta may be None: chosen by the data, see own.py.
+  # Network, a key of sce_jax.models.MODELS. It, the epochs, the batch size, the
+  # weight decay, and SL's alpha and beta may be None: chosen by the data, see
+  # own.py.
   m.name = ''
   m.initializer = 'he_normal'  # A key of sce_jax.models.INITIALIZERS.
   m.use_bias = True  # Whether convolutions have biases.

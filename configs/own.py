@@ -90,6 +90,7 @@ def get_config(argument: str | None = None) -> config_dict.ConfigDict:
   c.model.name = config_dict.placeholder(str)
   c.model.batch_norm_momentum = 0.9
   c.optim.learning_rate = 0.02
+  c.optim.weight_decay = config_dict.placeholder(float)
   c.optim.schedule = 'cosine'
   c.optim.nesterov = True
   c.optim.clip_norm = 5.0

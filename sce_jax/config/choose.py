@@ -21,6 +21,7 @@ FIELDS: Mapping[str, Any] = {
   'train.batch_size': 1,
   'loss.alpha': 1.0,
   'loss.beta': 1.0,
+  'optim.weight_decay': 0.0,
 }
 # Images at least this high and wide go through three poolings.
 _SMALL = 16
@@ -55,6 +56,7 @@ def values(info: DatasetInfo) -> dict[str, Any]:
     'train.batch_size': batch_size,
     'loss.alpha': alpha,
     'loss.beta': beta,
+    'optim.weight_decay': 0.01 if info.has_features else 0.0,
   }
 
 
@@ -105,6 +107,7 @@ def complete(config: 'Config', info: DatasetInfo) -> 'Config':
     config,
     model=dataclasses.replace(config.model, **of('model')),
     train=dataclasses.replace(config.train, **of('train')),
+    optim=dataclasses.replace(config.optim, **of('optim')),
     loss=dataclasses.replace(loss, hparams={**loss.hparams, **of('loss')}),
     left=(),
   )

@@ -26,6 +26,9 @@ def info(size=2000, shape=(32, 32, 3), classes=10):
     (info(60, (96, 128, 3), 2), ('resnet34', 60, 8, 0.1, 1.0)),
     (info(300), ('cifar_cnn', 60, 32, 0.1, 1.0)),
     (info(5), ('cifar_cnn', 60, 4, 0.1, 1.0)),
+    (info(20_000, (768,)), ('mlp', 40, 128, 0.1, 1.0)),
+    (info(20, (768,), 2), ('mlp', 60, 8, 0.1, 1.0)),
+    (info(10_000, (768,), 1000), ('mlp', 40, 64, 6.0, 0.1)),
   ],
 )
 def test_what_is_left_is_chosen(found, chosen):
@@ -39,6 +42,7 @@ def test_what_is_left_is_chosen(found, chosen):
     done.loss.hparams['alpha'],
     done.loss.hparams['beta'],
   ) == chosen
+  assert done.optim.weight_decay == (0.01 if found.has_features else 0.0)
   # As the run's config.json keeps it.
   assert check.check_config(done.to_dict()) == done
 
@@ -48,7 +52,12 @@ def test_what_is_given_stays():
   raw.train.epochs = 3
   raw.loss.beta = 0.5
   config = check.check_config(raw)
-  assert config.left == ('model.name', 'train.batch_size', 'loss.alpha')
+  assert config.left == (
+    'model.name',
+    'train.batch_size',
+    'loss.alpha',
+    'optim.weight_decay',
+  )
   assert config.to_dict()['model']['name'] is None
   done = choose.complete(config, info())
   assert (done.train.epochs, done.loss.hparams['beta']) == (3, 0.5)
