@@ -1,10 +1,11 @@
-"""Images of your own, whose labels may be partly wrong.
+"""Images or feature vectors of your own, whose labels may be partly wrong.
 
   python launch.py --config=configs/own.py:sl --config.data.path=PATH
 
 PATH is a folder of class folders, a table of files and labels (.csv, .tsv,
-.jsonl, .parquet), a folder with one, or an .npz: sce_jax/data/README.md. The
-labels are taken as they are. With a noise in the argument, such as
+.jsonl, .parquet), a folder with one, or an .npz: sce_jax/data/README.md. An
+.npz may hold feature vectors [N, D], embeddings or a table, in images' place.
+The labels are taken as they are. With a noise in the argument, such as
 :sl,symmetric,0.4, they are taken for the true ones, and noise is added.
 
 What nobody knows before the data are read is None here, and is chosen then, by
@@ -14,18 +15,23 @@ can be given: --config.model.name=resnet34. The choices and their reasons:
 network      below 16 pixels digits_cnn, which pools once; grey up to 32 pixels
              mnist_cnn; up to 64 cifar_cnn, the paper's, which two CPU cores
              can train; above, where its dense layer becomes too large,
-             resnet34, which wants an accelerator.
+             resnet34, which wants an accelerator. Feature vectors: mlp, one
+             hidden layer of 256, which learns what a linear one cannot; a
+             second one only memorises more.
 batch        64, and 128 from 20,000 images on; down to 8 where that leaves
              fewer than eight steps an epoch.
 epochs       60, from 5,000 images on 40, from 50,000 on 30: SL does not
              memorise, so more only cost time; few images need the steps.
-SL's weights alpha 0.1, beta 1, the paper's for CIFAR-10; small grey images
-             0.01, as for its MNIST, on which 0.1 memorises; above 30 classes
-             6 and 0.1, as for its CIFAR-100: RCE's gradient grows with p_y,
-             which begins at 1 / K.
+SL's weights alpha 0.1, beta 1, the paper's for CIFAR-10; small grey images and
+             features 0.01, as for its MNIST, on which 0.1 memorises; above 30
+             classes 6 and 0.1, as for its CIFAR-100: RCE's gradient grows with
+             p_y, which begins at 1 / K.
 A            -4: with it SL learns the digits in configs/digits.py.
 learning     0.02, cosine to 0, Nesterov, gradients clipped at 5: no epochs to
              choose at which the rate would fall.
+weight decay 0, of feature vectors 0.01: a dense layer over hundreds of them
+             memorises else. It is the mlp's only regularisation, and there is
+             no batch norm, which would undo it.
 batch norm   0.9: at 0.99 its statistics lag behind in runs of few steps.
 augmentation none: mirrored digits or letters are other ones. For photographs
              add --config.data.augment.flip=True
@@ -33,6 +39,23 @@ augmentation none: mirrored digits or letters are other ones. For photographs
 test split   none unless the data have one; --config.data.held_out=0.2 holds
              a fifth of the training images out. Their labels are as noisy as
              the others, so that right predictions count as errors there.
+
+Measured for feature vectors, with symmetric noise 0.4, one seed, learning rate
+and batch as above: test accuracy in per cent after the last epoch with CE, with
+SL and alpha 0.1, with SL and alpha 0.01. Digits are 1,200 vectors of 64 pixels,
+60 epochs; MNIST 5,000 vectors of 512 random projections, 30 epochs; the table is
+scikit-learn's make_classification: 5,000 rows, 20 features, 4 classes, 40 epochs.
+
+  network                   weight decay   digits         MNIST          table
+  256, batch norm           0              78, 92, 93     64, 70, 83
+  256 and 256, batch norm   0              70, 81, 92
+  256                       0              74, 90, 92
+  256                       0.01           89, 95, 94     75, 83, 87   84, 86, 86
+  256                       0.02            -, 96, 96                   -, 83, 80
+
+Where there are about as many features as examples (512 and 1,000), a network
+can tell all examples apart, and SL memorises with each of these settings: fewer
+epochs help, --config.train.epochs=20.
 
 Expected: on 2,000 digits of 8x8 pixels as PNG files, a fifth held out, test
 accuracy 0.99. Time: 17 s for that on two CPU cores, compilation included.

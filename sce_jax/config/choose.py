@@ -36,18 +36,18 @@ def values(info: DatasetInfo) -> dict[str, Any]:
   # A power of two, from 8, which as many devices can share, on.
   most = 64 if size < 20_000 else 128
   batch_size = min(max(_power_of_two(size // 8), 8), most, _power_of_two(size))
-  model, is_drawing = 'mlp', False
+  model, memorises = 'mlp', True
   if not info.has_features:
     height, width, channels = info.image_shape
     side = min(height, width)
-    is_drawing = channels == 1 and side <= 32
+    memorises = channels == 1 and side <= 32
     if side < _SMALL:
       model = 'digits_cnn'
-    elif is_drawing:
+    elif memorises:
       model = 'mnist_cnn'
     else:
       model = 'cifar_cnn' if side <= 64 else 'resnet34'
-  alpha, beta = (0.01 if is_drawing else 0.1), 1.0
+  alpha, beta = (0.01 if memorises else 0.1), 1.0
   if info.num_classes > _MANY_CLASSES:
     alpha, beta = 6.0, 0.1
   return {
