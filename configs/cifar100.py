@@ -21,10 +21,11 @@ from collections.abc import Iterator
 from ml_collections import config_dict
 
 from configs import common
+from sce_jax.config import base
 
 DEFAULT = common.ConfigArgs('sl', 'symmetric', 0.4, recipe='paper')
 PRESETS = {
-  'sl': {'alpha': 6.0, 'beta': 0.1, 'log_zero': common.PUBLIC_CODES_LOG_ZERO},
+  'sl': {'alpha': 6.0, 'beta': 0.1, 'log_zero': base.PUBLIC_CODES_LOG_ZERO},
 }
 ASYMMETRIC = 'asymmetric_cifar100'
 SCALES = {

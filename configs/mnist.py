@@ -17,13 +17,14 @@ from collections.abc import Iterator
 from ml_collections import config_dict
 
 from configs import common
+from sce_jax.config import base
 
 DEFAULT = common.ConfigArgs('sl', 'symmetric', 0.4, recipe='paper')
 PRESETS = {
   'sl': {
     'alpha': 0.01,
     'beta': 1.0,
-    'log_zero': common.PUBLIC_CODES_LOG_ZERO,
+    'log_zero': base.PUBLIC_CODES_LOG_ZERO,
   },
 }
 ASYMMETRIC = 'asymmetric_mnist'

@@ -8,9 +8,10 @@ PATH is a folder of class folders, a table of files and labels (.csv, .tsv,
 The labels are taken as they are. With a noise in the argument, such as
 :sl,symmetric,0.4, they are taken for the true ones, and noise is added.
 
-What nobody knows before the data are read is None here, and is chosen then, by
-sce_jax/config/choose.py; the run's config.json has what was chosen. Any of it
-can be given: --config.model.name=resnet34. The choices and their reasons:
+The values stand in sce_jax/config/own.py. What nobody knows before the data are
+read is None there, and is chosen then, by choose.py beside it; the run's
+config.json has what was chosen. Any of it can be given:
+--config.model.name=resnet34. The choices and their reasons:
 
 network      below 16 pixels digits_cnn, which pools once; grey up to 32 pixels
              mnist_cnn; up to 64 cifar_cnn, the paper's, which two CPU cores
@@ -62,20 +63,14 @@ Expected: on 2,000 digits of 8x8 pixels as PNG files, a fifth held out, test
 accuracy 0.99. Time: 17 s for that on two CPU cores, compilation included.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from ml_collections import config_dict
 
 from configs import common
+from sce_jax.config import own
 
 DEFAULT = common.ConfigArgs('sl', 'clean', 0.0, recipe='own')
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-  'sl': {'alpha': None, 'beta': None, 'log_zero': -4.0},
-  'rce': {'log_zero': -4.0},
-}
-# Their labels are the data's own, or a file's.
-_AS_THEY_ARE = ('clean', 'file')
 
 
 class _Path(config_dict.FieldReference):
@@ -105,20 +100,8 @@ class _Path(config_dict.FieldReference):
 def get_config(argument: str | None = None) -> config_dict.ConfigDict:
   """The config of an argument string, see common.py."""
   choice = common.parse(argument, DEFAULT, ('own',))
-  c = common.base_config(choice, 'own', PRESETS)
+  c = own.own_config(choice.loss, choice.noise, choice.rate, choice.seed)
   c.data.source = 'path'
   del c.data.path  # Which would only be given the new field's value.
   c.data.path = _Path(c.data)
-  c.data.clean_labels = choice.noise not in _AS_THEY_ARE
-  c.data.normalization = 'mean_std'
-  c.model.name = config_dict.placeholder(str)
-  c.model.batch_norm_momentum = 0.9
-  c.optim.learning_rate = 0.02
-  c.optim.weight_decay = config_dict.placeholder(float)
-  c.optim.schedule = 'cosine'
-  c.optim.nesterov = True
-  c.optim.clip_norm = 5.0
-  c.train.epochs = config_dict.placeholder(int)
-  c.train.batch_size = config_dict.placeholder(int)
-  c.eval.train_every = 5
   return common.apply_tiny(c, choice)

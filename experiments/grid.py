@@ -325,5 +325,6 @@ def _section(
 
 def _unknown(path: str) -> UserError:
   return UserError(
-    f'--trials: the config has no field {path!r}; all fields: configs/common.py'
+    f'--trials: the config has no field {path!r}; all fields:'
+    ' sce_jax/config/base.py'
   )

@@ -17,7 +17,7 @@ def define_config(
     None,
     'configs/DATASET.py:LOSS,NOISE,RATE and any of recipe=, seed=, tiny; any'
     ' field follows as --config.optim.learning_rate=0.1. All fields:'
-    f' configs/common.py.{none}',
+    f' sce_jax/config/base.py.{none}',
     flag_values=values,
     sys_argv=argv,
     # What a config need not name, such as a loss's hyper-parameters, can be

@@ -15,14 +15,14 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Drawing
 import numpy as np
 
-from configs import common
 from experiments.analysis import plots
 from experiments.report import page
+from sce_jax.config import base
 
 if TYPE_CHECKING:
   from experiments.paper import registry
 
-_PUBLIC = common.PUBLIC_CODES_LOG_ZERO
+_PUBLIC = base.PUBLIC_CODES_LOG_ZERO
 _CLASSES = 10
 # Probabilities of the label: 1 / n, 2 / n, .. (n - 1) / n. Each n is a multiple
 # of 100, so that the table's probabilities are among them.

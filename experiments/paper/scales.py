@@ -150,7 +150,7 @@ def change(
     # A method's hyper-parameters have defaults: a config need not name them.
     if name not in section and sections != ['loss']:
       raise UserError(
-        f'the config has no field {path!r}; all fields: configs/common.py'
+        f'the config has no field {path!r}; all fields: sce_jax/config/base.py'
       )
     with run.unlocked():
       section[name] = value

@@ -40,7 +40,7 @@ class LossConfig:
 
 @dataclasses.dataclass(frozen=True)
 class CheckpointConfig:
-  """The `checkpoint` section of a config; see configs/common.py."""
+  """The `checkpoint` section of a config; see config/base.py."""
 
   every: int
   keep: int
@@ -48,7 +48,7 @@ class CheckpointConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-  """A checked config. configs/common.py explains each field.
+  """A checked config. config/base.py explains each field.
 
   Attributes:
     left: fields that it leaves to the data, by their paths. What stands in
@@ -236,7 +236,7 @@ def _section(kind: Any, values: Any, prefix: str) -> Any:
       hint = f'; is {prefix}{close[0]} meant?' if close else ''
       raise UserError(
         f'there is no field config.{prefix}{name}{hint} All fields:'
-        ' configs/common.py'
+        ' sce_jax/config/base.py'
       )
   made: dict[str, Any] = {}
   for name, hint in hints.items():
@@ -245,7 +245,8 @@ def _section(kind: Any, values: Any, prefix: str) -> Any:
     if name not in values:
       raise UserError(
         f'config.{prefix}{name} is missing: this config was made for another'
-        ' version of sce_jax; all fields: configs/common.py'
+        ' version of sce_jax; all fields:'
+        ' sce_jax/config/base.py'
       )
     path, value = prefix + name, values[name]
     if dataclasses.is_dataclass(hint):

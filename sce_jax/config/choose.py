@@ -1,6 +1,6 @@
 """Fields that a config may leave to the data, as None.
 
-configs/own.py does, because nobody can know them before the data are read. They
+own.py does, because nobody can know them before the data are read. They
 are chosen once, when they have been, and a run's config.json has what was
 chosen. The reasons stand in configs/own.py.
 """

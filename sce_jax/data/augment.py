@@ -20,7 +20,7 @@ Images = Float[Array, 'N H W C']
 
 @dataclasses.dataclass(frozen=True)
 class AugmentConfig:
-  """The `data.augment` section of a config, see configs/common.py."""
+  """The `data.augment` section of a config, see config/base.py."""
 
   pad_crop: int
   shift: float

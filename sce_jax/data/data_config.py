@@ -8,7 +8,7 @@ from sce_jax.data.augment import AugmentConfig
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-  """The `data` section of a config; configs/common.py explains each field."""
+  """The `data` section of a config; config/base.py explains each field."""
 
   source: str
   name: str

@@ -19,7 +19,7 @@ FROM_FILE = 'file'
 
 @dataclasses.dataclass(frozen=True)
 class NoiseConfig:
-  """The `noise` section of a config; configs/common.py explains each field."""
+  """The `noise` section of a config; config/base.py explains each field."""
 
   name: str
   rate: float

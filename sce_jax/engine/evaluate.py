@@ -13,7 +13,7 @@ from sce_jax.engine.train_state import RunInputs, TrainState
 
 @dataclasses.dataclass(frozen=True)
 class EvalConfig:
-  """The `eval` section of a config; configs/common.py explains each field."""
+  """The `eval` section of a config; config/base.py explains each field."""
 
   batch_size: int
   train_every: int | None

@@ -13,7 +13,7 @@ UPDATES = ('epoch', 'step')
 
 @dataclasses.dataclass(frozen=True)
 class OptimConfig:
-  """The `optim` section of a config; configs/common.py explains each field."""
+  """The `optim` section of a config; config/base.py explains each field."""
 
   learning_rate: float
   schedule: str

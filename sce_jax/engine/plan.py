@@ -6,7 +6,7 @@ import itertools
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-  """The `train` section of a config; configs/common.py explains each field."""
+  """The `train` section of a config; config/base.py explains each field."""
 
   epochs: int
   batch_size: int

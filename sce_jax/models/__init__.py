@@ -75,7 +75,7 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-  """The `model` section of a config; configs/common.py explains each field."""
+  """The `model` section of a config; config/base.py explains each field."""
 
   name: str
   initializer: str

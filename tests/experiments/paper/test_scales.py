@@ -97,7 +97,7 @@ def test_a_scales_fields_are_changed_and_then_those_that_are_asked_for(own):
 def test_fields_that_are_not_there_are_refused():
   message = told(scales.config, 'digits', 'tiny', changes={'optim.nope': 1})
   assert message == (
-    "the config has no field 'optim.nope'; all fields: configs/common.py"
+    "the config has no field 'optim.nope'; all fields: sce_jax/config/base.py"
   )
   assert "'nope.alpha'" in told(
     scales.change, digits.get_config(), {'nope.alpha': 1}
