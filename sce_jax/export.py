@@ -5,7 +5,6 @@ convolution of layers.py, the layout for GPUs and TPUs, also when it is written
 and loaded on a CPU.
 """
 
-from collections.abc import Mapping
 import dataclasses
 import datetime
 import functools
@@ -161,7 +160,7 @@ def _contents(
   config = dataclasses.replace(run.config.model, layout='nhwc')
   normalization = Normalization.of(run.config.data, run.info)
   variables = jax.device_get(run.trainer.variables(run.state))
-  parameters = _parameters(variables, run.pixel_mean)
+  parameters = tensors(run)
   program = _program(
     functools.partial(
       predict.class_probabilities,
@@ -173,9 +172,17 @@ def _contents(
     run.info,
   )
   checksums = {PARAMETERS: checksum(parameters), PROGRAM: checksum(program)}
-  info = _describe(run, workdir) | {
+  # Only of data of the user's own; a data set of tfds was not resized.
+  told = files.read_record(workdir, 'data.json') or {
+    'decoding': decode.description(is_resized=False)
+  }
+  described = network(run)
+  # None: the run is an earlier version's, which did not record it.
+  described['input']['decoding'] = told.get('decoding')
+  info = {
+    **_describe(run, workdir),
+    **described,
     'network': dataclasses.asdict(config),
-    'normalization': dataclasses.asdict(normalization),
     'sha256': checksums,
   }
   shape = ', '.join(map(str, run.info.image_shape))
@@ -206,13 +213,26 @@ def _contents(
   }
 
 
-def _parameters(variables: Mapping[str, Any], pixel_mean: np.ndarray) -> bytes:
+def network(run: restore.SavedRun) -> dict[str, Any]:
+  """What `inference.build` needs to know of a run, as plain data."""
+  normalization = Normalization.of(run.config.data, run.info)
+  return {
+    'classes': list(run.info.class_titles),
+    'input': {'shape': list(run.info.image_shape), 'dtype': _dtype(run.info)},
+    'network': dataclasses.asdict(run.config.model),
+    'normalization': dataclasses.asdict(normalization),
+  }
+
+
+def tensors(run: restore.SavedRun) -> bytes:
+  """A run's network and mean image, as safetensors has them."""
+  variables = jax.device_get(run.trainer.variables(run.state))
   flat = traverse_util.flatten_dict(variables, sep='.')
   return safetensors.save(
     # It writes an array's memory, in whichever order that is.
     {
       key: np.ascontiguousarray(value)
-      for key, value in {**flat, PIXEL_MEAN: pixel_mean}.items()
+      for key, value in {**flat, PIXEL_MEAN: run.pixel_mean}.items()
     }
   )
 
@@ -236,10 +256,6 @@ def _describe(
 ) -> dict[str, Any]:
   """What model.json says of the run."""
   data = files.read_record(workdir, 'dataset.json', ('digest',)) or {}
-  # Only of data of the user's own; a data set of tfds was not resized.
-  told = files.read_record(workdir, 'data.json') or {
-    'decoding': decode.description(is_resized=False)
-  }
   begun = files.read_description(workdir)
   now = datetime.datetime.now(datetime.UTC)
   return {
@@ -248,13 +264,6 @@ def _describe(
     'versions': {
       'sce_jax': sce_jax.__version__,
       'jax': jax.__version__,
-    },
-    'classes': list(run.info.class_titles),
-    'input': {
-      'shape': list(run.info.image_shape),
-      'dtype': _dtype(run.info),
-      # None: the run is an earlier version's, which did not record it.
-      'decoding': told.get('decoding'),
     },
     'data': {
       'name': run.info.name,

@@ -161,7 +161,10 @@ def load(folder: str | os.PathLike) -> Model:
       f'{folder / PROGRAM} cannot be used here ({reason}): the network is'
       f' built from {PARAMETERS} instead'
     )
-    call = jax.jit(build(folder, info, parameters))
+    try:
+      return build(info, parameters)
+    except UserError as missing:
+      raise UserError(f'{folder}: {missing}') from None
   return Model(tuple(info['classes']), info, call)
 
 
@@ -241,10 +244,24 @@ def _load_program(
   return call
 
 
-def build(
-  folder: paths.Path, info: dict[str, Any], parameters: bytes
+def build(info: dict[str, Any], parameters: bytes) -> Model:
+  """A network, built from its parameters.
+
+  Args:
+    info: the classes, the network and its input, as model.json has them.
+    parameters: the content of model.safetensors.
+
+  Raises:
+    UserError: this version has no such network.
+  """
+  call = jax.jit(function(info, parameters))
+  return Model(tuple(info['classes']), info, call)
+
+
+def function(
+  info: dict[str, Any], parameters: bytes
 ) -> Callable[[Any], jax.Array]:
-  """The same function of images, built from the parameters; not compiled.
+  """The probabilities as a function of images, not compiled; see `build`.
 
   Raises:
     UserError: this version has no such network.
@@ -263,9 +280,10 @@ def build(
       **scaling | {key: tuple(scaling[key]) for key in ('mean', 'std')}
     )
   except (KeyError, TypeError) as error:
+    made_with = info.get('versions', {}).get('sce_jax', 'that made it')
     raise UserError(
-      f'{folder} holds a network that this version of sce_jax lacks ({error}):'
-      f' use version {info["versions"]["sce_jax"]}'
+      f'a network that this version of sce_jax lacks ({error}): use version'
+      f' {made_with}'
     ) from None
   tensors = safetensors.load(parameters)
   pixel_mean = tensors.pop(PIXEL_MEAN)

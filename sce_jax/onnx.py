@@ -85,7 +85,10 @@ def add(folder: str | os.PathLike) -> paths.Path:
   info = inference.read_description(folder)
   parameters = inference.read_file(folder, info, PARAMETERS)
   network = info['network'] | {'dtype': 'float32'}
-  function = inference.build(folder, info | {'network': network}, parameters)
+  try:
+    function = inference.function(info | {'network': network}, parameters)
+  except UserError as missing:
+    raise UserError(f'{folder}: {missing}') from None
   name, batches = network['name'], list(_images(info))
   try:
     content, found = _convert(function, name, batches)

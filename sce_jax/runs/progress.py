@@ -3,12 +3,31 @@
 Of several processes only process 0 does.
 """
 
+from collections.abc import Iterator
+import contextlib
+import contextvars
 import sys
 from typing import Any
 
 import tqdm
 
 from sce_jax.parallel import processes
+
+_is_silent = contextvars.ContextVar('is_silent', default=False)
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+  """Nothing is shown inside, by this thread."""
+  token = _is_silent.set(True)
+  try:
+    yield
+  finally:
+    _is_silent.reset(token)
+
+
+def _is_shown() -> bool:
+  return processes.is_primary() and not _is_silent.get()
 
 
 class Progress:
@@ -28,7 +47,7 @@ class Progress:
     self._test = 'noisy test' if noisy_test else 'test'
     self._epochs = epochs
     self._bar = None
-    if processes.is_primary() and (stream := _terminal()) is not None:
+    if _is_shown() and (stream := _terminal()) is not None:
       self._bar = tqdm.tqdm(
         file=stream,
         total=epochs,
@@ -59,7 +78,7 @@ class Progress:
     if self._bar is not None:
       self._bar.set_postfix_str(figures, refresh=False)
       self._bar.update(epoch - self._bar.n)
-    elif processes.is_primary():
+    elif _is_shown():
       left = 'compilation included'
       if seconds_left is not None:
         left = f'{_duration(seconds_left)} left'
@@ -93,5 +112,5 @@ def _duration(seconds: float) -> str:
 
 def log(message: Any) -> None:
   """Prints a line, above the bar if there is one."""
-  if processes.is_primary():
+  if _is_shown():
     tqdm.tqdm.write(str(message))
