@@ -11,7 +11,8 @@ import numbers
 import pathlib
 import signal
 import tempfile
-from typing import Any, Self
+import typing
+from typing import Any
 
 from jaxtyping import Float, Shaped
 import numpy as np
@@ -72,6 +73,8 @@ class NoisyLabelClassifier(base.ClassifierMixin, base.BaseEstimator):
     feature_names_in_: [D], of a data frame whose columns have names.
   """
 
+  # scikit-learn wants any value to be taken here, and refused by `fit`.
+  @typing.no_type_check
   def __init__(
     self,
     loss: str = 'sl',
@@ -95,7 +98,7 @@ class NoisyLabelClassifier(base.ClassifierMixin, base.BaseEstimator):
     self.random_state = random_state
     self.verbose = verbose
 
-  def fit(self, X: Any, y: Any) -> Self:
+  def fit(self, X: Any, y: Any) -> 'NoisyLabelClassifier':
     """Trains.
 
     Args:
