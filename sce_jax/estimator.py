@@ -11,7 +11,6 @@ import numbers
 import pathlib
 import signal
 import tempfile
-import typing
 from typing import Any
 
 from jaxtyping import Float, Shaped
@@ -55,17 +54,17 @@ class NoisyLabelClassifier(base.ClassifierMixin, base.BaseEstimator):
   examples are not supported: a method weighs them itself.
 
   Args:
-    loss: a key of sce_jax.methods.SPECS.
-    loss_params: its hyper-parameters by name; others have their defaults.
-    model: a key of sce_jax.models.MODELS.
-    epochs: how often each example is trained on.
-    batch_size: examples in a step, over all devices.
-    learning_rate: at the start.
-    settings: further fields of a config by their paths, such as
+    loss: str, a key of sce_jax.methods.SPECS.
+    loss_params: dict, its hyper-parameters; others have their defaults.
+    model: str, a key of sce_jax.models.MODELS.
+    epochs: int, how often each example is trained on.
+    batch_size: int, examples in a step, over all devices.
+    learning_rate: float, at the start.
+    settings: dict, further fields of a config by their paths, such as
       {'data.augment.flip': True}; sce_jax/config/base.py explains them all.
-    random_state: the seed, an integer in [0, 2^32), a NumPy RandomState from
-      which one is drawn, or None: NumPy's own.
-    verbose: whether progress is shown.
+    random_state: the seed, an int in [0, 2^32); a NumPy RandomState from which
+      one is drawn; None: NumPy's own.
+    verbose: bool, whether progress is shown.
 
   Attributes:
     classes_: [K], the labels.
@@ -73,20 +72,19 @@ class NoisyLabelClassifier(base.ClassifierMixin, base.BaseEstimator):
     feature_names_in_: [D], of a data frame whose columns have names.
   """
 
-  # scikit-learn wants any value to be taken here, and refused by `fit`.
-  @typing.no_type_check
+  # As scikit-learn wants it, any value is taken here, and refused by `fit`.
   def __init__(
     self,
-    loss: str = 'sl',
+    loss: Any = 'sl',
     *,
-    loss_params: Mapping[str, Any] | None = None,
-    model: str | None = None,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    learning_rate: float | None = None,
-    settings: Mapping[str, Any] | None = None,
-    random_state: int | np.random.RandomState | None = 0,
-    verbose: bool = False,
+    loss_params: Any = None,
+    model: Any = None,
+    epochs: Any = None,
+    batch_size: Any = None,
+    learning_rate: Any = None,
+    settings: Any = None,
+    random_state: Any = 0,
+    verbose: Any = False,
   ):
     self.loss = loss
     self.loss_params = loss_params
