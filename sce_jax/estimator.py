@@ -38,6 +38,11 @@ _FIELDS = {
   'learning_rate': 'optim.learning_rate',
   'random_state': 'seed',
 }
+# What `settings` may change. Other fields choose data, or where they come from.
+_SETTINGS = (
+  *('data.augment.', 'data.normalization', 'loss.', 'model.', 'optim.'),
+  'train.',
+)
 # As the number of epochs between checkpoints: there is one at the end only.
 _NEVER = 10**9
 
@@ -107,8 +112,8 @@ class NoisyLabelClassifier(base.ClassifierMixin, base.BaseEstimator):
       ValueError: X, y or a parameter cannot be used; nothing has been trained.
       NonFiniteLoss: the training has diverged.
     """
-    config, dataset = self._read(X, y)
     with self._workplace() as folder:
+      config, dataset = self._read(X, y)
       train.train_and_evaluate(config, folder / 'run', dataset=dataset)
       run = restore.load(folder / 'run')
       self._network = _Network(export.network(run), export.tensors(run))
@@ -170,8 +175,8 @@ class NoisyLabelClassifier(base.ClassifierMixin, base.BaseEstimator):
       NonFiniteLoss: the training has diverged.
     """
     judge = base.clone(self)
-    config, dataset = judge._read(X, y)
     with judge._workplace() as folder:
+      config, dataset = judge._read(X, y)
       found = audit.audit(config, folder, folds=folds, dataset=dataset)
     rows = np.arange(len(found.label))
     rank = np.empty_like(rows)
@@ -253,43 +258,37 @@ class NoisyLabelClassifier(base.ClassifierMixin, base.BaseEstimator):
     return X[..., None] if X.ndim == 3 else X
 
   def _config(self) -> Config:
-    """The config that the parameters describe.
-
-    Raises:
-      ValueError: one of them cannot be used.
-    """
+    """The config that the parameters describe."""
     values = own.own_config(self.loss).to_dict()
+    # Nothing is resumed, and figures are shown only if asked for.
+    values['checkpoint']['every'] = _NEVER
+    values['eval']['train_every'] = None
     values['loss'] |= _plain(self.loss_params)
     seed: Any = self.random_state
     if not isinstance(seed, numbers.Integral):
       seed = utils.check_random_state(seed).randint(2**31)
-    given = {name: getattr(self, name) for name in _FIELDS}
-    given |= {'random_state': seed}
-    changes = {
-      _FIELDS[name]: value for name, value in given.items() if value is not None
-    }
+    changes = {path: getattr(self, name) for name, path in _FIELDS.items()}
+    changes['seed'] = seed
+    changes = {path: x for path, x in changes.items() if x is not None}
+    for path in self.settings or {}:
+      if not path.startswith(_SETTINGS):
+        raise ValueError(
+          f'settings has {path!r}: give fields of {", ".join(_SETTINGS)}'
+        )
     for path, value in _plain({**changes, **(self.settings or {})}).items():
       *sections, field = path.split('.')
       section = values
       for part in sections:
-        section = section.get(part)
-        if not isinstance(section, dict):
-          raise ValueError(f'settings: a config has no section of {path!r}')
+        section = section[part]
       section[field] = value
-    # Nothing is resumed, and the figures are shown to nobody.
-    values['checkpoint']['every'] = _NEVER
-    values['eval']['train_every'] = None
-    try:
-      return config_lib.check_config(values)
-    except UserError as error:
-      message = str(error)
-      for name, path in _FIELDS.items():
-        message = message.replace(f'config.{path} ', f'{name} ')
-      raise ValueError(message) from None
+    return config_lib.check_config(values)
 
   @contextlib.contextmanager
   def _workplace(self) -> Iterator[pathlib.Path]:
-    """A folder for the runs, which goes when they have ended."""
+    """A folder for the runs, which goes when they have ended.
+
+    Errors name the parameters instead of the config's fields.
+    """
     with contextlib.ExitStack() as stack:
       if not self.verbose:
         stack.enter_context(progress.silent())
@@ -297,6 +296,11 @@ class NoisyLabelClassifier(base.ClassifierMixin, base.BaseEstimator):
       folder = stack.enter_context(made)
       try:
         yield pathlib.Path(folder)
+      except UserError as error:
+        message = str(error)
+        for name, path in _FIELDS.items():
+          message = message.replace(f'config.{path} ', f'{name} ')
+        raise UserError(message) from None
       except preemption.Interrupted:
         # Without what it says: nothing is kept that could be resumed.
         raise KeyboardInterrupt from None

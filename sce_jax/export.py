@@ -221,6 +221,10 @@ def network(run: restore.SavedRun) -> dict[str, Any]:
     'input': {'shape': list(run.info.image_shape), 'dtype': _dtype(run.info)},
     'network': dataclasses.asdict(run.config.model),
     'normalization': dataclasses.asdict(normalization),
+    'versions': {
+      'sce_jax': sce_jax.__version__,
+      'jax': jax.__version__,
+    },
   }
 
 
@@ -261,10 +265,6 @@ def _describe(
   return {
     FORMAT_KEY: FORMAT,
     'created': now.isoformat(timespec='seconds'),
-    'versions': {
-      'sce_jax': sce_jax.__version__,
-      'jax': jax.__version__,
-    },
     'data': {
       'name': run.info.name,
       'source': run.config.data.source,

@@ -280,10 +280,9 @@ def function(
       **scaling | {key: tuple(scaling[key]) for key in ('mean', 'std')}
     )
   except (KeyError, TypeError) as error:
-    made_with = info.get('versions', {}).get('sce_jax', 'that made it')
     raise UserError(
       f'a network that this version of sce_jax lacks ({error}): use version'
-      f' {made_with}'
+      f' {info["versions"]["sce_jax"]}'
     ) from None
   tensors = safetensors.load(parameters)
   pixel_mean = tensors.pop(PIXEL_MEAN)

@@ -55,6 +55,13 @@ def check_readme(found):
 
 
 def check_tour(found):
+  wrong = found['labels'] != found['true_labels']
+  flagged = found['issues']['is_issue'].to_numpy()
+  assert wrong.mean() == pytest.approx(0.2)
+  assert wrong[flagged].mean() > 0.8 and flagged[wrong].mean() > 0.8
+  assert (
+    found['classifier'].score(found['examples'], found['true_labels']) > 0.9
+  )
   logits = jnp.log(jnp.array([0.25, 0.75]))
   for label in (jnp.array(1), jnp.array([0.0, 1.0])):
     assert float(found['unhinged'](logits, label)) == pytest.approx(0.25)
