@@ -51,6 +51,7 @@ def of_files(tmp_path, monkeypatch):
   config.data.max_unreadable = 0.1
   config.model.name = 'digits_cnn'
   config.train.epochs, config.train.batch_size = 1, 8
+  config.optim.weight_decay = 0.0
   checked = check_config(config)
   data = dataset.read(checked.data)
   trainer, inputs, _ = synthetic.program([config], data)
