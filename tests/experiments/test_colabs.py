@@ -150,7 +150,7 @@ def test_links_lead_here(name):
   assert [link for link in links if not (FOLDER / link).exists()] == []
 
 
-@pytest.mark.slow  # A minute; the others are executed always.
+@pytest.mark.slow  # A minute each; .ci/run executes them.
 def test_train_sce(execute):
   text, images = execute('train_sce')
   assert text.count('symmetric learning (SL)') == images == 1
@@ -168,6 +168,7 @@ def test_train_sce_on_cifar10(execute):
   assert 'cifar10, symmetric 0.4 label noise, 1 epochs' in text
 
 
+@pytest.mark.slow
 def test_your_data(execute):
   text, images = execute('your_data')
   assert 'training: 1,198 examples, 10 classes' in text
