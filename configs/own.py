@@ -55,6 +55,9 @@ epochs.
   256                      0.01          89, 95, 94  75, 83, 87  84, 86, 86
   256                      0.02           -, 96, 96               -, 83, 80
 
+With 1,000 classes of 10 vectors each, separable, 64 features, symmetric noise
+0.2, SL as chosen: 98 per cent, and 87 without weight decay.
+
 Where there are about as many features as examples (512 and 1,000), a network
 can tell all examples apart, and SL memorises with each of these settings: fewer
 epochs help, --config.train.epochs=20.

@@ -281,10 +281,12 @@ def _channel_statistics(
   channels = image.shape[-1]
   for name, values in zip(('mean', 'std'), given, strict=True):
     if values is not None and len(values) != channels:
-      what = 'features' if image.ndim == 2 else 'channel(s)'
+      is_image = image.ndim > 2
+      what = 'images' if is_image else 'feature vectors'
+      unit = 'channel(s)' if is_image else 'number(s)'
       raise UserError(
-        f'config.data.{name} has {len(values)} values, but the examples of'
-        f' {data_config.name!r} have {channels} {what}'
+        f'config.data.{name} has {len(values)} values, but the {what} of'
+        f' {data_config.name!r} have {channels} {unit}'
       )
   mean, std = (None if v is None else tuple(map(float, v)) for v in given)
   if mean is not None and std is not None:

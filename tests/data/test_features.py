@@ -113,7 +113,7 @@ REFUSED = [
     'test_images: row 1, column 2 is nan',
   ),
   ({'changes': {'image_size': 16}}, 'leave config.data.image_size out'),
-  ({'changes': {'mean': (0.0,)}}, 'has 1 values, but the examples of'),
+  ({'changes': {'mean': (0.0,)}}, 'but the feature vectors of'),
 ]
 
 
