@@ -178,7 +178,7 @@ def test_what_cannot_be_learned_from_is_refused():
   assert 'has no training examples' in told(reading.made, [])
   message = told(reading.made, [0, 0], num_classes=2, mean=(0.1, 0.2, 0.3))
   assert message == (
-    "config.data.mean has 3 values, but the examples of 'digits' have 1"
+    "config.data.mean has 3 values, but the images of 'digits' have 1"
     ' channel(s)'
   )
   assert 'config.data.std has 2 values' in told(
