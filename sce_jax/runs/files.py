@@ -332,7 +332,7 @@ def _read_text(folder: str | os.PathLike, name: str) -> str | None:
   try:
     # What is no text is damaged, and found out by whoever reads it as JSON.
     return paths.read(paths.path(folder) / name).decode(errors='replace')
-  except FileNotFoundError:
+  except (FileNotFoundError, NotADirectoryError):
     return None
 
 
