@@ -334,23 +334,36 @@ def detection(issues: LabelIssues) -> dict[str, int | float] | None:
   count = int(wrong.sum())
   if count in (0, len(wrong)):
     return None
-  suspicion = -issues.score[known]
-  first = np.argsort(-suspicion, kind='stable')[:count]
   flagged = issues.is_issue[known]
   hits = int((flagged & wrong).sum())
   return {
     'wrong labels': count,
-    'AUROC': float(metrics.roc_auc_score(wrong, suspicion)),
-    'AUROC, out of sample': float(
-      metrics.roc_auc_score(
-        wrong,
-        -confident.normalized_margin(issues.probability, issues.label)[known],
-      )
-    ),
-    'average precision': float(
-      metrics.average_precision_score(wrong, suspicion)
-    ),
-    'precision at the true number': float(wrong[first].mean()),
+    **ranking_figures(issues.score[known], wrong),
+    'AUROC, out of sample': ranking_figures(
+      confident.normalized_margin(issues.probability, issues.label)[known],
+      wrong,
+    )['AUROC'],
     'precision of the issues': hits / max(1, int(flagged.sum())),
     'recall of the issues': hits / count,
+  }
+
+
+def ranking_figures(
+  score: Float[np.ndarray, ' N'], wrong: Bool[np.ndarray, ' N']
+) -> dict[str, float]:
+  """How well a score ranks wrong labels before right ones.
+
+  Args:
+    score: of each label; the lower, the more likely it is wrong.
+    wrong: whether it is.
+
+  Returns:
+    AUROC, average precision, and precision among as many as there are wrong
+    labels, each in [0, 1].
+  """
+  first = np.argsort(score, kind='stable')[: wrong.sum()]
+  return {
+    'AUROC': float(metrics.roc_auc_score(wrong, -score)),
+    'average precision': float(metrics.average_precision_score(wrong, -score)),
+    'precision at the true number': float(wrong[first].mean()),
   }

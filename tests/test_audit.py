@@ -224,6 +224,10 @@ def test_audit(data_dir, tmp_path, capsys):
       probability[np.arange(len(label)), label],
       atol=1e-5,
     )
+  kept = np.load(folder / 'probabilities.npz', allow_pickle=False)
+  np.testing.assert_allclose(kept['probability'][held], probability, atol=1e-6)
+  assert kept['label'].tolist() == in_order.given_label.tolist()
+  assert kept['clean_label'].tolist() == data.clean_label.tolist()
   no_issue = ~in_order.is_issue[held].astype(bool)
   np.testing.assert_array_equal(
     in_order.suggested_label[held][no_issue],

@@ -4,6 +4,9 @@ label_issues.csv   every training example, the most suspicious label first
 transition.json    how labels seem to go wrong, and how many
 audit.html         the labels to look at, see page.py
 suggestions.csv    all that it suggests, as a file for config.data.relabel
+probabilities.npz  arrays in the order of the training split: example_id, label,
+                   probability [N, K] by the network that was not trained on the
+                   example, score; clean_label where the true labels are known
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,6 +24,7 @@ from sce_jax.data.info import DatasetInfo
 from sce_jax.errors import UserError
 from sce_jax.storage import paths
 
+PROBABILITIES = 'probabilities.npz'
 COLUMNS = (
   'rank',
   'example_id',
@@ -54,6 +58,7 @@ def write(
     paths.write(folder / 'transition.json', json.dumps(record, indent=1) + '\n')
     suggestions = suggestions_text(issues, names)
     paths.write(folder / 'suggestions.csv', suggestions)
+    paths.write(folder / PROBABILITIES, _arrays(issues))
     paths.write(html, page.page_text(issues, dataset, title))
   except OSError as error:
     raise UserError(
@@ -101,6 +106,21 @@ def _text(rows: Iterable[Iterable[Any]]) -> str:
   text = io.StringIO()
   csv.writer(text, lineterminator='\n').writerows(rows)
   return text.getvalue()
+
+
+def _arrays(issues: LabelIssues) -> bytes:
+  """probabilities.npz."""
+  arrays = {
+    'example_id': issues.example_id,
+    'label': issues.label,
+    'probability': issues.probability.astype(np.float32),
+    'score': issues.score,
+  }
+  if issues.clean_label is not None:
+    arrays['clean_label'] = issues.clean_label
+  content = io.BytesIO()
+  np.savez(content, allow_pickle=False, **arrays)
+  return content.getvalue()
 
 
 def transition_record(issues: LabelIssues, info: DatasetInfo) -> dict[str, Any]:

@@ -1,0 +1,92 @@
+"""How well audits found wrong labels, by several scores: a Markdown table.
+
+  python -m experiments.audit.scores FOLDER...
+
+FOLDER is an audit's, of data whose true labels are known. Beside the score that
+the audit ranks by stand those of the probabilities out of sample: the
+normalised margin, and where it is installed cleanlab's.
+"""
+
+from collections.abc import Iterator, Sequence
+import importlib.util
+import sys
+from typing import Any
+
+from jaxtyping import Float, Integer
+import numpy as np
+import tabulate
+
+from experiments.audit import files
+from sce_jax import audit
+from sce_jax.errors import UserError
+from sce_jax.exit_codes import ExitCode
+from sce_jax.noise import confident
+from sce_jax.storage import paths
+
+_CLEANLAB = ('self_confidence', 'confidence_weighted_entropy')
+
+
+def main(arguments: Sequence[str]) -> int:
+  """Prints the table of some audits' folders; returns the exit code."""
+  try:
+    if not arguments:
+      raise UserError('name folders of audits')
+    rows = [row for folder in arguments for row in _rows(folder)]
+  except UserError as error:
+    print(f'error: {error}', file=sys.stderr)
+    return ExitCode.BAD_INPUT
+  print(tabulate.tabulate(rows, 'keys', 'github', floatfmt='.3f'))
+  return ExitCode.DONE
+
+
+def _rows(folder: str) -> Iterator[dict[str, Any]]:
+  """The rows of one audit, by column.
+
+  Raises:
+    UserError: there is none, or the true labels are not known.
+  """
+  path = paths.path(folder)
+  file = path / files.PROBABILITIES
+  try:
+    found = np.load(str(file), allow_pickle=False)
+  except (OSError, ValueError) as error:
+    raise UserError(
+      f'{file} cannot be read ({error}): give the command of the audit again'
+    ) from None
+  with found:
+    if 'clean_label' not in found:
+      raise UserError(f'{folder}: nobody knows the true labels')
+    known = found['clean_label'] >= 0
+    label, score = found['label'][known], found['score'][known]
+    probability = found['probability'][known]
+    wrong = label != found['clean_label'][known]
+  scores = {
+    'in training': score,
+    'out of sample, margin': confident.normalized_margin(probability, label),
+    **_of_cleanlab(probability, label),
+  }
+  count = f'{wrong.sum():,} of {len(wrong):,}'
+  for name, values in scores.items():
+    figures = audit.ranking_figures(values, wrong)
+    yield {'audit': path.name, 'wrong': count, 'ranked by': name, **figures}
+
+
+def _of_cleanlab(
+  probability: Float[np.ndarray, 'N K'], label: Integer[np.ndarray, ' N']
+) -> dict[str, Float[np.ndarray, ' N']]:
+  """The scores of cleanlab by name; none if it is not installed."""
+  if importlib.util.find_spec('cleanlab') is None:
+    return {}
+  # Only here: nothing else needs it.
+  from cleanlab import rank  # noqa: PLC0415
+
+  return {
+    f'out of sample, {method} (cleanlab)': rank.get_label_quality_scores(
+      label, probability, method=method, adjust_pred_probs=False
+    )
+    for method in _CLEANLAB
+  }
+
+
+if __name__ == '__main__':
+  sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,63 @@
+"""The table of how well audits found wrong labels, worked out by hand."""
+
+import numpy as np
+import pytest
+
+from experiments.audit import files, scores
+from sce_jax.exit_codes import ExitCode
+
+# Of five labels 0 the first two are wrong. The score has a right label between
+# them: of 2 x 3 pairs it orders 5; precision is 1 at the first of the wrong
+# labels and 2/3 at the second. The probabilities have both wrong ones first.
+FOUND = {
+  'example_id': np.arange(6),
+  'label': np.zeros(6, int),
+  'clean_label': np.array([1, 1, 0, 0, 0, -1]),
+  'score': np.array([0.1, 0.3, 0.2, 0.5, 0.6, 0.0]),
+  'probability': np.array(
+    [[0.1, 0.9], [0.2, 0.8], [0.7, 0.3], [0.8, 0.2], [0.9, 0.1], [0.5, 0.5]]
+  ),
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+  def make(**changes):
+    kept = {k: v for k, v in (FOUND | changes).items() if v is not None}
+    np.savez(tmp_path / files.PROBABILITIES, **kept)
+    return str(tmp_path)
+
+  return make
+
+
+def test_figures_by_hand(folder, capsys):
+  assert scores.main([folder()]) == ExitCode.DONE
+  heading, _, *lines = capsys.readouterr().out.splitlines()
+  columns, *rows = (
+    [cell.strip() for cell in line.strip('|').split('|')]
+    for line in (heading, *lines)
+  )
+  assert columns[2:] == [
+    'ranked by',
+    'AUROC',
+    'average precision',
+    'precision at the true number',
+  ]
+  by_name = {row[2]: row[1:2] + row[3:] for row in rows}
+  assert by_name['in training'] == ['2 of 5', '0.833', '0.833', '0.500']
+  # cleanlab's where it is installed, which are as good here.
+  del by_name['in training']
+  assert 'out of sample, margin' in by_name
+  for figures in by_name.values():
+    assert figures == ['2 of 5', '1.000', '1.000', '1.000']
+
+
+def test_what_cannot_be_scored_is_refused(folder, tmp_path, capsys):
+  for arguments, message in (
+    ([], 'name folders of audits'),
+    ([str(tmp_path / 'no')], 'give the command of the audit again'),
+    ([folder(clean_label=None)], 'nobody knows the true labels'),
+  ):
+    assert scores.main(arguments) == ExitCode.BAD_INPUT
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
