@@ -18,34 +18,78 @@ shapes are not those of one example. They are listed, with the ranges of their
 hyper-parameters, in sce_jax/methods/table.py.
 """
 
+from sce_jax.losses.asymmetric import (
+  asymmetric_exponential,
+  asymmetric_generalized_cross_entropy,
+  asymmetric_mean_square,
+  asymmetric_unhinged,
+)
 from sce_jax.losses.basic import cross_entropy, mean_absolute_error
+from sce_jax.losses.bounded import (
+  partially_huberised_cross_entropy,
+  taylor_cross_entropy,
+  truncated_generalized_cross_entropy,
+)
 from sce_jax.losses.corrections import backward_correction, forward_correction
+from sce_jax.losses.divergences import (
+  jensen_shannon,
+  label_distributionally_robust_kl,
+)
 from sce_jax.losses.inputs import Label, Scalar
+from sce_jax.losses.normalized import (
+  normalized_cross_entropy,
+  normalized_focal,
+  normalized_generalized_cross_entropy,
+  normalized_negative_cross_entropy,
+  normalized_negative_focal,
+)
 from sce_jax.losses.powers import focal, generalized_cross_entropy
 from sce_jax.losses.symmetric import (
   LOG_ZERO_PUBLIC_CODES,
   reverse_cross_entropy,
   symmetric_cross_entropy,
 )
+from sce_jax.losses.symmetrized import (
+  symmetrized_generalized_cross_entropy,
+  unhinged,
+)
 from sce_jax.losses.targets import (
   bootstrap_hard,
   bootstrap_soft,
   label_smoothing,
 )
+from sce_jax.losses.tempered import bi_tempered
 
 __all__ = [
   'LOG_ZERO_PUBLIC_CODES',
   'Label',
   'Scalar',
+  'asymmetric_exponential',
+  'asymmetric_generalized_cross_entropy',
+  'asymmetric_mean_square',
+  'asymmetric_unhinged',
   'backward_correction',
+  'bi_tempered',
   'bootstrap_hard',
   'bootstrap_soft',
   'cross_entropy',
   'focal',
   'forward_correction',
   'generalized_cross_entropy',
+  'jensen_shannon',
+  'label_distributionally_robust_kl',
   'label_smoothing',
   'mean_absolute_error',
+  'normalized_cross_entropy',
+  'normalized_focal',
+  'normalized_generalized_cross_entropy',
+  'normalized_negative_cross_entropy',
+  'normalized_negative_focal',
+  'partially_huberised_cross_entropy',
   'reverse_cross_entropy',
   'symmetric_cross_entropy',
+  'symmetrized_generalized_cross_entropy',
+  'taylor_cross_entropy',
+  'truncated_generalized_cross_entropy',
+  'unhinged',
 ]

@@ -4,6 +4,8 @@ Inside a loss sums are written `jnp.sum(a * b)` and never `jnp.dot(a, b)`: on a
 TPU, and on a GPU with TF32, a float32 dot rounds its factors.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, Real
@@ -101,3 +103,39 @@ def log_probability(
   shifted = logits - jax.lax.stop_gradient(jnp.max(logits))
   chosen = jnp.where(known, shifted[jnp.where(known, label, 0)], jnp.nan)
   return chosen - jnp.log(jnp.sum(jnp.exp(shifted)))
+
+
+def mean_over_label(
+  one: Callable[[Float[Array, '...']], Float[Array, '...']],
+  logits: Float[Array, ' K'],
+  label: Label,
+) -> Float[Array, '']:
+  """A loss that reads the label's probability alone.
+
+  Args:
+    one: The loss of a class, from `log p` of that class; elementwise.
+    logits: Unnormalized log probabilities `[K]`, as the loss was given them.
+    label: A class `[]` or a target `[K]`, as the loss was given it.
+
+  Returns:
+    The loss `[]` of a class, or its mean over a target.
+  """
+  logits, target = check_and_upcast(logits, label)
+  if is_integer_label(label):
+    return one(log_probability(logits, label))
+  log_p, _ = log_softmax_and_softmax(logits)
+  return jnp.sum(target * one(log_p))
+
+
+def log_one_minus(
+  log_p: Float[Array, ' K'], p: Float[Array, ' K']
+) -> Float[Array, ' K']:
+  """Computes `log(1 - p_k)` for every class, finite and exact at p_k = 1."""
+  # Only the largest p can come near 1. There 1 - p has no digits left, but the
+  # others' logarithms still have: 1 - p_top = sigmoid(log(sum_others / p_top)).
+  # All the rest are at most 1/2, where 1 - p is exact enough.
+  top = jax.nn.one_hot(jnp.argmax(log_p), log_p.size, dtype=bool)
+  log_others = jax.nn.logsumexp(log_p, where=~top)
+  log_top = jnp.sum(jnp.where(top, log_p, 0))
+  below = jnp.log1p(-jnp.where(top, 0, p))
+  return jnp.where(top, jax.nn.log_sigmoid(log_others - log_top), below)

@@ -4,7 +4,6 @@ The powers are taken in log space, `p^a = exp(a log p)`: the gradient of x^a at
 0 is infinite for a < 1, that of exp(a log p) in the logits never is.
 """
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -12,7 +11,9 @@ from sce_jax.losses.inputs import (
   Label,
   Scalar,
   check_and_upcast,
+  log_one_minus,
   log_softmax_and_softmax,
+  mean_over_label,
 )
 
 
@@ -40,11 +41,13 @@ def generalized_cross_entropy(
     Networks with Noisy Labels <https://arxiv.org/abs/1805.07836>`_, NeurIPS
     2018.
   """
-  logits, target = check_and_upcast(logits, label)
-  log_p, _ = log_softmax_and_softmax(logits)
-  q = jnp.asarray(q, log_p.dtype)
-  # expm1 keeps the digits that 1 - p^q loses near p = 1 and for a small q.
-  return jnp.sum(target * -jnp.expm1(q * log_p) / q)
+
+  def one(log_p):
+    power = jnp.asarray(q, log_p.dtype)
+    # expm1 keeps the digits that 1 - p^q loses near p = 1 and for a small q.
+    return -jnp.expm1(power * log_p) / power
+
+  return mean_over_label(one, logits, label)
 
 
 def focal(
@@ -74,19 +77,5 @@ def focal(
   logits, target = check_and_upcast(logits, label)
   log_p, p = log_softmax_and_softmax(logits)
   gamma = jnp.asarray(gamma, p.dtype)
-  factor = jnp.exp(gamma * _log_one_minus_p(log_p, p))
+  factor = jnp.exp(gamma * log_one_minus(log_p, p))
   return -jnp.sum(target * factor * log_p)
-
-
-def _log_one_minus_p(
-  log_p: Float[Array, ' K'], p: Float[Array, ' K']
-) -> Float[Array, ' K']:
-  """Computes `log(1 - p_k)` for every class, finite and exact at p_k = 1."""
-  # Only the largest p can come near 1. There 1 - p has no digits left, but the
-  # others' logarithms still have: 1 - p_top = sigmoid(log(sum_others / p_top)).
-  # All the rest are at most 1/2, where 1 - p is exact enough.
-  top = jax.nn.one_hot(jnp.argmax(log_p), log_p.size, dtype=bool)
-  log_others = jax.nn.logsumexp(log_p, where=~top)
-  log_top = jnp.sum(jnp.where(top, log_p, 0))
-  below = jnp.log1p(-jnp.where(top, 0, p))
-  return jnp.where(top, jax.nn.log_sigmoid(log_others - log_top), below)

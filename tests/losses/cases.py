@@ -29,6 +29,14 @@ VALUES = {
   'smoothing': 0.3,
   'weight': 0.65,
   'gamma': 0.5,
+  'p_min': 1e-5,
+  'a': 2.5,
+  'tau': 3.0,
+  'threshold': 0.2,
+  't1': 0.7,
+  't2': 1.3,
+  'temperature': 1.5,
+  'margin': 0.4,
   'transition_matrix': MATRIX,
 }
 # Corners of the ranges, next to the plain values above.
