@@ -66,13 +66,13 @@ def check_tour(found):
   )
   logits = jnp.log(jnp.array([0.25, 0.75]))
   for label in (jnp.array(1), jnp.array([0.0, 1.0])):
-    assert float(found['unhinged'](logits, label)) == pytest.approx(0.25)
+    assert float(found['brier'](logits, label)) == pytest.approx(0.125)
   np.testing.assert_allclose(
     found['neighbours'](4, 0.2)[1], [0.1, 0.8, 0.1, 0], atol=1e-12
   )
   result = found['result']
   names = [result[key] for key in ('dataset', 'loss', 'noise', 'epochs')]
-  assert names == ['fashion_mnist', 'unhinged', 'neighbours', 2]
+  assert names == ['fashion_mnist', 'brier', 'neighbours', 2]
   # Of each class 4 examples: 0.4 of them are 1.6, the nearest number is 2.
   assert result['realised_rate'] == 0.5
 
@@ -328,11 +328,9 @@ def test_the_table_of_methods_is_that_of_the_code():
       for key, value in spec.hparams.items()
       if value.kind != 'computed'
     )
-    paper = (
-      f'[{spec.paper}](https://arxiv.org/abs/{spec.paper})'
-      if spec.paper
-      else ''
-    )
+    paper = spec.paper
+    if paper[:1].isdigit():  # An arXiv identifier.
+      paper = f'[{paper}](https://arxiv.org/abs/{paper})'
     cells = (f'`{name}`', spec.title, hparams, spec.tolerant or '-', paper)
     return f'| {" | ".join(cells)} |'
 

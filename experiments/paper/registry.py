@@ -30,6 +30,7 @@ NAMES = (
   'parameters',
   'ablation',
   'gradients',
+  'losses',
   'theory',
   'recipe',
 )

@@ -1,7 +1,5 @@
 """Divergences between the prediction and the label."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -64,6 +62,14 @@ def jensen_shannon(
   return -(w * of_label + (1 - w) * of_prediction) / ((1 - w) * log_rest)
 
 
+def _log_mean_exp(x: Array) -> Array:
+  top = jax.lax.stop_gradient(jnp.max(x))
+  mean = jnp.mean(jnp.exp(x - top))
+  # Near 1, of an x whose entries are close together, log has no digits left.
+  near = jnp.log1p(jnp.mean(jnp.expm1(x - top)))
+  return top + jnp.where(mean > 0.5, near, jnp.log(mean))
+
+
 def label_distributionally_robust_kl(
   logits: Float[Array, ' K'],
   label: Label,
@@ -123,7 +129,7 @@ def label_distributionally_robust_kl(
 
   def of_class(one_hot):
     lead = scores - jnp.sum(one_hot * scores) + c * (1 - one_hot)
-    return t * (jax.nn.logsumexp(lead / t) - math.log(size))
+    return t * _log_mean_exp(lead / t)
 
   if is_integer_label(label):
     return of_class(target)

@@ -14,6 +14,7 @@ from sce_jax.methods.base import (
   from_loss,
 )
 from sce_jax.methods.table import (
+  FORMULA_NAMES,
   SPECS,
   Spec,
   build,
@@ -25,6 +26,7 @@ from sce_jax.methods.table import (
 )
 
 __all__ = [
+  'FORMULA_NAMES',
   'SPECS',
   'Aux',
   'Context',

@@ -18,6 +18,7 @@ from sce_jax.methods import hparams as hp
 from sce_jax.methods.base import Method, from_loss
 from sce_jax.methods.co_teaching import co_teaching
 from sce_jax.methods.d2l import d2l
+from sce_jax.methods.dal import dal
 from sce_jax.methods.elr import elr
 from sce_jax.methods.forward import TRANSITIONS, corrected
 from sce_jax.methods.hparams import Hparam, number, one_of, whole
@@ -123,6 +124,11 @@ def loss_spec(
   return Spec(make, title, short, hparams, loss=loss, **facts)
 
 
+def _if_times_as_likely(factor: str) -> str:
+  """When an asymmetric loss is tolerant; see losses/asymmetric.py."""
+  return f'where the right label is {factor} times as likely as any other'
+
+
 def _corrected(
   loss: Loss, title: str, short: str, rule: hp.Rule, **facts: Any
 ) -> Spec:
@@ -154,8 +160,6 @@ _POWER = number(lambda x: 0 < x <= 1, 'above 0 and at most 1')
 # It must lie below 1 / K for any K that is trained on.
 _FLOOR = number(lambda x: 0 < x <= 1e-4, 'above 0 and at most 1e-4')
 _AT_LEAST_1 = number(lambda x: x >= 1, 'of at least 1')
-# The reason is in losses/asymmetric.py.
-_LIKELIER = 'where the right label is likelier than any other by a factor of'
 _SYMMETRIC = 'symmetric noise below 1 - 1/K'
 
 SPECS: dict[str, Spec] = {
@@ -345,7 +349,7 @@ SPECS: dict[str, Spec] = {
     'asymmetric generalized cross entropy',
     'AGCE',
     rules={'a': _POSITIVE, 'q': _POSITIVE},
-    tolerant=f'{_LIKELIER} (1 + 1/a)**(1 - q), or 1 if q is above 1',
+    tolerant=_if_times_as_likely('(1 + 1/a)^(1 - q), if q < 1,'),
     paper='2106.03110',
     formula='((a + 1)**q - (a + p_y)**q) / q',
     bound=('0', '((a + 1)**q - a**q) / q'),
@@ -356,7 +360,7 @@ SPECS: dict[str, Spec] = {
     'asymmetric unhinged loss',
     'AUL',
     rules={'a': number(lambda x: x > 1, 'above 1'), 'q': _POSITIVE},
-    tolerant=f'{_LIKELIER} (a / (a - 1))**(q - 1), or 1 if q is below 1',
+    tolerant=_if_times_as_likely('(a / (a - 1))^(q - 1), if q > 1,'),
     paper='2106.03110',
     formula='((a - p_y)**q - (a - 1)**q) / q',
     bound=('0', '(a**q - (a - 1)**q) / q'),
@@ -367,7 +371,7 @@ SPECS: dict[str, Spec] = {
     'asymmetric exponential loss',
     'AEL',
     rules={'a': _POSITIVE},
-    tolerant=f'{_LIKELIER} exp(1 / a)',
+    tolerant=_if_times_as_likely('exp(1 / a)'),
     paper='2106.03110',
     formula='exp(-p_y / a)',
     bound=('exp(-1 / a)', '1'),
@@ -378,7 +382,7 @@ SPECS: dict[str, Spec] = {
     'asymmetric mean square error',
     'AMSE',
     rules={'a': _AT_LEAST_1},
-    tolerant='where the right label leads any other by a probability of 1 / a',
+    tolerant='where the right label is more probable than any other by 1 / a',
     paper='2507.17692',
     formula='mean((p - a * (k == y))**2)',
     bound=('(a - 1)**2 / K', '(a**2 + 1) / K'),
@@ -410,7 +414,7 @@ SPECS: dict[str, Spec] = {
     'Taylor-CE',
     rules={'order': whole(1)},
     static=('order',),
-    tolerant=f'{_LIKELIER} order',
+    tolerant=_if_times_as_likely('order'),
     paper='Feng et al., IJCAI 2020',
     formula='sum((1 - p_y)**i / i for i in range(1, order + 1))',
     bound=('0', 'sum(1 / i for i in range(1, order + 1))'),
@@ -420,7 +424,7 @@ SPECS: dict[str, Spec] = {
     'partially Huberised cross entropy',
     'PHuber-CE',
     rules={'tau': _AT_LEAST_1},
-    tolerant=f'{_LIKELIER} tau',
+    tolerant=_if_times_as_likely('tau'),
     paper='Menon et al., ICLR 2020',
     formula='-log(p_y) if p_y > 1 / tau else 1 + log(tau) - tau * p_y',
     bound=('0', '1 + log(tau)'),
@@ -478,6 +482,17 @@ SPECS: dict[str, Spec] = {
       'temperature * log((1 + (K - 2) * exp(margin / temperature)'
       ' + exp((K + margin) / temperature)) / K)',
     ),
+    tuned_per_rate=False,
+  ),
+  'dal': Spec(
+    dal,
+    'dynamics-aware loss',
+    'DAL',
+    {
+      'q_start': Hparam(0.6, _POWER),
+      'q_end': Hparam(1.5, number(lambda x: x > 1, 'above 1')),
+    },
+    paper='2303.11562',
     tuned_per_rate=False,
   ),
   'elr': Spec(

@@ -3,11 +3,12 @@
 A loss that is new in the table of methods is included automatically: its
 hyper-parameters get the values below where a name is known, and their defaults
 otherwise.
+
+program.py computes them all.
 """
 
 import functools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -39,17 +40,56 @@ VALUES = {
   'margin': 0.4,
   'transition_matrix': MATRIX,
 }
-# Corners of the ranges, next to the plain values above.
+# Corners of the ranges and limits, next to the plain values above.
 CORNERS = [
+  ('rce', {'log_zero': -2.0}),
   ('sl', {'alpha': 0.0, 'beta': 1.0, 'log_zero': -4.0}),
+  ('sl', {'alpha': 1.0, 'beta': 0.0, 'log_zero': -4.0}),
+  ('sl', {'alpha': 6.0, 'beta': 0.1, 'log_zero': -9.2}),
   ('lsr', {'smoothing': -0.8}),
+  ('lsr', {'smoothing': 0.0}),
+  ('gce', {'q': 1e-9}),
   ('gce', {'q': 1e-3}),
   ('gce', {'q': 1.0}),
   ('bootstrap_soft', {'weight': 0.0}),
+  ('bootstrap_soft', {'weight': 1.0}),
   ('bootstrap_hard', {'weight': 0.0}),
+  ('bootstrap_hard', {'weight': 1.0}),
   ('forward', {'transition_matrix': ZEROS}),
+  ('forward', {'transition_matrix': np.eye(K)}),
+  ('forward', {'transition_matrix': np.full((K, K), 1 / K)}),
+  ('backward', {'transition_matrix': np.eye(K)}),
   ('focal', {'gamma': 0.0}),
   ('focal', {'gamma': 2.0}),
+  ('nfl', {'gamma': 0.0}),
+  ('nfl', {'gamma': 2.0}),
+  ('ngce', {'q': 1e-9}),
+  ('ngce', {'q': 1.0}),
+  ('nnce', {'p_min': 1e-7}),
+  ('nnfl', {'gamma': 0.0, 'p_min': 1e-5}),
+  ('agce', {'a': 1e-30, 'q': 0.6}),
+  ('agce', {'a': 1e-5, 'q': 0.5}),
+  ('agce', {'a': 1.8, 'q': 3.0}),
+  ('agce', {'a': 2.5, 'q': 1.0}),
+  ('aul', {'a': 5.5, 'q': 3.0}),
+  ('aul', {'a': 2.5, 'q': 1.0}),
+  ('amse', {'a': 30.0}),
+  ('amse', {'a': 1.0}),
+  ('sgce', {'q': 1e-9}),
+  ('sgce', {'q': 1.0}),
+  ('taylor', {'order': 1}),
+  ('taylor', {'order': 2}),
+  ('taylor', {'order': 20}),
+  ('phuber', {'tau': 1.0}),
+  ('phuber', {'tau': 1e30}),
+  ('truncated_gce', {'q': 0.6, 'threshold': 1e-30}),
+  ('bi_tempered', {'t1': 1.0, 't2': 1.0}),
+  ('bi_tempered', {'t1': 0.0, 't2': 2.0}),
+  ('bi_tempered', {'t1': 0.0, 't2': 1.0}),
+  ('js', {'weight': 0.1}),
+  ('js', {'weight': 0.9}),
+  ('ldr_kl', {'temperature': 0.05, 'margin': 0.1}),
+  ('ldr_kl', {'temperature': 1e4, 'margin': 0.1}),
 ]
 
 
@@ -67,9 +107,10 @@ def plain(name):
   }
 
 
-def traced(name):
-  """Those of `plain` that are arrays while a program runs."""
-  return table.of_kind(name, plain(name), 'traced', 'computed')
+def traced(name, values=None):
+  """Those of `plain`, or of `values`, that are arrays in a program."""
+  values = plain(name) if values is None else values
+  return table.of_kind(name, values, 'traced', 'computed')
 
 
 CASES = [(name, plain(name)) for name in NAMES] + CORNERS
@@ -84,13 +125,6 @@ def case_id(value):
 
 def bind(name, hyper_parameters):
   return functools.partial(SPECS[name].loss, **hyper_parameters)
-
-
-def batched(name, hyper_parameters):
-  """The loss over a batch, with its gradients in the logits."""
-  one = jax.value_and_grad(bind(name, hyper_parameters))
-  # Not compiled: jax then reuses the single operations from loss to loss.
-  return jax.vmap(one)
 
 
 def batch(seed, size=12, scale=3.0):
@@ -111,19 +145,35 @@ def arrays(dtype, *values):
   )
 
 
-def extremes():
-  """Logits up to +-1e4, each with every class as its label."""
-  rows = np.array(
-    [
-      [1e4, -1e4, -1e4, -1e4, -1e4],
-      [-1e4, 1e4, 1e4, -1e4, -1e4],
-      [1e4, 1e4, 1e4, 1e4, 1e4],
-      [-1e4, -1e4, -1e4, -1e4, -1e4],
-      [1e4, 0, -1e4, 1, -1],
-      [0, 0, 0, 0, -1e4],
-      [20, 0, -20, 3, 1],
-      [90, 0, 1, 2, 3],
-      [0, 0, 0, 0, 0],
-    ]
-  )
-  return np.repeat(rows, K, axis=0), np.tile(np.arange(K), len(rows))
+EXTREMES = np.array(
+  [
+    [1e4, -1e4, -1e4, -1e4, -1e4],
+    [-1e4, 1e4, 1e4, -1e4, -1e4],
+    [1e4, 1e4, 1e4, 1e4, 1e4],
+    [-1e4, -1e4, -1e4, -1e4, -1e4],
+    [1e4, 0, -1e4, 1, -1],
+    [0, 0, 0, 0, -1e4],
+    [20, 0, -20, 3, 1],
+    [90, 0, 1, 2, 3],
+    [0, 0, 0, 0, 0],
+  ]
+)
+
+
+def every_label(logits):
+  """Each row of logits `[N, K]` with every class as its label."""
+  size = logits.shape[1]
+  return np.repeat(logits, size, axis=0), np.tile(np.arange(size), len(logits))
+
+
+# Random logits, then extreme ones, each with every class as its label.
+RANDOM = batch(seed=0, size=6)[0]
+LOGITS, CLASSES = every_label(np.concatenate([RANDOM, EXTREMES]))
+ONE_HOT = np.eye(K)[CLASSES]
+IS_RANDOM = np.arange(len(LOGITS)) < RANDOM.size
+# No entry is a p of its logits: there the error |p - q| has its kink.
+TARGETS = np.where(
+  IS_RANDOM[:, None],
+  batch(seed=0, size=len(LOGITS))[2],
+  0.72 * ONE_HOT + 0.28 * np.eye(K)[1],
+)

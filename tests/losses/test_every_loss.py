@@ -4,13 +4,12 @@ import doctest
 import inspect
 import re
 
-import jax
 import jax.numpy as jnp
-from jax.test_util import check_grads
 import numpy as np
 import pytest
 
-from tests.losses import cases
+from sce_jax.methods import table
+from tests.losses import cases, formulas, program
 
 every_case = pytest.mark.parametrize(
   'name, hyper', cases.CASES, ids=cases.case_id
@@ -19,84 +18,125 @@ every_loss = pytest.mark.parametrize('name', cases.NAMES)
 
 
 @every_loss
-def test_vmap_and_jit_are_a_loop_of_single_examples(x64, name):
-  logits, classes, targets = cases.arrays(
-    jnp.float64, *cases.batch(seed=2, size=4)
+def test_a_row_of_a_compiled_batch_is_a_single_example(x64, name):
+  """Neither jit, vmap nor a traced hyper-parameter changes anything."""
+  plain = cases.plain(name)
+  want = program.results(name, plain, jnp.float64)
+  z, y, q = cases.arrays(
+    jnp.float64, *(x[7] for x in (cases.LOGITS, cases.CLASSES, cases.TARGETS))
   )
-  loss = cases.bind(name, cases.plain(name))
-  for labels in (classes, targets):
-    loop = [loss(z, y) for z, y in zip(logits, labels, strict=True)]
-    assert all(x.shape == () and x.dtype == logits.dtype for x in loop)
-    got = jax.jit(jax.vmap(loss))(logits, labels)
+  loss = cases.bind(name, plain)
+  for label, result in ((y, want.by_class), (q, want.by_target)):
+    one = loss(z, label)
+    assert one.shape == ()
     # The same operations, in an order that the compiler may change.
-    np.testing.assert_allclose(got, loop, rtol=1e-13, atol=1e-14)
+    np.testing.assert_allclose(result.value[7], one, rtol=1e-13, atol=1e-14)
 
 
-@every_case
-def test_gradients_are_finite_differences(x64, name, hyper):
-  logits, classes, _ = cases.batch(seed=3, size=1)
-  z, y = cases.arrays(jnp.float64, logits[0], classes[0])
-  loss = cases.bind(name, hyper)
+@every_loss
+def test_gradients_are_finite_differences(name):
+  """In the logits, the target and the hyper-parameters."""
+  count = len(program.DIRECTIONS)
+  hyper_moves = program.moves(name)
+  for result in program.moved(name):
+    # Without and with the gradient in the label, which a class has not.
+    moved = {'in_logits': program.MOVES[:, 0]}
+    if result.in_labels is not None:
+      moved['in_labels'] = program.MOVES[:, 1]
+    want = sum(
+      (getattr(result, key)[0] * move[1 : count + 1]).sum(axis=1)
+      for key, move in moved.items()
+    )
+    for key, move in hyper_moves.items():
+      products = result.in_hyper[key][0] * move[1 : count + 1]
+      want = want + products.reshape(count, -1).sum(axis=1)
+    up, down = np.split(result.value[1:], 2)
+    # Central differences err by the step squared times a third derivative of
+    # at most some thousands, and by the values' rounding over the step.
+    got = (up - down) / 2 / program.STEP
+    np.testing.assert_allclose(
+      got, want / program.STEP, rtol=1e-6, atol=2e-7, err_msg=name
+    )
 
-  def of_arrays(*inputs):  # check_grads hands NumPy's
-    return loss(*(jnp.asarray(x) for x in inputs))
 
-  check_grads(lambda z: of_arrays(z, y), (z,), order=1)
-  # In the target too. Its entries are far from 0, where log q bends sharply,
-  # and are moved one by one: their sum need not stay 1.
-  q = jnp.array([0.1, 0.3, 0.25, 0.2, 0.15])
-  check_grads(of_arrays, (z, q), order=1)
+@every_loss
+def test_every_hyper_parameter_has_an_effect(name):
+  by_class, by_target = program.moved(name)
+  for key in by_class.in_hyper:
+    assert np.abs(by_target.in_hyper[key][0]).max() > 1e-6, key
 
 
 @pytest.mark.parametrize(
   'dtype', [jnp.float32, jnp.bfloat16], ids=lambda d: d.__name__
 )
-@every_loss
-def test_everything_is_finite_at_extreme_logits(name, dtype):
-  logits, classes = cases.extremes()
-  one_hot = np.eye(cases.K)[classes]
-  logits, classes, one_hot = cases.arrays(dtype, logits, classes, one_hot)
-  loss = cases.bind(name, cases.plain(name))
-  by_class = jax.vmap(jax.value_and_grad(loss))(logits, classes)
-  by_target = jax.vmap(jax.value_and_grad(loss, (0, 1)))(logits, one_hot)
-  results = jax.tree.leaves((by_class, by_target))
-  assert len(results) == 5
-  for result in results:
-    assert np.isfinite(np.asarray(result, np.float64)).all()
+@every_case
+def test_everything_is_finite_at_extreme_logits(name, hyper, dtype):
+  found = program.results(name, hyper, dtype)
+  for result in filter(None, found):
+    assert result.value.dtype == jnp.float32
+    assert result.in_logits.dtype == dtype
+    for x in (result.value, result.in_logits, result.in_labels):
+      if x is not None:
+        assert np.isfinite(np.asarray(x, np.float64)).all()
 
 
-@every_loss
-def test_a_one_hot_target_is_its_class(x64, name):
-  logits, classes, _ = cases.batch(seed=4)
-  logits, classes, one_hot = cases.arrays(
-    jnp.float64, logits, classes, np.eye(cases.K)[classes]
+# Two classes, and many.
+SHAPES = {
+  2: [[1e4, -1e4], [-1e4, -1e4], [0, 1], [0, -100], [3, 3]],
+  1000: [
+    np.full(1000, 1e4),
+    np.eye(1000)[3] * 1e4,
+    np.linspace(-1e4, 1e4, 1000),
+    np.linspace(0, 5, 1000),
+  ],
+}
+SIZED = [name for name in cases.NAMES if name not in ('forward', 'backward')]
+
+
+@pytest.fixture(scope='module')
+def sized():
+  """Rows and results of numbers of classes other than K."""
+  found = {}
+  for size, logits in SHAPES.items():
+    z = np.repeat(np.array(logits, float), 2, axis=0)
+    y = np.tile([0, size - 1], len(logits))
+    rows = {
+      (name, tuple(table.of_kind(name, cases.plain(name), 'static').items())): [
+        program.repeat(z, y, cases.traced(name))
+      ]
+      for name in SIZED
+    }
+    results = program.evaluate(rows, jnp.float32)
+    found[size] = z, y, {name: x for (name, _), [x] in results.items()}
+  return found
+
+
+@pytest.mark.parametrize('size', SHAPES)
+@pytest.mark.parametrize('name', SIZED)
+def test_any_number_of_classes(name, size, sized):
+  z, y, results = sized[size]
+  result, hyper = results[name], cases.plain(name)
+  assert np.isfinite(result.value).all()
+  assert np.isfinite(result.in_logits).all()
+  bounds = (formulas.evaluate(x, hyper, size) for x in cases.SPECS[name].bound)
+  low, high = bounds
+  # Sums of K numbers in float32.
+  slack = 1e-5 * (1 + np.abs(result.value))
+  assert (result.value >= low - slack).all()
+  assert (result.value <= high + slack).all()
+  row = 2 * (len(z) // 2 - 1) + 1  # Moderate logits.
+  want = formulas.evaluate(
+    cases.SPECS[name].formula, hyper, size, z[row], y[row]
   )
-  loss = cases.batched(name, cases.plain(name))
-  by_class, by_target = loss(logits, classes), loss(logits, one_hot)
-  for a, b in zip(by_class, by_target, strict=True):
-    np.testing.assert_allclose(a, b, rtol=1e-14, atol=1e-15)
+  np.testing.assert_allclose(result.value[row], want, rtol=2e-5, atol=2e-5)
 
 
-@every_loss
-def test_hyper_parameters_may_be_traced(x64, name):
-  logits, classes, targets = cases.batch(seed=5, size=1)
-  z, y, q = cases.arrays(jnp.float64, logits[0], classes[0], targets[0])
-  plain = cases.plain(name)
-  for key, value in cases.traced(name).items():
-    # Three runs which differ in this one alone; 0.9 stays within every range.
-    runs = [value, 0.9 * value, 0.95 * value]
-    if np.ndim(value):
-      runs = [np.linalg.matrix_power(value, n) for n in (1, 2, 3)]
-
-    def loss(x, label, key=key):
-      return cases.bind(name, {**plain, key: x})(z, label)
-
-    for label in (y, q):
-      alone = [loss(x, label) for x in runs]
-      together = jax.jit(jax.vmap(loss, (0, None)))(jnp.array(runs), label)
-      np.testing.assert_allclose(together, alone, rtol=1e-13)
-      assert np.unique(np.round(alone, 9)).size == 3, 'the value has no effect'
-      check_grads(lambda x, label=label: loss(x, label), (runs[0],), order=1)
+@every_case
+def test_a_one_hot_target_is_its_class(name, hyper):
+  found = program.results(name, hyper, jnp.float64)
+  by_class, by_target = found.by_class, found.by_one_hot
+  for a, b in zip(by_class[:2], by_target[:2], strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-14)
 
 
 @every_loss

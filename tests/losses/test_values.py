@@ -4,15 +4,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.losses import cases, reference
+from tests.losses import cases, program, reference
 
 # The reference knows the losses it knows; a new one may come without.
-KNOWN = [case for case in cases.CASES if case[0] in reference.REFERENCE]
+NAMES = {*reference.REFERENCE, *reference.IN_LOGITS}
+KNOWN = [case for case in cases.CASES if case[0] in NAMES]
 
 
 def test_reference_gradients_are_its_values_differences():
   # Central differences of step h err by h^2 times a third derivative of at
-  # most about 10, and by the values' rounding (1e-15 * 10) over h.
+  # most about 10, and by the values' rounding (1e-15 * 30) over h.
   h = 1e-5
   logits, classes, targets = cases.batch(seed=1, size=6)
   for name, hyper in KNOWN:
@@ -25,54 +26,58 @@ def test_reference_gradients_are_its_values_differences():
           for d in (step, -step)
         )
         np.testing.assert_allclose(
-          (up - down) / (2 * h), gradients[:, k], atol=1e-8, err_msg=name
+          (up - down) / (2 * h), gradients[:, k], atol=1e-7, err_msg=name
         )
 
 
-@pytest.mark.parametrize('name, hyper', KNOWN, ids=cases.case_id)
-def test_float64_agrees_with_the_reference(x64, name, hyper):
-  logits, classes, targets = cases.batch(seed=0)
-  loss = cases.batched(name, hyper)
-  for labels in (classes, targets, np.eye(cases.K)[classes]):
-    got = loss(*cases.arrays(jnp.float64, logits, labels))
-    want = reference.values_and_gradients(name, logits, labels, hyper)
-    for g, w in zip(got, want, strict=True):
-      # A few dozen roundings of 1.1e-16, on numbers of size up to about 20.
-      np.testing.assert_allclose(g, w, rtol=1e-13, atol=1e-13)
+def compare(name, hyper, dtype, rows, **tolerance):
+  """Compares what a case gave with the reference, in value and gradient."""
+  found = program.results(name, hyper, dtype)
+  logits, *labels = cases.arrays(
+    dtype, cases.LOGITS, cases.CLASSES, cases.TARGETS, cases.ONE_HOT
+  )
+  logits = np.asarray(logits, np.float64)[rows]
+  for label, result in zip(labels, found, strict=True):
+    if result is None:
+      continue
+    value, gradient = reference.values_and_gradients(
+      name, logits, np.asarray(label)[rows], hyper
+    )
+    for got, want, more in (
+      (result.value, value, 0.0),
+      (result.in_logits, gradient, OUTPUT[dtype]),
+    ):
+      np.testing.assert_allclose(
+        np.asarray(got, np.float64)[rows],
+        want,
+        rtol=tolerance['rtol'] + more,
+        atol=tolerance['atol'],
+      )
 
 
 # The computation rounds in float32; narrower logits are exact there, but their
 # gradient is rounded once more on its way out, to 8 bits in bfloat16.
-OUTPUT = {jnp.float32: 0.0, jnp.bfloat16: 2.0**-8}
+OUTPUT = {jnp.float64: 0.0, jnp.float32: 0.0, jnp.bfloat16: 2.0**-8}
 
 
-@pytest.mark.parametrize('dtype', OUTPUT, ids=lambda d: d.__name__)
+@pytest.mark.parametrize('name, hyper', KNOWN, ids=cases.case_id)
+def test_float64_agrees_with_the_reference(x64, name, hyper):
+  # A few dozen roundings of 1.1e-16, on numbers of size up to about 30.
+  compare(name, hyper, jnp.float64, cases.IS_RANDOM, rtol=1e-13, atol=3e-13)
+
+
+@pytest.mark.parametrize(
+  'dtype', [jnp.float32, jnp.bfloat16], ids=lambda d: d.__name__
+)
 @pytest.mark.parametrize('name, hyper', KNOWN, ids=cases.case_id)
 def test_narrow_floats_are_right_at_extreme_logits(name, hyper, dtype):
-  logits, classes = cases.extremes()
-  one_hot = np.eye(cases.K)[classes]
-  # No entry is a p of these logits: there the error |p - q| has its kink.
-  targets = 0.72 * one_hot + 0.28 * one_hot[1]
-  logits, classes, targets = cases.arrays(dtype, logits, classes, targets)
-  loss = cases.batched(name, hyper)
-  for labels in (classes, targets):
-    values, gradients = loss(logits, labels)
-    want_values, want_gradients = reference.values_and_gradients(
-      name, np.asarray(logits, np.float64), labels, hyper
-    )
-    assert values.dtype == jnp.float32
-    assert gradients.dtype == dtype
-    # Some thirty roundings: sums over K = 5, the solve, the constants. They
-    # are relative to log p, up to 2e4, and absolute in probabilities; a value
-    # is a sum of such terms of one sign but for T^-1, whose entries are < 2.
-    few = 32 * jnp.finfo(jnp.float32).eps
-    np.testing.assert_allclose(values, want_values, rtol=few, atol=few)
-    np.testing.assert_allclose(
-      np.asarray(gradients, np.float64),
-      want_gradients,
-      rtol=few + OUTPUT[dtype],
-      atol=few,
-    )
+  # Some thirty roundings: sums over K = 5, the solve, the constants. They are
+  # relative to log p, up to 2e4, and absolute in probabilities; a value is a
+  # sum of such terms of one sign but for T^-1, whose entries are < 2.
+  few = 32 * float(jnp.finfo(jnp.float32).eps)
+  # A temperature multiplies the rounding of a logarithm.
+  few *= max(1, hyper.get('temperature', 0) / 10)
+  compare(name, hyper, dtype, ~cases.IS_RANDOM, rtol=few, atol=few)
 
 
 # By hand, at p = (3/4, 1/4). T and T^-1 = ((1.5, -0.5), (-1, 2)) give
@@ -103,6 +108,38 @@ BY_HAND = [
   ),
   # l / 16 and 9 l / 16.
   ('focal', {'gamma': 2.0}, 0.017980129528236304, 0.7797905781299385),
+  # l / (l_0 + l_1), with l_0 + l_1 = log(16 / 3) = 1.6739764335716716.
+  ('nce', {}, 0.17185550581251863, 0.8281444941874814),
+  # l_0 / 16 and 9 l_1 / 16, over their sum.
+  ('nfl', {'gamma': 2.0}, 0.02253799022462266, 0.9774620097753773),
+  # 1 - sqrt(3/4) and 1/2, over their sum.
+  ('ngce', {'q': 0.5}, 0.2113248654051871, 0.7886751345948129),
+  # n = (log 7.5e6, log 2.5e6) = (15.8304135..., 14.7318012...).
+  ('nnce', {'p_min': 1e-7}, 0.48202658967418036, 0.5179734103258196),
+  # 4 - 49/16 and 4 - 25/16, over 2.
+  ('agce', {'a': 1.0, 'q': 2.0}, 0.46875, 1.21875),
+  # 25/16 - 1 and 49/16 - 1, over 2.
+  ('aul', {'a': 2.0, 'q': 2.0}, 0.28125, 1.03125),
+  ('ael', {'a': 0.5}, np.exp(-1.5), np.exp(-0.5)),
+  # (25/16 + 1/16) / 2 and (9/16 + 49/16) / 2.
+  ('amse', {'a': 2.0}, 0.8125, 1.8125),
+  ('unhinged', {}, -np.log(3) / 2, np.log(3) / 2),
+  # 2 ((sqrt(3)/2 + 1/2) / 2 - sqrt(p_y)) = -+(sqrt(3) - 1) / 2.
+  ('sgce', {'q': 0.5}, -0.3660254037844386, 0.3660254037844386),
+  # x + x^2 / 2 + x^3 / 3 at x = 1/4 and at x = 3/4.
+  ('taylor', {'order': 3}, 0.28645833333333333, 1.171875),
+  # The tangent at 1/2: 1 + log 2 - 2 / 4.
+  ('phuber', {'tau': 2.0}, 0.2876820724517809, 1.1931471805599454),
+  # 2 (1 - sqrt(3/4)), and 2 (1 - 0.6) as 1/4 < 0.36.
+  ('truncated_gce', {'q': 0.5, 'threshold': 0.36}, 0.2679491924311227, 0.8),
+  # m_y = 7/8 and 5/8; 1/2 (-log m_y + p_y log(p_y / m_y) + (1 - p_y) log 2)
+  # over log(2) / 2.
+  (
+    'js',
+    {'weight': 0.5},
+    (np.log(8 / 7) + 0.75 * np.log(6 / 7) + 0.25 * np.log(2)) / np.log(2),
+    (np.log(8 / 5) + 0.25 * np.log(2 / 5) + 0.75 * np.log(2)) / np.log(2),
+  ),
 ]
 
 
@@ -130,3 +167,41 @@ def test_rce_takes_log_zero_only_at_an_exact_zero(x64):
   # log 1e-12 = -27.6 in the place of -3; the 0.75 moves the sum by 1e-12.
   want = 0.5 * LOG_4 + 0.3 * LOG_4_3 + 0.2 * 12 * np.log(10)
   np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
+def test_bi_tempered_by_hand(x64):
+  # At t2 = 2 the softmax is 1 / (1 + c - s); of two equal logits c is 1, of
+  # s = (0, -3/2) it is 1/2: 2/3 + 1/3. At t1 = 0, log_t r is r - 1.
+  loss = cases.bind('bi_tempered', {'t1': 0.0, 't2': 2.0})
+  got = loss(jnp.array([7.0, 7.0]), jnp.array(0))
+  np.testing.assert_allclose(got, 1 / 2 - (1 - 1 / 2) / 2, rtol=1e-14)
+  got = [loss(jnp.array([1.5, 0.0]), jnp.array(y)) for y in (0, 1)]
+  want = [1 / 3 - (1 - 5 / 9) / 2, 2 / 3 - (1 - 5 / 9) / 2]
+  np.testing.assert_allclose(got, want, rtol=1e-14)
+
+
+def test_ldr_kl_by_hand(x64):
+  # softplus(log(e^a - 1)) = a: scores of (3, 1) / 2 for a = (3, 1).
+  logits = jnp.log(jnp.expm1(jnp.array([3.0, 1.0])))
+  loss = cases.bind('ldr_kl', {'temperature': 1.0, 'margin': 0.5})
+  got = [loss(logits, jnp.array(y)) for y in (0, 1)]
+  want = np.log((1 + np.exp([-0.5, 1.5])) / 2)
+  np.testing.assert_allclose(got, want, rtol=1e-14)
+
+
+def test_phuber_is_smooth_where_it_switches(x64):
+  loss = cases.bind('phuber', {'tau': 4.0})
+  # p = (1/4, 3/4), a little less and a little more.
+  z = jnp.array([[-1e-9, 0.0], [1e-9, 0.0]]) - jnp.array([jnp.log(3.0), 0.0])
+  below, above = (loss(x, jnp.array(0)) for x in z)
+  np.testing.assert_allclose([below, above], np.log(4), atol=2e-9)
+  # The slope of cross entropy in z_0 is p_0 - 1.
+  np.testing.assert_allclose((above - below) / 2e-9, -0.75, atol=1e-6)
+
+
+def test_nnce_is_flat_below_its_floor(x64):
+  loss = cases.bind('nnce', {'p_min': 1e-3})
+  # p = (1 - 2e-9, 1e-9, 1e-9): only the first counts.
+  z = jnp.array([np.log(1e9), 0.0, 0.0])
+  got = [float(loss(z, jnp.array(y))) for y in range(3)]
+  np.testing.assert_allclose(got, [0, 1, 1], atol=1e-8)
