@@ -8,8 +8,9 @@ program.
 
 Two rules hold for all of them:
 
-* Everything is computed from the logits in log space. Nothing is clipped, so
-  values and gradients stay right however confident the network is.
+* Everything is computed from the logits in log space. Nothing is clipped, but
+  for a floor that is part of a formula, so values and gradients stay right
+  however confident the network is.
 * Logits narrower than float32 (bfloat16, float16) are computed in float32 and
   give a float32 loss; the gradient comes back in the logits' own dtype.
 

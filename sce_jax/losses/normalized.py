@@ -103,7 +103,7 @@ def normalized_generalized_cross_entropy(
     q: The exponent; above 0 and at most 1.
 
   Returns:
-    The loss `[]`, between 0 and 1.
+    The loss `[]`, between 0 and `1 / (K - (K - 1)^(1 - q))`.
 
   Examples:
     >>> import jax.numpy as jnp

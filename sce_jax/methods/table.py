@@ -314,7 +314,7 @@ SPECS: dict[str, Spec] = {
     tolerant=_SYMMETRIC,
     paper='2006.13554',
     formula='(1 - p_y**q) / sum(1 - p**q)',
-    bound=('0', '1'),
+    bound=('0', '1 / (K - (K - 1)**(1 - q))'),
     tuned_per_rate=False,
   ),
   'nnce': loss_spec(

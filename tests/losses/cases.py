@@ -33,7 +33,7 @@ VALUES = {
   'p_min': 1e-5,
   'a': 2.5,
   'tau': 3.0,
-  'threshold': 0.2,
+  'threshold': 0.15,
   't1': 0.7,
   't2': 1.3,
   'temperature': 1.5,

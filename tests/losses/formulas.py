@@ -32,7 +32,7 @@ def evaluate(expression, hyper, size, z=None, y=None):
       rest = 1 - hyper['t1']
       names |= {'r': r, 'r_y': r[y]}
       names['log_t'] = lambda u: (u**rest - 1) / rest if rest else np.log(u)
-  return eval(expression, {'__builtins__': {'range': range}}, names)
+  return eval(expression, {'__builtins__': {'range': range}, **names})
 
 
 def _max(*x):

@@ -1,7 +1,8 @@
-"""Every loss on every case, in one program for each dtype.
+"""Every loss on every case.
 
-Compiling is most of the time of these tests: one program that is hardly
-optimised takes a small part of what one for each loss does.
+Compiling is most of the time of such tests. So a loss is traced, with vmap and
+its gradients, and what was traced is evaluated one operation after the other:
+all losses and cases have the same shapes and share the compiled operations.
 """
 
 from collections.abc import Mapping
@@ -9,18 +10,13 @@ import functools
 from typing import Any, NamedTuple
 
 import jax
+from jax.extend import core
 import jax.numpy as jnp
 import numpy as np
 
 from sce_jax.methods import table
 from tests.losses import cases
 from tests.losses.cases import CLASSES, LOGITS, ONE_HOT, TARGETS, K
-
-# What XLA is told: the programs are large and run once.
-OPTIONS = {
-  'xla_backend_optimization_level': 0,
-  'xla_llvm_disable_expensive_passes': True,
-}
 
 # An example, and the same moved a little in all its numbers at once, forth and
 # back in each direction. The target's entries are far from 0, where log q bends
@@ -56,62 +52,65 @@ class Result(NamedTuple):
 
 
 class Results(NamedTuple):
-  """What the examples of a case gave, by how their labels are said."""
+  """What a case gave.
+
+  Attributes:
+    by_class: of LOGITS and CLASSES.
+    by_target: of LOGITS and TARGETS; None in bfloat16.
+    by_one_hot: of LOGITS and ONE_HOT; None in bfloat16.
+    moved: of BASE and its MOVES, with BASE_CLASS.
+    moved_target: the same with BASE_TARGET.
+    of_no_class: losses of the classes -1 and K.
+  """
 
   by_class: Result
   by_target: Result | None
   by_one_hot: Result | None
+  moved: Result
+  moved_target: Result | None
+  of_no_class: np.ndarray
 
 
 def evaluate(
-  rows: Mapping[tuple[str, Any], list[Rows]], dtype: Any
-) -> dict[tuple[str, Any], list[Result]]:
+  name: str, hyper: Mapping[str, Any], rows: Rows, dtype: Any
+) -> Result:
   """Losses and their gradients.
 
   Args:
-    rows: by a name in SPECS and the hyper-parameters that are compiled in, as
-      pairs; their labels are all classes or all targets.
+    name: of the loss in SPECS.
+    hyper: its hyper-parameters, of which the static ones are read.
+    rows: the examples.
     dtype: of the logits and the targets.
   """
-
-  def program(inputs):
-    return {key: _gradients(*key, *joined) for key, joined in inputs.items()}
-
+  static = tuple(table.of_kind(name, hyper, 'static').items())
   with jax.enable_x64(dtype == jnp.float64):
-    inputs = {
-      key: _cast(jax.tree.map(lambda *x: np.concatenate(x), *parts), dtype)
-      for key, parts in rows.items()
-    }
-    compiled = jax.jit(program).lower(inputs).compile(OPTIONS)
-    out = jax.tree.map(np.asarray, compiled(inputs))
-  cuts = {
-    key: np.cumsum([len(x.logits) for x in parts[:-1]])
-    for key, parts in rows.items()
-  }
-  return {
-    key: [
-      jax.tree.map(lambda x, i=i, key=key: np.split(x, cuts[key])[i], result)
-      for i in range(len(rows[key]))
-    ]
-    for key, result in out.items()
-  }
+    wide = jnp.float64 if dtype == jnp.float64 else jnp.float32
+    arrays = Rows(
+      *cases.arrays(dtype, rows.logits, rows.labels),
+      {k: jnp.asarray(v, wide) for k, v in rows.hyper.items()},
+    )
+    flat, tree = jax.tree.flatten(arrays)
+    shapes = tuple(jax.typeof(x) for x in flat)
+    traced, out = _trace(name, static, tree, shapes)
+    with jax.disable_jit():
+      found = core.jaxpr_as_fun(traced)(*flat)
+  return jax.tree.unflatten(out, [np.asarray(x) for x in found])
 
 
-def _cast(rows, dtype):
-  wide = jnp.float64 if dtype == jnp.float64 else jnp.float32
-  logits, labels = cases.arrays(dtype, rows.logits, rows.labels)
-  hyper = {k: jnp.asarray(v, wide) for k, v in rows.hyper.items()}
-  return Rows(logits, labels, hyper)
-
-
-def _gradients(name, static, logits, labels, hyper):
+@functools.cache
+def _trace(name, static, tree, shapes):
   def loss(z, label, hyper):
     return cases.bind(name, dict(static))(z, label, **hyper)
 
-  classes = labels.ndim == 1
-  gradients = jax.value_and_grad(loss, (0, 2) if classes else (0, 1, 2))
-  value, found = jax.vmap(gradients)(logits, labels, hyper)
-  return Result(value, found[0], None if classes else found[1], found[-1])
+  def of_rows(logits, labels, hyper):
+    classes = labels.ndim == 1
+    gradients = jax.value_and_grad(loss, (0, 2) if classes else (0, 1, 2))
+    value, found = jax.vmap(gradients)(logits, labels, hyper)
+    return Result(value, found[0], None if classes else found[1], found[-1])
+
+  arguments = jax.tree.unflatten(tree, shapes)
+  traced, out = jax.make_jaxpr(of_rows, return_shape=True)(*arguments)
+  return traced, jax.tree.structure(out)
 
 
 def repeat(logits, labels, hyper) -> Rows:
@@ -123,12 +122,12 @@ def repeat(logits, labels, hyper) -> Rows:
   return Rows(logits, labels, stacked)
 
 
-def moves(name: str) -> dict[str, np.ndarray]:
-  """By how much `moved` moves the hyper-parameters [13, ...], by name.
+def moves(hyper: Mapping[str, Any]) -> dict[str, np.ndarray]:
+  """By how much hyper-parameters are moved [13, ...], by name.
 
   Each in proportion to its size, the entries of a matrix unequally.
   """
-  values = {k: np.asarray(v, float) for k, v in cases.traced(name).items()}
+  values = {k: np.asarray(v, float) for k, v in hyper.items()}
   return {
     k: np.multiply.outer(
       MOVES[:, 2, 0], v * np.linspace(1, 2, v.size).reshape(v.shape)
@@ -137,65 +136,64 @@ def moves(name: str) -> dict[str, np.ndarray]:
   }
 
 
-def _moved(name, labels):
-  logits = BASE + MOVES[:, 0]
-  hyper = repeat(logits, labels, cases.traced(name)).hyper
-  away = moves(name)
-  return Rows(logits, labels, {k: v + away[k] for k, v in hyper.items()})
+def _moved(hyper, labels):
+  start = repeat(BASE + MOVES[:, 0], labels, hyper)
+  away = moves(hyper)
+  return start._replace(hyper={k: v + away[k] for k, v in start.hyper.items()})
+
+
+def _joined(*parts):
+  return jax.tree.map(lambda *x: np.concatenate(x), *parts)
+
+
+def _part(result, start, stop):
+  return jax.tree.map(lambda x: x[start:stop], result)
 
 
 @functools.cache
-def _everything(dtype):
-  by_class: dict[Any, list[Rows]] = {}
-  by_target: dict[Any, list[Rows]] = {}
-  where = {}
-  for name, hyper in cases.CASES:
-    key = name, tuple(table.of_kind(name, hyper, 'static').items())
-    given = cases.traced(name, hyper)
-    place = len(by_class.setdefault(key, []))
-    where[name, str(hyper)] = key, place
-    by_class[key].append(repeat(LOGITS, CLASSES, given))
-    both = np.concatenate([LOGITS, LOGITS])
-    labels = np.concatenate([TARGETS, ONE_HOT])
-    by_target.setdefault(key, []).append(repeat(both, labels, given))
-  for name in cases.NAMES:
-    key, _ = where[name, str(cases.plain(name))]
-    by_class[key].append(_moved(name, np.full(len(MOVES), BASE_CLASS)))
-    by_target[key].append(_moved(name, BASE_TARGET + MOVES[:, 1]))
-    # No classes.
-    strange = repeat(LOGITS[:2], np.array([-1, K]), cases.traced(name))
-    by_class[key].append(strange)
+def _results(name, place, dtype):
+  hyper = cases.CASES[place][1]
+  given = cases.traced(name, hyper)
+  n, m = len(LOGITS), len(MOVES)
+  by_class = evaluate(
+    name,
+    hyper,
+    _joined(
+      repeat(LOGITS, CLASSES, given),
+      _moved(given, np.full(m, BASE_CLASS)),
+      repeat(LOGITS[:2], np.array([-1, K]), given),
+    ),
+    dtype,
+  )
+  by_target = None
   # Targets are made float32 just as logits are: once is enough.
-  narrow = dtype == jnp.bfloat16
-  return (
-    where,
-    evaluate(by_class, dtype),
-    None if narrow else evaluate(by_target, dtype),
+  if dtype != jnp.bfloat16:
+    by_target = evaluate(
+      name,
+      hyper,
+      _joined(
+        repeat(LOGITS, TARGETS, given),
+        repeat(LOGITS, ONE_HOT, given),
+        _moved(given, BASE_TARGET + MOVES[:, 1]),
+      ),
+      dtype,
+    )
+  return Results(
+    _part(by_class, 0, n),
+    _part(by_target, 0, n),
+    _part(by_target, n, 2 * n),
+    _part(by_class, n, n + m),
+    _part(by_target, 2 * n, None),
+    by_class.value[n + m :],
   )
 
 
+# By what tells cases apart; an array has no hash.
+_PLACES = {
+  (name, str(hyper)): place for place, (name, hyper) in enumerate(cases.CASES)
+}
+
+
 def results(name: str, hyper: Mapping[str, Any], dtype: Any) -> Results:
-  """What one of `cases.CASES` gave; in bfloat16 with classes alone."""
-  where, by_class, by_target = _everything(dtype)
-  key, place = where[name, str(hyper)]
-  if by_target is None:
-    return Results(by_class[key][place], None, None)
-  both = by_target[key][place]
-  halves = [
-    jax.tree.map(lambda x, i=i: np.split(x, 2)[i], both) for i in range(2)
-  ]
-  return Results(by_class[key][place], *halves)
-
-
-def moved(name: str) -> tuple[Result, Result]:
-  """What BASE and its MOVES gave, with the class and with the target."""
-  where, by_class, by_target = _everything(jnp.float64)
-  key, _ = where[name, str(cases.plain(name))]
-  return by_class[key][-2], by_target[key][-1]
-
-
-def of_no_class(name: str) -> np.ndarray:
-  """The losses of the classes -1 and K."""
-  where, by_class, _ = _everything(jnp.float64)
-  key, _ = where[name, str(cases.plain(name))]
-  return by_class[key][-1].value
+  """What one of `cases.CASES` gave, computed once."""
+  return _results(name, _PLACES[name, str(hyper)], dtype)

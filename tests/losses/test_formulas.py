@@ -45,7 +45,7 @@ def test_the_bounds_hold(name, hyper):
 LOOSE = {('lsr', 0), ('forward', 0), ('bootstrap_soft', 1), ('nce', 1)}
 # A logit that is far from the others, the label among them or not.
 FAR = [
-  [60.0, 0, 0, 0, 0],
+  [6e4, -6e4, -6e4, -6e4, -6e4],
   [0, 0, 0, 0, -60.0],
   [60.0, 0, 0, 0, -6e9],
   [0, 0, 0, 0, 0],
@@ -76,14 +76,15 @@ def reference_value(name, z, y, hyper):
 @every_case
 def test_a_loss_that_is_said_to_be_symmetric_sums_to_a_constant(name, hyper):
   by_class = program.results(name, hyper, jnp.float64).by_class.value
-  totals = by_class.reshape(-1, cases.K).sum(axis=1)
-  spread = np.ptp(totals) / (1 + np.abs(totals).max())
+  # Relative to the losses, which differ in size and in sign.
+  spread = np.ptp(by_class.reshape(-1, cases.K).sum(axis=1))
+  spread /= 1 + np.abs(by_class).max()
   symmetric = cases.SPECS[name].tolerant.startswith('symmetric noise below')
   if symmetric or (name == 'gce' and hyper['q'] == 1):
-    assert spread < 1e-12
+    assert spread < 1e-14 * cases.K
     assert np.ptp(by_class) > 0.1  # no single class is constant
-  elif name in ('ce', 'focal', 'js', 'taylor', 'phuber', 'ldr_kl'):
-    assert hyper in ({'order': 1}, {'tau': 1.0}) or spread > 1e-3
+  elif (name, hyper) in (('ce', {}), ('js', {'weight': 0.1})):
+    assert spread > 1e-3
 
 
 def risk(name, hyper, weights, z):
@@ -123,8 +124,6 @@ def test_the_likelier_label_wins_from_that_factor_on(name, hyper, factor):
   assert wins(1.001 * factor)
   if factor > 1:
     assert not wins(0.9 * factor)
-  elif name != 'agce' and name != 'aul':
-    raise AssertionError('a factor of 1 is of concave losses')
 
 
 @pytest.mark.parametrize('a, lead, wins', [(4, 0.26, True), (4, 0.24, False)])

@@ -12,7 +12,6 @@ import pytest
 from sce_jax.errors import UserError
 from sce_jax.methods import table
 from tests.losses import cases
-from tests.losses import program as program_lib
 
 SL = {'alpha': 0.1, 'beta': 1.0}
 NAMES = ', '.join(table.SPECS)
@@ -364,32 +363,14 @@ def losses_of(method, logits, labels, values):
   return losses
 
 
-@pytest.fixture(scope='module')
-def lifted():
-  """What the method of each loss makes of logits; one program for all."""
-  logits, classes, _ = cases.arrays(jnp.float32, *cases.batch(seed=6, size=4))
-  traced = {name: cases.traced(name) for name in cases.NAMES}
-
-  def program(logits, classes, traced):
-    return {
-      name: losses_of(
-        table.build(name, cases.plain(name)), logits, classes, traced[name]
-      )
-      for name in cases.NAMES
-    }
-
-  compiled = jax.jit(program, compiler_options=program_lib.OPTIONS)
-  return logits, classes, compiled(logits, classes, traced)
-
-
 @pytest.mark.parametrize('name', cases.NAMES)
-def test_the_method_of_a_loss_is_that_loss_of_every_example(name, lifted):
-  logits, classes, found = lifted
-  one = jax.vmap(cases.bind(name, cases.plain(name)))
+def test_the_method_of_a_loss_is_that_loss_of_every_example(name):
+  logits, classes, _ = cases.arrays(jnp.float32, *cases.batch(seed=6, size=4))
+  plain = cases.plain(name)
+  got = losses_of(table.build(name, plain), logits, classes, cases.traced(name))
+  want = jax.vmap(cases.bind(name, plain))(logits, classes)
   # Some thirty roundings of float32, on losses of size up to about 20.
-  np.testing.assert_allclose(
-    found[name], one(logits, classes), rtol=4e-6, atol=4e-6
-  )
+  np.testing.assert_allclose(got, want, rtol=4e-6, atol=4e-6)
 
 
 # p = (3/4, 1/4): x + x^2 / 2 + x^3 / 3 at x = 1/4 and at x = 3/4.
