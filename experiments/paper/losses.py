@@ -87,8 +87,10 @@ def report(context: registry.Context, runs: Any) -> list[page.Block]:
       blocks.append(
         page.Figure(
           f'curves-{group}',
-          'Left: the loss against the probability p_y of its label. Right: its'
-          ' weight beside that of cross entropy, which is 1. By jax.grad.',
+          'Left: the loss against the probability p_y of its label, less its'
+          ' value near p_y = 1 and over what is left at 1 / K, where an'
+          ' untrained network is. Right: its weight beside that of cross'
+          ' entropy, which is 1. By jax.grad.',
           _draw(values, {name: spec.short for name, spec in curves.items()}),
         )
       )
@@ -146,13 +148,14 @@ def measure(
   def every(logits):
     return {name: loss(name)(logits) for name in specs}
 
+  found = every(logits)
   return {
     name: (
       p,
-      np.asarray(value, np.float64),
-      np.asarray(gradient, np.float64)[:, 0] / (p - 1),
+      np.asarray(found[name][0], np.float64),
+      np.asarray(found[name][1], np.float64)[:, 0] / (p - 1),
     )
-    for name, (value, gradient) in every(logits).items()
+    for name in specs
   }
 
 
@@ -200,7 +203,9 @@ def _table(
     columns.append('time over optax CE')
     for name, row in zip(specs, rows, strict=True):
       row.append(page.number(cost.get(name), '.2f'))
-  return page.Table(f'losses-{group}', group, columns, rows)
+  return page.Table(
+    f'losses-{group}', f'sce_jax/losses/{group}.py', columns, rows
+  )
 
 
 def _paper(paper: str) -> page.Cell:
@@ -221,9 +226,10 @@ def _draw(
       'markersize': 5,
       'markevery': (0.03 * (number + 1), 0.21),
     }
-    axes[0].plot(p, value, **look)
+    drop = value - value[-1]
+    axes[0].plot(p, drop / np.interp(1 / K, p, drop), **look)
     axes[1].plot(p, weight, **look)
-  axes[0].set(ylabel='loss')
+  axes[0].set(ylabel='loss, 1 at p_y = 1 / K')
   # Weights differ by orders of magnitude; 0 has no place on the axis.
   axes[1].set(ylabel='weight beside cross entropy', yscale='log')
   low, high = axes[1].get_ylim()

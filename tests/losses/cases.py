@@ -116,6 +116,11 @@ def traced(name, values=None):
 CASES = [(name, plain(name)) for name in NAMES] + CORNERS
 
 
+def of(name):
+  """The hyper-parameters of a loss's cases."""
+  return [hyper for key, hyper in CASES if key == name]
+
+
 def case_id(value):
   if isinstance(value, str):
     return value
