@@ -21,12 +21,8 @@ from collections.abc import Iterator
 from ml_collections import config_dict
 
 from configs import common
-from sce_jax.config import base
 
 DEFAULT = common.ConfigArgs('sl', 'symmetric', 0.4, recipe='paper')
-PRESETS = {
-  'sl': {'alpha': 6.0, 'beta': 0.1, 'log_zero': base.PUBLIC_CODES_LOG_ZERO},
-}
 ASYMMETRIC = 'asymmetric_cifar100'
 SCALES = {
   'full': common.Scale(3, {'eval.train_every': 10}),
@@ -53,7 +49,7 @@ def get_config(argument: str | None = None) -> config_dict.ConfigDict:
 
 def cifar100(choice: common.ConfigArgs, dataset: str) -> config_dict.ConfigDict:
   """The config for CIFAR-100's images, with whichever labels."""
-  c = common.base_config(choice, dataset, PRESETS)
+  c = common.base_config(choice, dataset)
   c.data.mean = (0.5071, 0.4865, 0.4409)
   c.data.std = (0.2673, 0.2564, 0.2762)
   c.data.augment.flip = True

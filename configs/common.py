@@ -184,5 +184,6 @@ def use_apl(
   c.model.batch_norm_epsilon = 1e-5
   c.optim.learning_rate = learning_rate
   c.optim.schedule = 'cosine'
-  c.optim.weight_decay = weight_decay
+  del c.optim.weight_decay  # Which would only be given the new field's value.
+  c.optim.weight_decay = base.WeightDecay(weight_decay, c.loss)
   c.optim.clip_norm = 5.0

@@ -17,16 +17,8 @@ from collections.abc import Iterator
 from ml_collections import config_dict
 
 from configs import common
-from sce_jax.config import base
 
 DEFAULT = common.ConfigArgs('sl', 'symmetric', 0.4, recipe='paper')
-PRESETS = {
-  'sl': {
-    'alpha': 0.01,
-    'beta': 1.0,
-    'log_zero': base.PUBLIC_CODES_LOG_ZERO,
-  },
-}
 ASYMMETRIC = 'asymmetric_mnist'
 RUNS_PER_PROGRAM = 8
 SCALES = {
@@ -54,7 +46,7 @@ SCALES = {
 def get_config(argument: str | None = None) -> config_dict.ConfigDict:
   """The config of an argument string, see common.py."""
   choice = common.parse(argument, DEFAULT, ('paper', 'apl'))
-  c = common.base_config(choice, 'mnist', PRESETS)
+  c = common.base_config(choice, 'mnist')
   c.data.mean, c.data.std = (0.1307,), (0.3081,)
   c.model.name = 'mnist_cnn'
   c.train.epochs = 50

@@ -118,13 +118,21 @@ class Grid:
     """A copy of the config with this loss and all its hyper-parameters."""
     run = copy.deepcopy(self.config)
     if loss != run.loss.name:
-      given: Mapping[str, Any] = {'name': loss}
+      given: Any = {}
       if self.config_file is not None:
         argument = f'{loss},{run.noise.name},{run.noise.rate}'
         module = scales.load_module(self.config_file)
-        given = module.get_config(argument).loss
+        loss_section = module.get_config(argument).loss
+        given = loss_section.items(preserve_field_references=True)
+      # The section stays the same object: other fields may depend on it.
+      section = run.loss
       with run.unlocked():
-        run.loss = given
+        section.name = loss
+        for key in [key for key in section if key != 'name']:
+          del section[key]
+        for key, field in dict(given).items():
+          if key != 'name':
+            section[key] = field
     given = run.loss.to_dict()
     # What the data will choose stays open.
     left = choose.left({'loss': given})

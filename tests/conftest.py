@@ -54,6 +54,13 @@ def _forgotten_programs():
   jax.clear_caches()
 
 
+@pytest.fixture
+def x64():
+  """float64 inside jax, for this test only."""
+  with jax.enable_x64(True):
+    yield
+
+
 @pytest.fixture(scope='session')
 def data_dir(tmp_path_factory) -> str:
   """A tfds folder with digits, and with fakes of the other data sets."""

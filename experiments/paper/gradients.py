@@ -17,12 +17,12 @@ import numpy as np
 
 from experiments.analysis import plots
 from experiments.report import page
-from sce_jax.config import base
+from sce_jax.config import published
 
 if TYPE_CHECKING:
   from experiments.paper import registry
 
-_PUBLIC = base.PUBLIC_CODES_LOG_ZERO
+_PUBLIC = published.PUBLIC_CODES_LOG_ZERO
 _CLASSES = 10
 # Probabilities of the label: 1 / n, 2 / n, .. (n - 1) / n. Each n is a multiple
 # of 100, so that the table's probabilities are among them.

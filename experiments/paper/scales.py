@@ -20,6 +20,8 @@ from sce_jax.errors import UserError
 
 SCALES = tuple(common.SCALES)
 CONFIGS = pathlib.Path(common.__file__).resolve().parent
+# What the config files share, and are none themselves.
+_SHARED = ('__init__', 'common')
 
 
 def config_file(dataset: str) -> str:
@@ -34,19 +36,24 @@ def config_file(dataset: str) -> str:
       file = CONFIGS.parent / file  # As typed beside launch.py.
   else:
     file = CONFIGS / f'{dataset}.py'
-  if not file.is_file() or file.name == 'common.py':
-    known = sorted(
-      path.stem
-      for path in CONFIGS.glob('*.py')
-      if path.stem not in ('__init__', 'common')
-    )
+  if not file.is_file() or _is_shared(file):
     raise UserError(
-      f'--dataset={dataset} is not known: use one of {", ".join(known)}, or a'
+      f'--dataset={dataset} is not known: use one of {", ".join(names())}, or a'
       ' config file'
     )
   if file.is_relative_to(pathlib.Path.cwd()):
     file = file.relative_to(pathlib.Path.cwd())
   return str(file)
+
+
+def _is_shared(file: pathlib.Path) -> bool:
+  return file.stem in _SHARED and file.resolve().parent == CONFIGS
+
+
+def names() -> list[str]:
+  """The config files in configs/, by their names."""
+  stems = (path.stem for path in CONFIGS.glob('*.py'))
+  return sorted(stem for stem in stems if stem not in _SHARED)
 
 
 @functools.cache

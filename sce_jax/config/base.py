@@ -4,21 +4,11 @@ Light: no jax, so that config files and --help need none.
 """
 
 from collections.abc import Mapping
-import math
 from typing import Any
 
 from ml_collections import config_dict
 
-# log 0 as both public codes have it: they clip a one-hot label at 1e-4. The
-# paper's text speaks of -4 (benchmarks) and -6 (CIFAR-10 analysis).
-PUBLIC_CODES_LOG_ZERO = math.log(1e-4)
-
-# Hyper-parameters that differ from the method's own defaults, on any data.
-_PRESETS: Mapping[str, Mapping[str, Any]] = {
-  'sl': {'alpha': 0.1, 'beta': 1.0, 'log_zero': PUBLIC_CODES_LOG_ZERO},
-  'rce': {'log_zero': PUBLIC_CODES_LOG_ZERO},
-  'focal': {'gamma': 0.5},  # As in Ma et al., 2020.
-}
+from sce_jax.config import published
 
 
 class _OptionalTuple(config_dict.FieldReference):
@@ -82,8 +72,35 @@ class _LossName(config_dict.FieldReference):
     self._section, self._presets = state['_section'], state['_presets']
 
 
+class WeightDecay(config_dict.FieldReference):
+  """A recipe's weight decay, which methods with an L1 penalty do without.
+
+  What it is given later it keeps with any method.
+  """
+
+  def __init__(self, value: float, loss: config_dict.ConfigDict):
+    self._loss = loss
+    super().__init__(value)
+    self._given = False
+
+  def set(self, value: float, type_safe: bool = True) -> None:
+    super().set(value, type_safe)
+    self._given = True
+
+  def get(self) -> float:
+    return 0.0 if self._loss.get('l1') and not self._given else super().get()
+
+  def __setstate__(self, state: dict[str, Any]) -> None:
+    super().__setstate__(state)
+    self._loss, self._given = state['_loss'], state['_given']
+
+
 def loss_section(
-  name: str, presets: Mapping[str, Mapping[str, Any]], rate: float
+  name: str,
+  presets: Mapping[str, Mapping[str, Any]],
+  dataset: str,
+  noise: str,
+  rate: float,
 ) -> config_dict.ConfigDict:
   """The `loss` section: a method and its hyper-parameters.
 
@@ -91,14 +108,18 @@ def loss_section(
 
   Args:
     name: a key of sce_jax.methods.SPECS.
-    presets: a data set's own values by method, before those of _PRESETS.
-    rate: the noise rate, for a method that is told it.
+    presets: a config's own values by method, before the published ones.
+    dataset: the data set's name.
+    noise: a noise's name.
+    rate: the noise rate, for a method that is told it or has published settings
+      for it.
   """
-  all_presets = {**_PRESETS, **presets}
-  all_presets['co_teaching'] = {
-    'forget_rate': rate,
-    **all_presets.get('co_teaching', {}),
+  all_presets: dict[str, Mapping[str, Any]] = {
+    'co_teaching': {'forget_rate': rate},
+    **published.presets(dataset, noise, rate),
   }
+  for method, values in presets.items():
+    all_presets[method] = {**all_presets.get(method, {}), **values}
   section = config_dict.ConfigDict()
   section.name = _LossName(name, section, all_presets)
   return section
@@ -120,7 +141,7 @@ def base_config(
     noise: a noise's name.
     rate: the noise rate.
     seed: of everything random.
-    presets: as in `loss_section`.
+    presets: hyper-parameters by method that differ from published.py.
   """
   c = config_dict.ConfigDict()
   # Every random number of a run comes from it.
@@ -173,7 +194,7 @@ def base_config(
   n.path = config_dict.placeholder(str)
 
   # A key of sce_jax.methods.SPECS and its hyper-parameters.
-  c.loss = loss_section(loss, presets or {}, rate)
+  c.loss = loss_section(loss, presets or {}, dataset, noise, rate)
 
   c.model = m = config_dict.ConfigDict()
   # Network, a key of sce_jax.models.MODELS. It, the epochs, the batch size, the

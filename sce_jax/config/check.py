@@ -190,8 +190,19 @@ def check_config(config: fields.RawConfig | Config) -> Config:
   left = choose.left(values)
   values = choose.with_values(values, {x: choose.FIELDS[x] for x in left})
   checked = dataclasses.replace(_section(Config, values, ''), left=left)
+  _check_views(checked)
   labels.check_name(checked.noise, checked.data.label_sets)
   return checked
+
+
+def _check_views(config: Config) -> None:
+  method = methods.build(config.loss.name, config.loss.hparams)
+  if method.two_views and not config.data.augment.is_on:
+    raise UserError(
+      f'loss {config.loss.name!r} compares two augmentations of each image, and'
+      ' config.data.augment has none: add one, such as'
+      ' --config.data.augment.pad_crop=2'
+    )
 
 
 def check_fits(config: Config, info: DatasetInfo) -> None:

@@ -66,6 +66,7 @@ class Batch:
       it is not known, None where none is.
     position: the row of the example in its split.
     mask: False for examples that only fill up the batch; None if it is full.
+    second_image: as `image`, augmented anew; only for methods that ask for it.
   """
 
   image: Float[Array, 'N ...']
@@ -73,6 +74,7 @@ class Batch:
   clean_label: Int[Array, ' N'] | None
   position: Int[Array, ' N']
   mask: Bool[Array, ' N'] | None = None
+  second_image: Float[Array, 'N H W C'] | None = None
 
   @property
   def counted(self) -> Bool[Array, ' N']:

@@ -61,24 +61,28 @@ def train_steps(
     mask = None
     if filled != size:
       mask = runner.shard(jnp.arange(filled, dtype=jnp.int32) < size)
-    augmentation = None
-    if recipe.augment_config.is_on:
-      params = augment.sample_params(
-        randomness.augment_key(key, state.step),
-        filled,
-        split.image.shape[1:],
-        recipe.augment_config,
+
+    def take(augment_key):
+      config, augmentation = recipe.augment_config, None
+      if config.is_on:
+        params = augment.sample_params(
+          augment_key, filled, split.image.shape[1:], config
+        )
+        augmentation = jax.tree.map(runner.shard, params), config
+      return batches.take(
+        split,
+        inputs.labels,
+        inputs.positions,
+        runner.shard(places),
+        mask,
+        recipe.normalization,
+        augmentation,
       )
-      augmentation = jax.tree.map(runner.shard, params), recipe.augment_config
-    batch = batches.take(
-      split,
-      inputs.labels,
-      inputs.positions,
-      runner.shard(places),
-      mask,
-      recipe.normalization,
-      augmentation,
-    )
+
+    batch = take(randomness.augment_key(key, state.step))
+    if recipe.method.two_views:
+      second = take(randomness.second_augment_key(key, state.step))
+      batch = batch.replace(second_image=second.image)
     state = step.train_step(
       state,
       batch,

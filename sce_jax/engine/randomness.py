@@ -8,7 +8,15 @@ run that is resumed inside an epoch sees the batches that it would have seen.
 import jax
 from jaxtyping import Array, Int
 
-_INIT, _SHUFFLE, _AUGMENT, _SUBSET, _METHOD_INIT, _METHOD = range(6)
+(
+  _INIT,
+  _SHUFFLE,
+  _AUGMENT,
+  _SUBSET,
+  _METHOD_INIT,
+  _METHOD,
+  _SECOND_AUGMENT,
+) = range(7)
 
 
 def init_key(key: jax.Array) -> jax.Array:
@@ -24,6 +32,11 @@ def shuffle_key(key: jax.Array, epoch: Int[Array, '']) -> jax.Array:
 def augment_key(key: jax.Array, step: Int[Array, '']) -> jax.Array:
   """The key of a step's augmentation."""
   return jax.random.fold_in(jax.random.fold_in(key, _AUGMENT), step)
+
+
+def second_augment_key(key: jax.Array, step: Int[Array, '']) -> jax.Array:
+  """The key of a step's second augmentation of the same examples."""
+  return jax.random.fold_in(jax.random.fold_in(key, _SECOND_AUGMENT), step)
 
 
 def subset_key(key: jax.Array) -> jax.Array:

@@ -104,6 +104,8 @@ class Method(NamedTuple):
     num_networks: how many networks there are: parameters, statistics and the
       optimiser's state get a leading axis [M] if M > 1.
     figures: names of the figures that `loss` gives in training.
+    two_views: whether the batches of training have a `second_image`, another
+      random augmentation of the same examples.
   """
 
   init: Callable[..., PyTree]
@@ -114,6 +116,7 @@ class Method(NamedTuple):
   ) = None
   num_networks: int = 1
   figures: tuple[str, ...] = ()
+  two_views: bool = False
 
 
 def no_state(key: Array, num_examples: int, num_classes: int) -> tuple[()]:

@@ -71,6 +71,17 @@ def one_of(*names: str) -> Rule:
   return rule
 
 
+def flag() -> Rule:
+  """True or false."""
+
+  def rule(value: Any) -> str | None:
+    if isinstance(value, bool):
+      return None
+    return f'is {_short(value)}; give True or False'
+
+  return rule
+
+
 def transition_matrix(
   *, invertible: bool = False, reachable: bool = False
 ) -> Rule:

@@ -4,64 +4,22 @@ Config checks, tables of results and the table in README.md beside this file
 follow it. To add a loss, write its function and one row.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-import dataclasses
-import functools
-import inspect
+from collections.abc import Mapping
 from typing import Any
-
-from jaxtyping import Array, Float
 
 from sce_jax import losses
 from sce_jax.errors import UserError
 from sce_jax.methods import hparams as hp
-from sce_jax.methods.base import Method, from_loss
+from sce_jax.methods import presets
+from sce_jax.methods.base import Method
 from sce_jax.methods.co_teaching import co_teaching
 from sce_jax.methods.d2l import d2l
 from sce_jax.methods.dal import dal
 from sce_jax.methods.elr import elr
 from sce_jax.methods.forward import TRANSITIONS, corrected
 from sce_jax.methods.hparams import Hparam, number, one_of, whole
-
-Loss = Callable[..., Float[Array, '']]
-
-
-@dataclasses.dataclass(frozen=True)
-class Spec:
-  """What is known of a method.
-
-  Attributes:
-    make: the method, from its static hyper-parameters.
-    title: its name in a sentence.
-    short: its name in tables and pictures.
-    hparams: its hyper-parameters by name.
-    tolerant: when it is noise-tolerant in theory; '' if it is not known to be.
-    paper: the arXiv identifier, or where there is none the reference.
-    loss: the loss of one example that it is made of, if it is only that.
-    told_rate: whether a hyper-parameter is the noise rate, which a user of real
-      data does not know.
-    positive: hyper-parameters of which one at least must be above 0.
-    formula: the loss of a class y, as a Python expression of the
-      hyper-parameters and of the names that `FORMULA_NAMES` explains.
-    bound: the least and the largest value of the loss of a class, as such
-      expressions; None if the method is more than a loss.
-    tuned_per_rate: whether its paper, or the comparisons that its settings are
-      from, chose other settings for other noise rates, which a user of real
-      data cannot; None if that is not known.
-  """
-
-  make: Callable[..., Method]
-  title: str
-  short: str
-  hparams: Mapping[str, Hparam]
-  tolerant: str = ''
-  paper: str = ''
-  loss: Loss | None = None
-  told_rate: bool = False
-  positive: tuple[str, ...] = ()
-  formula: str = ''
-  bound: tuple[str, str] | None = None
-  tuned_per_rate: bool | None = None
+from sce_jax.methods.loss_wrappers import Loss
+from sce_jax.methods.spec import Spec, loss_spec
 
 
 # What a `formula` of a Spec is made of.
@@ -76,52 +34,6 @@ FORMULA_NAMES = {
   'log_t(u)': '(u**(1 - t1) - 1) / (1 - t1)',
   'max(a, b)': 'the larger, entry by entry',
 }
-
-
-def loss_spec(
-  loss: Loss,
-  title: str,
-  short: str,
-  *,
-  rules: Mapping[str, hp.Rule] | None = None,
-  static: Sequence[str] = (),
-  **facts: Any,
-) -> Spec:
-  """The row of a loss of one example.
-
-  Args:
-    loss: its keyword-only arguments are its hyper-parameters, which have their
-      defaults from there.
-    title: its name in a sentence.
-    short: its name in tables and pictures.
-    rules: which values a hyper-parameter may have; any number where none is
-      given.
-    static: the hyper-parameters that are compiled in, such as a number of
-      terms; runs that differ in one do not share a program.
-    **facts: further fields of Spec.
-
-  Raises:
-    ValueError: `rules` or `static` name what is no argument of the loss.
-  """
-  rules = rules or {}
-  names = inspect.signature(loss).parameters
-  strange = {*rules, *static} - set(names)
-  if strange:
-    raise ValueError(f'{title} has no hyper-parameter {sorted(strange)}')
-  hparams = {
-    name: Hparam(
-      None if parameter.default is parameter.empty else parameter.default,
-      rules.get(name, number()),
-      'static' if name in static else 'traced',
-    )
-    for name, parameter in inspect.signature(loss).parameters.items()
-    if parameter.kind is parameter.KEYWORD_ONLY
-  }
-
-  def make(**constants):
-    return from_loss(functools.partial(loss, **constants))
-
-  return Spec(make, title, short, hparams, loss=loss, **facts)
 
 
 def _if_times_as_likely(factor: str) -> str:
@@ -517,6 +429,7 @@ SPECS: dict[str, Spec] = {
     told_rate=True,
   ),
 }
+SPECS |= presets.rows(SPECS)
 
 
 def find(name: Any) -> Spec:

@@ -7,18 +7,14 @@ import importlib
 import pytest
 
 from configs import digits
+from experiments.paper import scales
 from sce_jax import errors, methods, models, train
 from sce_jax.config import check as config_lib
 from sce_jax.config import fields
 from sce_jax.engine import optim
 from sce_jax.runs import read
-from tests.conftest import REPOSITORY
 
-NAMES = sorted(
-  path.stem
-  for path in (REPOSITORY / 'configs').glob('*.py')
-  if path.stem not in ('__init__', 'common')
-)
+NAMES = scales.names()
 HUMAN = {'cifar10_n': 'worse', 'cifar100_n': 'noisy'}
 
 
