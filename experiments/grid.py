@@ -15,7 +15,7 @@ from typing import Any
 from ml_collections import config_dict
 import numpy as np
 
-from experiments.analysis import plots
+from experiments.analysis import marks, plots
 from experiments.paper import scales
 from experiments.report import text
 from sce_jax import methods, train
@@ -246,7 +246,7 @@ def table(results: Mapping[str, Sequence[train.Result]]) -> str:
         f'{np.mean([run["train_seconds"] for run in runs]):.1f}',
       )
     )
-  return text.aligned(rows)
+  return '\n'.join(filter(None, [text.aligned(rows), marks.note(results)]))
 
 
 def _title(group: str) -> str:
@@ -254,7 +254,7 @@ def _title(group: str) -> str:
   if group not in methods.SPECS:
     return group
   spec = methods.SPECS[group]
-  return f'{spec.title} ({spec.short})'
+  return f'{spec.title} ({spec.short}){marks.mark(group)}'
 
 
 def _spread(values: Sequence[float | None]) -> str:

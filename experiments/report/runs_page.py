@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.analysis import frame, noise_plots, plots, statistics
+from experiments.analysis import (
+  frame,
+  marks,
+  noise_plots,
+  plots,
+  statistics,
+)
 from experiments.report import writer
 from experiments.report.page import (
   Block,
@@ -122,8 +128,12 @@ def _named(runs: Sequence[Run]) -> 'pd.DataFrame':
   """The runs, with a column `name`: what they differ in but the seed."""
   names = [_name(run.labels) for run in runs]
   if not any(names):
-    names = [plots.label(run.config['loss']['name']) for run in runs]
+    names = [plots.label(_method(run)) for run in runs]
   return frame.from_runs(runs).assign(name=names)
+
+
+def _method(run: Run) -> str:
+  return run.config['loss']['name']
 
 
 def _name(labels: Mapping[str, str]) -> str:
@@ -143,7 +153,7 @@ def _results(runs: 'pd.DataFrame') -> list[Block]:
   test = plots.test_title(run.folder for run in runs.run)
   rows = [
     [
-      name,
+      name + marks.mark(_method(group.run.iloc[0])),
       Cell(
         f'{sum(group.status == "finished")} of {len(group)}',
         value=sum(group.status == 'finished'),
@@ -170,6 +180,7 @@ def _results(runs: 'pd.DataFrame') -> list[Block]:
       rows,
       'memorised: share of the wrongly labelled training examples that are'
       ' predicted as their wrong label.'
+      + (f' {marked}' if (marked := marks.note(map(_method, runs.run))) else '')
       + ' Test labels were held out of noisy ones: part of them may be wrong,'
       ' in each class too.' * (test != 'Test'),
     ),

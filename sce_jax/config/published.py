@@ -8,7 +8,7 @@ that have such settings are marked in tables (Spec.tuned_per_rate): nobody knows
 the noise rate of real data.
 
 Sources, as they are called below:
-  SCE   YisenWang/symmetric_cross_entropy_for_noisy_labels, and SCELoss-Reproduce
+  SCE   YisenWang/symmetric_cross_entropy_for_noisy_labels
   APL   HanxunH/Active-Passive-Losses, configs/*/sym/*.yaml
   ANL   Virusdoll/Active-Negative-Loss, config/*.json
   EPS   cswjl/eps-softmax, config.py; it has the losses before it as baselines

@@ -67,7 +67,7 @@ def entropy_of_mean(base: Method) -> Method:
 
 
 def missing_entropy(sums: Float[Array, ' K']) -> Float[Array, '']:
-  """log K - H(p), in nats, of the distribution p that is proportional to sums.
+  """Log K - H(p), in nats, of the distribution p that is proportional to sums.
 
   Args:
     sums: at least 0, and not all 0.

@@ -21,7 +21,6 @@ from sce_jax.methods.hparams import Hparam, number, one_of, whole
 from sce_jax.methods.loss_wrappers import Loss
 from sce_jax.methods.spec import Spec, loss_spec
 
-
 # What a `formula` of a Spec is made of.
 FORMULA_NAMES = {
   'z': 'the logits, k-th entry z_k',

@@ -195,6 +195,21 @@ def test_what_is_not_known_is_left_out():
   ]
 
 
+def test_methods_that_know_of_the_noise_rate_are_marked():
+  runs = [result(0.5)]
+  lines = grid.table({'ce': runs, 'gjs': runs, 'co_teaching': runs})
+  *_, ce, gjs, co_teaching, note = lines.splitlines()
+  assert ce.startswith('cross entropy (CE) ')
+  assert '(GJS)‡ ' in gjs
+  assert '(Co-teaching)† ' in co_teaching
+  assert note == (
+    '‡: has settings that were tuned for each noise rate; †: is told the noise'
+    ' rate; of real data nobody knows it.'
+  )
+  # Where no method is marked there is no note.
+  assert '†' not in grid.table({'ce': runs})
+
+
 def test_runs_that_failed_do_not_count():
   failed = {'run': 'a', 'failed': 'the loss is not finite'}
   assert cells({'ce': [failed], 'sl': [failed, result(0.5)]}) == [

@@ -99,8 +99,7 @@ def test_the_second_view_is_another_augmentation_of_the_same(monkeypatch):
     if not context.training:
       return labels, methods.Aux(logits, stats, state)
     first, second = (
-      jnp.sort(x.reshape(len(x), -1))
-      for x in (batch.image, batch.second_image)
+      jnp.sort(x.reshape(len(x), -1)) for x in (batch.image, batch.second_image)
     )
     figures = {
       'same_pixels': (first == second).all(1).astype(jnp.float32),

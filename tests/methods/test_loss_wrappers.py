@@ -13,9 +13,7 @@ from sce_jax.methods import loss_wrappers as wrap
 from tests.losses import cases
 
 NAMES = {
-  'sum': wrap.weighted_sum(
-    losses.cross_entropy, losses.reverse_cross_entropy
-  ),
+  'sum': wrap.weighted_sum(losses.cross_entropy, losses.reverse_cross_entropy),
   'clip': wrap.logit_clip(losses.cross_entropy),
   'bias': wrap.logit_bias(losses.mean_absolute_error),
   'eps': wrap.epsilon_softmax(losses.cross_entropy),

@@ -1,6 +1,5 @@
 """Mixup: what is mixed, with what weight, worked out in NumPy."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -63,18 +62,16 @@ def test_the_loss_is_that_of_both_labels():
   )
   mixed = np.tensordot(shares, images, 1)
   partner = (shares - weight * np.eye(6)).argmax(1)
-  wanted = weight * calls.nll(mixed, labels, params) + (
-    1 - weight
-  ) * calls.nll(mixed, labels[partner], params)
+  wanted = weight * calls.nll(mixed, labels, params) + (1 - weight) * calls.nll(
+    mixed, labels[partner], params
+  )
   np.testing.assert_allclose(got[:5], wanted[:5], rtol=1e-5)
   np.testing.assert_allclose(
     aux.logits[:5], (mixed.reshape(6, -1) @ params)[:5], rtol=1e-4, atol=1e-5
   )
 
 
-@pytest.mark.parametrize(
-  ('concentration', 'weight'), [(1e-4, 1.0), (1e6, 0.5)]
-)
+@pytest.mark.parametrize(('concentration', 'weight'), [(1e-4, 1.0), (1e6, 0.5)])
 def test_limits(concentration, weight):
   """Unmixed images, as the base has them, and halves of two."""
   shares = seen_images(0, concentration=concentration)

@@ -9,14 +9,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs import published
 from sce_jax.errors import UserError
-from sce_jax.methods import table
+from sce_jax.methods import presets, table
 from tests.losses import cases
 
 SL = {'alpha': 0.1, 'beta': 1.0}
 NAMES = ', '.join(table.SPECS)
-# What has no default, by method.
-NEEDED = {'sl': SL, 'co_teaching': {'forget_rate': 0.2}}
+# What has no default, by method; of published combinations as published.
+NEEDED = {
+  **published.presets('cifar10', 'symmetric', 0.4),
+  'sl': SL,
+  'co_teaching': {'forget_rate': 0.2},
+}
 
 every_method = pytest.mark.parametrize('name', table.SPECS)
 
@@ -291,7 +296,7 @@ def test_the_paper_is_the_one_that_the_code_cites(name):
   spec = table.SPECS[name]
   if re.fullmatch(r'\d{4}\.\d{4,5}', spec.paper):
     source = spec.loss or inspect.getmodule(spec.make)
-    assert spec.paper in source.__doc__
+    assert spec.paper in source.__doc__ + presets.__doc__
 
 
 def test_no_two_methods_have_one_name():

@@ -1,0 +1,209 @@
+"""Published combinations, against their formulas in NumPy float64."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs import published
+from sce_jax import methods
+from sce_jax.methods import presets, table
+from tests import synthetic
+from tests.methods import calls
+
+NAMES = list(presets.rows(table.SPECS))
+CIFAR10 = published.presets('cifar10', 'symmetric', 0.4)
+
+
+def focal(p, gamma):
+  return -((1 - p) ** gamma) * np.log(p)
+
+
+# Of the probabilities of all classes, [N, K], their label's, [N], and h.
+PARTS = {
+  'ce': lambda p, y, h: -np.log(y),
+  'fl': lambda p, y, h: focal(y, h['gamma']),
+  'mae': lambda p, y, h: 2 - 2 * y,
+  'rce': lambda p, y, h: -np.log(1e-4) * (1 - y),
+  'nce': lambda p, y, h: np.log(y) / np.log(p).sum(1),
+  'nfl': lambda p, y, h: focal(y, h['gamma']) / focal(p, h['gamma']).sum(1),
+  'agce': lambda p, y, h: (
+    ((h['a'] + 1) ** h['q'] - (h['a'] + y) ** h['q']) / h['q']
+  ),
+  'aul': lambda p, y, h: (
+    ((h['a'] - y) ** h['q'] - (h['a'] - 1) ** h['q']) / h['q']
+  ),
+  'ael': lambda p, y, h: np.exp(-y / h['a']),
+  'nnce': lambda p, y, h: 1 - np.log(y / 1e-7) / np.log(p / 1e-7).sum(1),
+  'nnfl': lambda p, y, h: (
+    1
+    - (focal(1e-7, h['gamma']) - focal(y, h['gamma']))
+    / (focal(1e-7, h['gamma']) - focal(p, h['gamma'])).sum(1)
+  ),
+  # The label's entry is (p_y - a)^2, those of the others are p_k^2.
+  'amse': lambda p, y, h: (
+    ((p**2).sum(1) - y**2 + (y - h['a']) ** 2) / p.shape[1]
+  ),
+}
+PAIRS = {
+  'nce_rce': ('nce', 'rce'),
+  'nce_mae': ('nce', 'mae'),
+  'nfl_rce': ('nfl', 'rce'),
+  'nfl_mae': ('nfl', 'mae'),
+  'nce_agce': ('nce', 'agce'),
+  'nce_aul': ('nce', 'aul'),
+  'nce_ael': ('nce', 'ael'),
+  'anl_ce': ('nce', 'nnce'),
+  'anl_fl': ('nfl', 'nnfl'),
+  'anl_ce_er': ('nce', 'nnce'),
+  'jal_ce': ('nce', 'amse'),
+  'jal_fl': ('nfl', 'amse'),
+  'eps_ce_mae': ('ce', 'mae'),
+  'eps_fl_mae': ('fl', 'mae'),
+}
+
+
+def reference(name, h, images, labels, params):
+  """The losses of a batch, from its matrix of parameters."""
+  z = images.reshape(len(images), -1) @ params
+
+  def at_label(p):
+    return np.take_along_axis(p, labels[:, None], 1)[:, 0]
+
+  p = calls.softmax(z)
+  if name in PAIRS:
+    first, second = PAIRS[name]
+    q = p
+    if name.startswith('eps'):
+      q = p + h['m'] * (p == p.max(1, keepdims=True))
+      q = np.maximum(q / (1 + h['m']), h['floor'])
+    losses = h['alpha'] * PARTS[first](q, at_label(q), h)
+    losses = losses + h['beta'] * PARTS[second](p, at_label(p), h)
+    losses = losses + h.get('l1', 0) * np.abs(params).sum()
+    mean = p.mean(0)
+    missing = np.log(mean.size) + mean @ np.log(mean)
+    return losses + h.get('entropy', 0) * missing
+  length = np.linalg.norm(z, axis=1, keepdims=True)
+  if name == 'ce_lc':
+    p = calls.softmax(z * np.minimum(1, h['max_norm'] / length))
+    return -np.log(at_label(p))
+  p = calls.softmax(z / length / h['temperature'])
+  base = -np.log(at_label(p))
+  if name == 'gce_sr':
+    base = (1 - at_label(p) ** h['q']) / h['q']
+  return base + h['strength'] * (p ** h['power']).sum(1)
+
+
+@pytest.mark.parametrize(
+  'name', [name for name in NAMES if name not in ('mixup', 'gjs')]
+)
+def test_losses_and_gradients_are_those_of_the_formula(name):
+  h = methods.complete(name, CIFAR10[name])
+  # Larger, so that every term matters.
+  h |= {key: 0.3 for key in ('l1',) if key in h}
+  h |= {'m': 20.0, 'floor': 1e-3} if 'm' in h else {}
+  images, labels, params = calls.arrays()
+  got, _, gradient = calls.evaluate(
+    methods.build(name, h),
+    params,
+    calls.batch(images, labels),
+    methods.of_kind(name, h, 'traced'),
+  )
+  wanted = reference(name, h, images, labels, params)
+  # A renormalised q differs by a factor of at most 1 + K floor.
+  rtol = 5e-3 if 'floor' in h else 2e-5
+  np.testing.assert_allclose(got, wanted, rtol=rtol, atol=1e-5)
+  differences = calls.differences(
+    lambda w: reference(name, h, images, labels, w).mean(), params
+  )
+  scale = np.abs(differences).max()
+  np.testing.assert_allclose(
+    gradient, differences, rtol=rtol, atol=rtol * scale
+  )
+
+
+def test_mnist_s_logits_are_not_normalised():
+  h = methods.complete('ce_sr', published.presets('mnist', 'clean', 0)['ce_sr'])
+  images, labels, params = calls.arrays()
+  got, *_ = calls.evaluate(
+    methods.build('ce_sr', h),
+    params,
+    calls.batch(images, labels),
+    methods.of_kind('ce_sr', h, 'traced'),
+  )
+  p = calls.softmax(images.reshape(calls.N, -1) @ params / h['temperature'])
+  nll = calls.nll(images, labels, params / h['temperature'])
+  penalty = (np.maximum(p, 1e-7) ** h['power']).sum(1)
+  np.testing.assert_allclose(got, nll + h['strength'] * penalty, rtol=1e-4)
+
+
+def test_what_they_are_made_of_says_what_they_take():
+  hparams = methods.SPECS['anl_fl'].hparams
+  assert list(hparams) == ['alpha', 'beta', 'gamma', 'p_min', 'l1']
+  # The ranges are those of the parts.
+  for name, key in (('anl_fl', 'p_min'), ('nce_aul', 'a'), ('gce_sr', 'q')):
+    assert methods.SPECS[name].hparams[key].rule(0)
+  assert methods.SPECS['gce_sr'].hparams['normalize'].rule(1) == (
+    'is 1; give True or False'
+  )
+  assert methods.SPECS['nce_rce'].positive == ('alpha', 'beta')
+
+
+# The loss's alpha or whatever else the papers tuned, by data set, noise, rate.
+TUNED = [
+  ('cifar100', 'symmetric', 0.4, 'eps_ce_mae', {'alpha': 0.03, 'm': 1e4}),
+  ('cifar100', 'symmetric', 0.6, 'eps_ce_mae', {'alpha': 0.00125}),
+  ('cifar100', 'asymmetric_cifar100', 0.4, 'eps_fl_mae', {'alpha': 0.004}),
+  # The nearest rate: 0.45 is nearer to 0.4, and 0.3 as near to it as to 0.2.
+  ('cifar100', 'symmetric', 0.45, 'eps_ce_mae', {'alpha': 0.03}),
+  ('cifar100', 'symmetric', 0.3, 'eps_ce_mae', {'alpha': 0.05}),
+  ('cifar10', 'symmetric', 0.4, 'eps_ce_mae', {'alpha': 0.01, 'm': 1e5}),
+  ('cifar10', 'asymmetric_cifar10', 0.4, 'eps_ce_mae', {'alpha': 0.02}),
+  ('cifar10', 'symmetric', 0.4, 'ce_lc', {'max_norm': 1.0}),
+  ('cifar10', 'symmetric', 0.6, 'ce_lc', {'max_norm': 1.5}),
+  ('cifar10', 'pair_flip', 0.4, 'ce_lc', {'max_norm': 2.5}),
+  ('cifar10_n', 'worse', 0.0, 'ce_lc', {'max_norm': 2.5}),
+  ('cifar100', 'symmetric', 0.6, 'ce_lc', {'max_norm': 0.5}),
+  ('cifar10', 'symmetric', 0.4, 'gjs', {'weight': 0.9}),
+  ('cifar10', 'asymmetric_cifar10', 0.2, 'gjs', {'weight': 0.3}),
+  ('cifar100', 'asymmetric_cifar100', 0.4, 'gjs', {'weight': 0.1}),
+  ('cifar10', 'symmetric', 0.2, 'js', {'weight': 0.7}),
+  ('cifar100', 'symmetric', 0.2, 'ce_sr', {'strength': 4.0}),
+  ('cifar100', 'asymmetric_cifar100', 0.2, 'gce_sr', {'strength': 10.0}),
+  ('digits', 'symmetric', 0.4, 'nce_mae', {'alpha': 1.0, 'beta': 5.0}),
+  ('own', 'clean', 0.0, 'anl_ce', {'alpha': 5.0, 'l1': 5e-5}),
+]
+
+
+@pytest.mark.parametrize(('dataset', 'noise', 'rate', 'name', 'wanted'), TUNED)
+def test_published_settings(dataset, noise, rate, name, wanted):
+  values = published.presets(dataset, noise, rate)[name]
+  assert wanted.items() <= values.items()
+  assert methods.SPECS[name].hparams.keys() >= values.keys()
+
+
+def test_settings_that_differ_by_rate_are_of_methods_that_are_marked():
+  rates = [0.0, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8]
+  for dataset in ('mnist', 'cifar10', 'cifar100'):
+    for noise in ('symmetric', 'asymmetric_cifar10'):
+      made = [published.presets(dataset, noise, rate) for rate in rates]
+      for name, values in made[0].items():
+        if any(other[name] != values for other in made):
+          assert methods.SPECS[name].tuned_per_rate, name
+
+
+@pytest.mark.slow  # Each compiles a program.
+@pytest.mark.usefixtures('small_network')
+@pytest.mark.parametrize('name', NAMES)
+def test_every_one_trains(name):
+  config = synthetic.config(f'{name},symmetric,0.4')
+  config.model.name = 'digits_cnn'
+  config.data.augment.pad_crop = 1
+  trainer, inputs, _ = synthetic.program([config])
+  start = trainer.init(inputs)
+  before = jax.device_get(start.params)
+  state, (sums, _) = synthetic.run_epochs(trainer, inputs, 2, start)
+  assert np.isfinite(float(sums.loss))
+  assert int(state.finite_steps) == 2 * trainer.plan.steps
+  moved = jax.tree.map(lambda a, b: bool(jnp.any(a != b)), state.params, before)
+  assert all(jax.tree.leaves(moved))
