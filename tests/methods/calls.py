@@ -1,11 +1,14 @@
 """Calls a method's loss as a step does, on a network that is a matrix."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from sce_jax.data.batches import Batch
 from sce_jax.methods import Context
+from tests.losses.program import OPTIONS
 
 N, D, K = 6, 4, 3
 
@@ -53,14 +56,14 @@ def apply(params, images):
   return images.reshape(len(images), -1) @ params, {'calls': jnp.ones(())}
 
 
-def evaluate(method, params, given, hparams, told=None):
+def evaluate(method, params, given, hparams, told=None, gradient=True):
   """The losses [N], Aux, and the gradient of the mean over the batch, [D, K].
 
-  Compiled, the context too, but for what is static in a program.
+  Compiled, as a step is; without `gradient`, which is None then, sooner.
   """
   told = context() if told is None else told
 
-  @jax.jit
+  @functools.partial(jax.jit, compiler_options=OPTIONS)
   def program(params, given, hparams, key, epoch):
     now = told._replace(key=key, epoch=epoch)
 
@@ -70,13 +73,15 @@ def evaluate(method, params, given, hparams, told=None):
       total = jnp.where(counted, values, 0.0).sum()
       return total / counted.sum(dtype=jnp.float32), (values, aux)
 
+    if not gradient:
+      return None, mean(params)[1]
     return jax.grad(mean, has_aux=True)(params)
 
   traced = {name: jnp.float32(value) for name, value in hparams.items()}
-  gradient, (values, aux) = program(
+  found, (values, aux) = program(
     jnp.asarray(params, jnp.float32), given, traced, told.key, told.epoch
   )
-  return values, aux, gradient
+  return values, aux, found
 
 
 def differences(function, params):
