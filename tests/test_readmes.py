@@ -29,6 +29,7 @@ from sce_jax.exit_codes import ExitCode
 from sce_jax.parallel import runners
 from sce_jax.runs import files
 from tests import pages
+from tests.methods import calls
 from tests.pages import REPOSITORY
 
 WITH_PYTHON = [name for name in pages.NAMES if pages.blocks(name, 'python')]
@@ -80,6 +81,20 @@ def check_methods(found):
   first, last = files.read_metrics('runs/method')
   # One epoch of each: in ten classes CE begins at log 10, MAE is at most 2.
   assert first['train']['loss'] > 2 >= last['train']['loss']
+  # Of three classes nothing is known: p = 1/3 each.
+  images, labels, params = calls.arrays()
+  for name, values, wanted in (
+    ('gce_penalty', {'q': 1, 'penalty': 2}, 2 / 3 - 2 * np.log(3)),
+    (
+      'clipped_ce_plus_mae',
+      {'alpha': 1, 'beta': 2, 'max_norm': 1},
+      np.log(3) + 2 * 4 / 3,
+    ),
+  ):
+    method = methods.build(name, methods.complete(name, values))
+    batch = calls.batch(images, labels)
+    got, *_ = calls.evaluate(method, 0 * params, batch, values, gradient=False)
+    np.testing.assert_allclose(got, wanted, rtol=1e-6)
 
 
 def check_data(found):

@@ -1,5 +1,8 @@
 """Mixup: what is mixed, with what weight, worked out in NumPy."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,20 +11,22 @@ from sce_jax import losses
 from sce_jax.data.batches import Batch
 from sce_jax.methods.base import from_loss
 from sce_jax.methods.mixup import mixup
+from tests.losses.program import OPTIONS
 from tests.methods import calls
 
 CE = from_loss(losses.cross_entropy)
 COUNTED = np.array([True] * 5 + [False])
 
 
-def seen_images(seed, counted=COUNTED, concentration=1.0):
-  """Of one-hot images: the mixed ones show what they are made of, [N, N]."""
+@functools.partial(jax.jit, compiler_options=OPTIONS)
+def mixed_images(key, concentration):
+  """What the network sees of one-hot images."""
   given = Batch(
     jnp.eye(6)[:, None, None],
     jnp.zeros(6, jnp.int32),
     None,
     jnp.arange(6, dtype=jnp.int32),
-    jnp.asarray(counted),
+    jnp.asarray(COUNTED),
   )
   seen = []
 
@@ -29,17 +34,22 @@ def seen_images(seed, counted=COUNTED, concentration=1.0):
     seen.append(images)
     return jnp.zeros((6, 3)), {}
 
-  hparams = {'concentration': jnp.float32(concentration)}
-  told = calls.context(seed=seed)
-  mixup(CE).loss(apply, (), given, (), hparams, told)
+  told = calls.context()._replace(key=key)
+  mixup(CE).loss(apply, (), given, (), {'concentration': concentration}, told)
   (images,) = seen  # The network is applied once.
+  return images
+
+
+def shares_of(seed, concentration=1.0):
+  """What part of each image is in each mixed one, [N, N]."""
+  images = mixed_images(jax.random.key(seed), jnp.float32(concentration))
   return np.asarray(images)[:, 0, 0]
 
 
 def test_each_image_is_mixed_with_another_of_those_counted():
   weights = set()
   for seed in range(5):
-    shares = seen_images(seed)
+    shares = shares_of(seed)
     weight = shares.diagonal().min()  # An image may be its own partner.
     np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-6)
     rest = shares - weight * np.eye(6)
@@ -54,11 +64,12 @@ def test_each_image_is_mixed_with_another_of_those_counted():
 
 def test_the_loss_is_that_of_both_labels():
   images, labels, params = calls.arrays()
-  shares = seen_images(seed=3)
+  shares = shares_of(3)
   weight = shares.diagonal().min()
   given = calls.batch(images, labels, COUNTED)
+  told = calls.context(seed=3)
   got, aux, _ = calls.evaluate(
-    mixup(CE), params, given, {'concentration': 1.0}, calls.context(seed=3)
+    mixup(CE), params, given, {'concentration': 1.0}, told, gradient=False
   )
   mixed = np.tensordot(shares, images, 1)
   partner = (shares - weight * np.eye(6)).argmax(1)
@@ -74,7 +85,7 @@ def test_the_loss_is_that_of_both_labels():
 @pytest.mark.parametrize(('concentration', 'weight'), [(1e-4, 1.0), (1e6, 0.5)])
 def test_limits(concentration, weight):
   """Unmixed images, as the base has them, and halves of two."""
-  shares = seen_images(0, concentration=concentration)
+  shares = shares_of(0, concentration)
   wanted = weight * np.eye(6) + (1 - weight) * (shares > 0.1)
   own = shares[np.arange(5), np.arange(5)]
   np.testing.assert_allclose(own, np.where(own > 0.9, 1, weight), atol=0.01)
