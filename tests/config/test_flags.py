@@ -139,3 +139,29 @@ def test_what_is_given_and_the_loss_does_not_have_is_refused(changes):
   assert told(checked, 'digits.py:sl', *changes) == (
     "loss 'ce' has no hyper-parameter 'alpha'; remove it (it has: none)"
   )
+
+
+@pytest.mark.parametrize(
+  ('changes', 'expected'),
+  [
+    ([], 1e-4),
+    (['loss.name=anl_ce'], 0.0),  # It has an L1 penalty.
+    (['loss.name=anl_ce', 'loss.name=gce'], 1e-4),
+    (['loss.name=anl_ce', 'loss.l1=0.0'], 1e-4),
+    # What is given stays, in any order.
+    (['loss.name=jal_ce', 'optim.weight_decay=0.001'], 1e-3),
+    (['optim.weight_decay=0.001', 'loss.name=jal_ce'], 1e-3),
+  ],
+)
+def test_methods_with_a_penalty_have_no_weight_decay(changes, expected):
+  config = parse('cifar10.py:ce,symmetric,0.4,recipe=apl', *changes)
+  for made in (config, copy.deepcopy(config)):
+    assert check_config(made).optim.weight_decay == expected
+    assert made.to_dict()['optim']['weight_decay'] == expected
+
+
+def test_a_copy_s_weight_decay_follows_its_own_loss():
+  first = parse('cifar10.py:ce,recipe=apl')
+  second = copy.deepcopy(first)
+  second.loss.name = 'anl_ce'
+  assert (first.optim.weight_decay, second.optim.weight_decay) == (1e-4, 0.0)

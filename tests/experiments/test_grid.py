@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from configs import digits
+from configs import cifar10, digits
 from experiments import grid
 from experiments.grid import Grid
 from sce_jax import errors, train
@@ -193,6 +193,17 @@ def test_what_is_not_known_is_left_out():
   assert cells({'sl': [result(0.5, memorised=None)]}) == [
     ['symmetric learning (SL)', '50.0 %', '50.0 %', '-', '2.0']
   ]
+
+
+def test_what_depends_on_the_loss_follows_it():
+  ce, anl_ce = configs(
+    of=cifar10.get_config('ce,symmetric,0.4,recipe=apl'),
+    losses=['ce', 'anl_ce'],
+    config_file='configs/cifar10.py',
+  ).values()
+  # With an L1 penalty there is no weight decay.
+  assert (ce.optim.weight_decay, anl_ce.optim.weight_decay) == (1e-4, 0.0)
+  assert anl_ce.loss.l1 == 5e-5
 
 
 def test_methods_that_know_of_the_noise_rate_are_marked():
