@@ -8,9 +8,13 @@ import numpy as np
 
 from sce_jax.data.batches import Batch
 from sce_jax.methods import Context
-from tests.losses.program import OPTIONS
 
 N, D, K = 6, 4, 3
+# What XLA is told: these programs are run once.
+OPTIONS = {
+  'xla_backend_optimization_level': 0,
+  'xla_llvm_disable_expensive_passes': True,
+}
 
 
 def context(training=True, epoch=0, seed=0, runner=None):

@@ -115,10 +115,11 @@ def test_the_second_view_is_another_augmentation_of_the_same(monkeypatch):
   config = synthetic.config('views')
   config.model.name = 'digits_cnn'
   config.data.augment.flip = True
+  config.train.drop_remainder = True  # One program, for full batches.
   trainer, inputs, _ = synthetic.program([config])
   _, (sums, _) = synthetic.run_epochs(trainer, inputs)
   figures = {k: float(v) / int(sums.count) for k, v in sums.figures.items()}
   # Mirrored, an image has the same pixels; half of the pairs are equal, give or
-  # take three standard deviations of 44 coin tosses.
+  # take three standard deviations of 32 coin tosses.
   assert figures['same_pixels'] == 1
-  assert figures['equal'] == pytest.approx(0.5, abs=0.23)
+  assert figures['equal'] == pytest.approx(0.5, abs=0.27)

@@ -10,7 +10,8 @@ import pytest
 
 from sce_jax import losses
 from sce_jax.methods import loss_wrappers as wrap
-from tests.losses import cases, program
+from tests.losses import cases
+from tests.methods.calls import OPTIONS
 
 NAMES = {
   'sum': wrap.weighted_sum(losses.cross_entropy, losses.reverse_cross_entropy),
@@ -63,7 +64,7 @@ def compiled(loss):
     return loss(z, y, **hparams)
 
   batched = jax.vmap(jax.value_and_grad(one), (0, 0, None))
-  return jax.jit(batched, compiler_options=program.OPTIONS)
+  return jax.jit(batched, compiler_options=OPTIONS)
 
 
 def evaluate(loss, logits, labels, hparams, dtype=jnp.float64):

@@ -11,14 +11,13 @@ from sce_jax import losses
 from sce_jax.data.batches import Batch
 from sce_jax.methods.base import from_loss
 from sce_jax.methods.mixup import mixup
-from tests.losses.program import OPTIONS
 from tests.methods import calls
 
 CE = from_loss(losses.cross_entropy)
 COUNTED = np.array([True] * 5 + [False])
 
 
-@functools.partial(jax.jit, compiler_options=OPTIONS)
+@functools.partial(jax.jit, compiler_options=calls.OPTIONS)
 def mixed_images(key, concentration):
   """What the network sees of one-hot images."""
   given = Batch(

@@ -10,7 +10,6 @@ from sce_jax.methods import regularizers
 from sce_jax.methods.base import Method, from_loss, no_state
 from sce_jax.methods.mixup import mixup
 from sce_jax.parallel import runners
-from tests.losses.program import OPTIONS
 from tests.methods import calls
 
 CE = from_loss(losses.cross_entropy)
@@ -63,7 +62,7 @@ def test_entropy_of_the_mean_prediction():
 def test_no_class_predicted_is_finite():
   value, gradient = jax.jit(
     jax.vmap(jax.value_and_grad(regularizers.missing_entropy)),
-    compiler_options=OPTIONS,
+    compiler_options=calls.OPTIONS,
   )(jnp.array([[4.0, 0.0, 0.0], [2.0, 2.0, 2.0]]))
   # log 3 where one class has all, 0 where all have as much.
   np.testing.assert_allclose(value, [np.log(3), 0], atol=1e-5)
