@@ -1,7 +1,8 @@
 """What papers use where: hyper-parameters by method, data set, noise and rate.
 
-One place, with the source of each number; base.py takes them from here. Where a paper says nothing of a data set the values for CIFAR-10 are used,
-on scikit-learn's digits those for MNIST.
+One place, with the source of each number; base.py takes them from here. Where a
+paper says nothing of a data set the values for CIFAR-10 are used, on
+scikit-learn's digits those for MNIST.
 
 A setting that differs by rate is that of the nearest rate in the paper. Methods
 that have such settings are marked in tables (Spec.tuned_per_rate): nobody knows

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import published
 from sce_jax import methods
+from sce_jax.config import published
 from sce_jax.methods import presets, table
 from tests import synthetic
 from tests.methods import calls

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import published
+from sce_jax.config import published
 from sce_jax.errors import UserError
 from sce_jax.methods import presets, table
 from tests.losses import cases
