@@ -114,10 +114,7 @@ def loss_section(
     rate: the noise rate, for a method that is told it or has published settings
       for it.
   """
-  all_presets: dict[str, Mapping[str, Any]] = {
-    'co_teaching': {'forget_rate': rate},
-    **published.presets(dataset, noise, rate),
-  }
+  all_presets = published.presets(dataset, noise, rate)
   for method, values in presets.items():
     all_presets[method] = {**all_presets.get(method, {}), **values}
   section = config_dict.ConfigDict()

@@ -172,7 +172,7 @@ def presets(dataset: str, noise: str, rate: float) -> dict[str, Values]:
     'cifar100': _CIFAR100,
     'cifar100_n': _CIFAR100,
   }.get(dataset, {})
-  made = {**_ANYWHERE, **_CIFAR10, **own}
+  made = {**_ANYWHERE, 'co_teaching': {'forget_rate': rate}, **_CIFAR10, **own}
   by_rate = _cifar100 if own is _CIFAR100 else _cifar10
   return made | by_rate(_kind(noise), rate)
 

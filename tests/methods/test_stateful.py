@@ -131,6 +131,7 @@ def test_no_method_is_named_outside_its_room():
     f'{file.relative_to(package)}: {line.strip()}'
     for place in places
     for file in _sources(package / place)
+    if file.name != 'published.py'  # What papers set, by method.
     for line in file.read_text().splitlines()
     if pattern.search(line)
     # optax's words, jax's, and English.
