@@ -6,7 +6,6 @@ import pickle
 import tempfile
 
 import jax
-from jax.experimental.compilation_cache import compilation_cache
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,27 +23,14 @@ from tests import conftest
 
 
 @pytest.fixture(scope='module', autouse=True)
-def _quickly_compiled(tmp_path_factory):
-  """Linear networks on one device, whose programs are kept and hardly tuned."""
-  options = {
-    'jax_compilation_cache_dir': str(tmp_path_factory.mktemp('programs')),
-    'jax_persistent_cache_min_compile_time_secs': 0.0,
-    'jax_persistent_cache_min_entry_size_bytes': 0,
-    'jax_disable_most_optimizations': True,
-  }
-  before = {name: jax.config.values[name] for name in options}
+def _quickly_compiled():
+  """Linear networks, on one device."""
   linear = functools.partial(mlp.MLP, hidden=())
   with pytest.MonkeyPatch.context() as patch:
     for name in ('mlp', 'digits_cnn'):
       patch.setitem(models.MODELS, name, linear)
     patch.setattr(runners, 'all_devices', lambda: jax.devices()[:1])
-    for name, value in options.items():
-      jax.config.update(name, value)
-    compilation_cache.reset_cache()
     yield
-    compilation_cache.reset_cache()
-    for name, value in before.items():
-      jax.config.update(name, value)
 
 
 def classifier(**changes):
