@@ -17,9 +17,19 @@ from ml_collections import config_dict
 from configs import common
 
 DEFAULT = common.ConfigArgs('sl', 'symmetric', 0.4, recipe='small')
+# Published weights are for learning rates of about 0.01. At the 0.05 of these
+# few steps a gradient weight of much more than 4 p_y kills the network.
 PRESETS = {
   'sl': {'alpha': 0.01, 'beta': 1.0, 'log_zero': -4.0},
   'rce': {'log_zero': -4.0},
+  'nce_rce': {'log_zero': -4.0},
+  'nfl_rce': {'log_zero': -4.0},
+  'nce_agce': {'beta': 1.0},
+  'nce_aul': {'beta': 1.0},
+  'jal_ce': {'beta': 0.5},
+  'jal_fl': {'beta': 0.5},
+  'eps_ce_mae': {'beta': 1.0},
+  'eps_fl_mae': {'beta': 1.0},
 }
 ASYMMETRIC = 'asymmetric_mnist'
 RUNS_PER_PROGRAM = 32

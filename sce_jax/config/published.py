@@ -1,8 +1,7 @@
 """What papers use where: hyper-parameters by method, data set, noise and rate.
 
 One place, with the source of each number; base.py takes them from here. Where a
-paper says nothing of a data set the values for CIFAR-10 are used, on
-scikit-learn's digits those for MNIST.
+paper says nothing of a data set the values for CIFAR-10 are used.
 
 A setting that differs by rate is that of the nearest rate in the paper. Methods
 that have such settings are marked in tables (Spec.tuned_per_rate): nobody knows
@@ -168,7 +167,6 @@ def presets(dataset: str, noise: str, rate: float) -> dict[str, Values]:
   """
   own = {
     'mnist': _MNIST,
-    'digits': _MNIST,
     'cifar100': _CIFAR100,
     'cifar100_n': _CIFAR100,
   }.get(dataset, {})
