@@ -187,7 +187,7 @@ TUNED = [
   ('cifar10', 'symmetric', 0.2, 'js', {'weight': 0.7}),
   ('cifar100', 'symmetric', 0.2, 'ce_sr', {'strength': 4.0}),
   ('cifar100', 'asymmetric_cifar100', 0.2, 'gce_sr', {'strength': 10.0}),
-  ('digits', 'symmetric', 0.4, 'nce_mae', {'alpha': 1.0, 'beta': 5.0}),
+  ('digits', 'symmetric', 0.4, 'nce_mae', {'alpha': 1.0, 'beta': 0.5}),
   ('own', 'clean', 0.0, 'anl_ce', {'alpha': 5.0, 'l1': 5e-5}),
 ]
 
