@@ -182,10 +182,13 @@ def base_config(
   a.fill = 'black'  # What lies outside the image: black or nearest.
 
   c.noise = n = config_dict.ConfigDict()
-  # Label noise: a key of sce_jax.noise.NOISE or of data.label_sets, or file.
+  # Label noise: a key of sce_jax.noise.NOISE or of data.label_sets, the latter
+  # after matched_ for labels drawn as they confuse classes, or file.
   n.name = noise
-  n.rate = rate  # Its rate, in [0, 1); not read for labels as given.
-  n.mode = 'exact'  # exact: the rate's share of each class; iid: each drawn.
+  n.rate = rate  # Its rate, in [0, 1); not read for labels as given or matched.
+  # exact: the rate's share of each class; iid: each drawn. Not read by noises
+  # that look at the image, see sce_jax/noise/instance.py.
+  n.mode = 'exact'
   n.seed = config_dict.placeholder(int)  # None: the config's seed.
   # file: an .npz (ids, labels) or .csv (example_id,label) of all examples.
   n.path = config_dict.placeholder(str)

@@ -15,6 +15,8 @@ from sce_jax.noise import NoisyLabels
 
 # Noise that is read from a file of labels.
 FROM_FILE = 'file'
+# With the name of a label set: drawn from the matrix of its confusions.
+MATCHED = 'matched_'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +39,8 @@ def check_name(
     UserError: there is not, or it lacks its file.
   """
   name = noise_config.name
-  known = [*noise.NOISE, FROM_FILE, *label_sets]
+  matched = [MATCHED + label_set for label_set in label_sets]
+  known = [*noise.NOISE, FROM_FILE, *label_sets, *matched]
   if name not in known:
     raise UserError(
       f'noise {name!r} is not known: use one of {", ".join(known)}'
@@ -64,6 +67,8 @@ def check_fits(noise_config: NoiseConfig, info: DatasetInfo) -> None:
       f' {info.name!r}: use config.noise.name=clean to train on its labels as'
       ' they are, or file'
     )
+  if name.removeprefix(MATCHED) in info.label_sets:
+    return
   try:
     noise.check_fits(name, info.num_classes, info.class_names, info.name)
     if noise.NOISE[name].transition is not None:
@@ -110,7 +115,7 @@ def _noisy(
       noise_config.rate,
       seed if noise_config.seed is None else noise_config.seed,
       noise_config.mode,
-      train.image,
+      noise.Images(train.image, info.mean, info.std, info.pixel_max),
     )
   except ValueError as error:
     raise UserError(str(error)) from None
@@ -119,7 +124,11 @@ def _noisy(
 def transition_matrix(
   noise_config: NoiseConfig, info: DatasetInfo
 ) -> Float64[np.ndarray, 'K K'] | None:
-  """The matrix that a config's noise draws labels from; None if it has none."""
+  """The matrix that a config's noise draws labels from.
+
+  None if it has none, or if it is that of given labels: it is then counted
+  when the labels are drawn.
+  """
   spec = noise.NOISE.get(noise_config.name)
   is_given = noise_config.name in info.label_sets
   if is_given or spec is None or spec.transition is None:
@@ -134,6 +143,9 @@ def _find(dataset: Dataset, noise_config: NoiseConfig) -> noise.Noise:
   name, own = noise_config.name, dataset.train.example_id
   if name in dataset.label_sets:
     return noise.from_labels(own, dataset.label_sets[name])
+  matched = name.removeprefix(MATCHED)
+  if name not in noise.NOISE and matched in dataset.label_sets:
+    return noise.matched_to(own, dataset.label_sets[matched])
   if name == FROM_FILE and noise_config.path is not None:
     ids, labels = label_files.read(noise_config.path)
     return noise.from_labels(ids, labels, source=noise_config.path)

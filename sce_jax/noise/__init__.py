@@ -15,11 +15,13 @@ only.
 
 from sce_jax.noise.asymmetric import asymmetric_cifar10, asymmetric_mnist
 from sce_jax.noise.base import (
+  Images,
   Noise,
   NoiseSpec,
   NoisyLabels,
   from_labels,
   from_transition,
+  matched_to,
 )
 from sce_jax.noise.cifar100 import (
   CIFAR100_SUPERCLASS,
@@ -28,6 +30,12 @@ from sce_jax.noise.cifar100 import (
   asymmetric_cifar100_block_pair,
 )
 from sce_jax.noise.corruption import corrupt
+from sce_jax.noise.instance import (
+  instance_dependent_sigmoid,
+  part_dependent,
+  part_dependent_exact,
+  part_dependent_shared,
+)
 from sce_jax.noise.measures import empirical_transition_matrix
 from sce_jax.noise.table import NOISE, check_fits, transition_matrix
 from sce_jax.noise.transitions import (
@@ -40,6 +48,7 @@ from sce_jax.noise.transitions import (
 __all__ = [
   'CIFAR100_SUPERCLASS',
   'NOISE',
+  'Images',
   'Noise',
   'NoiseSpec',
   'NoisyLabels',
@@ -54,7 +63,12 @@ __all__ = [
   'empirical_transition_matrix',
   'from_labels',
   'from_transition',
+  'instance_dependent_sigmoid',
+  'matched_to',
   'pair_flip',
+  'part_dependent',
+  'part_dependent_exact',
+  'part_dependent_shared',
   'symmetric',
   'symmetric_including_self',
   'transition_matrix',

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping
 import dataclasses
+import math
 import os
 from typing import NamedTuple
 
-from jaxtyping import Float64, Int32, Integer
+from jaxtyping import Float64, Int32, Int64, Integer, Shaped
 import numpy as np
 
 from sce_jax.noise import checks
 from sce_jax.noise.corruption import corrupt
+from sce_jax.noise.measures import empirical_transition_matrix
 
 # (num_classes, rate) -> T
 TransitionFn = Callable[[int, float | int], Float64[np.ndarray, 'K K']]
@@ -28,8 +30,42 @@ class NoisyLabels(NamedTuple):
   transition: Float64[np.ndarray, 'K K'] | None
 
 
+@dataclasses.dataclass(frozen=True)
+class Images:
+  """What a noise may look at.
+
+  Attributes:
+    pixels: of the N examples, as stored; or feature vectors.
+    mean: of each channel, of pixels divided by `pixel_max`; or of each feature.
+    std: of each channel, likewise.
+    pixel_max: the stored value that becomes 1.
+  """
+
+  pixels: Shaped[np.ndarray, 'N ...']
+  mean: tuple[float, ...] = (0.0,)
+  std: tuple[float, ...] = (1.0,)
+  pixel_max: float = 1.0
+
+  @property
+  def size(self) -> int:
+    """How many numbers an image is."""
+    return math.prod(self.pixels.shape[1:])
+
+  def raw(self, rows: Int64[np.ndarray, ' M']) -> Float64[np.ndarray, 'M D']:
+    """Some images as vectors, as they are stored."""
+    return self.pixels[rows].reshape(len(rows), -1).astype(np.float64)
+
+  def normalized(
+    self, rows: Int64[np.ndarray, ' M']
+  ) -> Float64[np.ndarray, 'M D']:
+    """Some images as vectors, (x / pixel_max - mean) / std of each channel."""
+    scaled = self.pixels[rows] / np.float64(self.pixel_max)
+    return ((scaled - self.mean) / self.std).reshape(len(rows), -1)
+
+
 # (labels[N], ids[N], num_classes, rate, seed, mode, images) -> NoisyLabels.
-# A pure function: of one example, its id and the seed decide.
+# A pure function: of one example, its id, its image and the seed decide.
+# `images` is an Images, or None where none are at hand.
 Noise = Callable[..., NoisyLabels]
 
 
@@ -105,5 +141,38 @@ def from_labels(
     given = labels[found]
     checks.check_labels(f'{where}labels', given, num_classes, len(clean))
     return NoisyLabels(given.astype(np.int32), None)
+
+  return apply
+
+
+def matched_to(
+  ids: Integer[np.ndarray, ' M'], labels: Integer[np.ndarray, ' M']
+) -> Noise:
+  """Makes a noise with the confusions of given labels, but drawn at random.
+
+  T is counted: the share of each class's examples that the given labels say to
+  be each class. Labels are then drawn from T, so that they confuse classes as
+  often as people do, and no longer depend on the image. In mode 'exact' the
+  counts of each pair of classes are those of the given labels. The noise that
+  CIFAR-N (Wei et al. 2022, arXiv:2110.12088) sets against its human labels;
+  its code divides by the wrong sums where classes are of unequal size.
+
+  Args:
+    ids: the examples that the labels are of.
+    labels: their labels, such as people's.
+
+  Returns:
+    A noise whose rate is that of the labels: it does not read the rate. It
+    raises ValueError as `from_labels`.
+  """
+  given = from_labels(ids, labels)
+
+  def apply(clean, wanted, num_classes, rate, seed, mode, images=None):
+    theirs = given(clean, wanted, num_classes, rate, seed, mode, images).labels
+    matrix, _ = empirical_transition_matrix(clean, theirs, num_classes)
+    absent = matrix.sum(axis=1) == 0
+    matrix[absent, absent] = 1
+    noisy = corrupt(clean, matrix, seed=seed, mode=mode, ids=wanted)
+    return NoisyLabels(noisy, matrix)
 
   return apply

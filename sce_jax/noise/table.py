@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from jaxtyping import Float64
 import numpy as np
 
-from sce_jax.noise import asymmetric, checks, cifar100, transitions
+from sce_jax.noise import asymmetric, checks, cifar100, instance, transitions
 from sce_jax.noise.base import NoiseSpec, TransitionFn, from_transition
 
 
@@ -60,6 +60,10 @@ NOISE: dict[str, NoiseSpec] = {
   'asymmetric_cifar100_block_pair': _fixed(
     100, cifar100.asymmetric_cifar100_block_pair, *_CIFAR100
   ),
+  'part_dependent': NoiseSpec(instance.part_dependent),
+  'part_dependent_exact': NoiseSpec(instance.part_dependent_exact),
+  'part_dependent_shared': NoiseSpec(instance.part_dependent_shared),
+  'instance_dependent_sigmoid': NoiseSpec(instance.instance_dependent_sigmoid),
 }
 
 

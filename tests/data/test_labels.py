@@ -145,6 +145,38 @@ def test_a_label_set_keeps_to_its_examples():
   assert noisy.transition is None
 
 
+@pytest.mark.parametrize('mode', ['exact', 'iid'])
+def test_noise_is_matched_to_a_label_set(mode):
+  clean = np.arange(3000) % 3
+  # A quarter of class 0 is taken for 2, a half of class 1 for 0.
+  theirs = clean.copy()
+  theirs[0:750:3], theirs[1:1500:3] = 2, 0
+  data = reading.made(clean, label_sets={'theirs': theirs})
+  noise_config = config('matched_theirs', mode=mode)
+  labels.check_name(noise_config, {'theirs': 'feature'})
+  labels.check_fits(noise_config, data.info)
+  drawn = labels.apply_label_noise(data, noise_config, 1)
+  matrix = [[0.75, 0, 0.25], [0.5, 0.5, 0], [0, 0, 1]]
+  np.testing.assert_array_equal(drawn.transition, matrix)
+  counted, _ = noise.empirical_transition_matrix(clean, drawn.labels, 3)
+  # Of 1000: 0.07 are more than 4 deviations.
+  np.testing.assert_allclose(counted, matrix, atol=mode == 'iid' and 0.07)
+  assert labels.transition_matrix(noise_config, data.info) is None
+  again = labels.apply_label_noise(data, noise_config, 2)
+  assert (again.labels != drawn.labels).any()
+
+
+def test_noise_is_matched_only_where_true_labels_are_known():
+  made = {'label_sets': {'theirs': [0, 0, 1]}, 'clean_labels': False}
+  noise_config = config('matched_theirs')
+  said = told(
+    labels.check_fits, noise_config, reading.made([0, 1, 1], **made).info
+  )
+  assert "'matched_theirs' corrupts clean labels, which are not known" in said
+  said = told(labels.check_name, noise_config, {'others': 'feature'})
+  assert said.endswith(', file, others, matched_others')
+
+
 @pytest.mark.parametrize('choice', ['worse', 'noisy'])
 def test_peoples_labels_of_another_data_set_are_refused(choice):
   c = digits_config.get_config(f'sl,{choice},0.0')
@@ -271,7 +303,7 @@ def test_a_noise_may_look_at_the_images(monkeypatch):
   """And then there is no matrix that it is drawn from."""
 
   def bright(clean, ids, num_classes, rate, seed, mode, images):
-    order = np.argsort(images.reshape(len(images), -1).mean(1))
+    order = np.argsort(images.pixels.mean((1, 2, 3)))
     wrong = order[round((1 - rate) * len(clean)) :]
     noisy = clean.copy()
     noisy[wrong] = (noisy[wrong] + 1) % num_classes
@@ -285,6 +317,25 @@ def test_a_noise_may_look_at_the_images(monkeypatch):
   assert noisy.transition is None
   assert labels.transition_matrix(noise_config, data.info) is None
   labels.check_fits(noise_config, data.info)
+
+
+def test_noise_of_images_sees_them_as_the_config_normalises_them(digits):
+  noise_config = config('part_dependent', 0.3)
+  labels.check_fits(noise_config, digits.info)
+  noisy = labels.apply_label_noise(digits, noise_config, seed=2)
+  train, info = digits.train, digits.info
+  expected = noise.part_dependent(
+    train.clean_label,
+    train.example_id,
+    10,
+    0.3,
+    2,
+    'iid',
+    noise.Images((train.image / info.pixel_max - info.mean) / info.std),
+  )
+  np.testing.assert_array_equal(noisy.labels, expected.labels)
+  wrong = np.mean(noisy.labels != train.clean_label)
+  assert wrong == pytest.approx(0.3, abs=0.05)
 
 
 def test_labels_of_which_nobody_knows_the_true_ones_are_left_as_they_are():

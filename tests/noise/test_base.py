@@ -71,3 +71,24 @@ def test_refuses_labels_of_something_else(ids, given, message):
   refuses(
     f'a/b.npz: {message}', apply, noise.from_labels(ids, given, 'a/b.npz')
   )
+
+
+def test_labels_are_matched_by_the_counts_of_their_confusions():
+  # 5 + 3 + 0 of class 0, 2 + 4 + 2 of class 1; class 2 has no example.
+  clean = np.repeat([0, 1], 8).astype(np.int32)
+  given = np.repeat([0, 1, 0, 1, 2], [5, 3, 2, 4, 2])
+  ids = np.arange(16) * 10
+  matched = noise.matched_to(ids, given)
+  made = apply(matched, clean, ids)
+  np.testing.assert_array_equal(
+    made.transition, [[5 / 8, 3 / 8, 0], [2 / 8, 4 / 8, 2 / 8], [0, 0, 1]]
+  )
+  for k, counts in ((0, [5, 3, 0]), (1, [2, 4, 2])):
+    assert np.bincount(made.labels[clean == k], minlength=3).tolist() == counts
+  # Other examples than those of the given labels.
+  assert (made.labels != given).any()
+  order = np.random.default_rng(0).permutation(16)
+  np.testing.assert_array_equal(
+    apply(matched, clean[order], ids[order]).labels, made.labels[order]
+  )
+  refuses('16 labels for 4 training examples', apply, matched)

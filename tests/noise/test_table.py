@@ -16,6 +16,7 @@ _OVERALL = {
   'asymmetric_cifar100_block_circular': 1.0,
   'asymmetric_cifar100_block_pair': 0.4,
 }
+MATRICES = list(_OVERALL)
 _OWN_SIZE = {'mnist': 10, 'cifar10': 10, 'cifar100': 100}
 
 
@@ -30,11 +31,11 @@ def _rates(name):
   return [0.0] if name == 'clean' else [0.0, 0.1, 0.2, 0.45, 0.6, 0.8, 0.99]
 
 
-def test_the_table_has_these_names():
-  assert list(noise.NOISE) == list(_OVERALL)
+def test_the_table_has_these_matrices():
+  assert [n for n in noise.NOISE if noise.NOISE[n].transition] == MATRICES
 
 
-@pytest.mark.parametrize('name', noise.NOISE)
+@pytest.mark.parametrize('name', MATRICES)
 def test_rows_are_distributions_that_move_from_truth_with_the_rate(name):
   for num_classes in _sizes(name):
     last = None
@@ -60,7 +61,7 @@ def test_rows_are_distributions_that_move_from_truth_with_the_rate(name):
       last = matrix
 
 
-@pytest.mark.parametrize('name', noise.NOISE)
+@pytest.mark.parametrize('name', MATRICES)
 def test_by_name_is_the_table(name):
   num_classes, rate = _sizes(name)[-1], _rates(name)[-1]
   np.testing.assert_array_equal(
@@ -112,7 +113,7 @@ def test_unknown_names_list_the_known():
   )
 
 
-@pytest.mark.parametrize('name', noise.NOISE)
+@pytest.mark.parametrize('name', MATRICES)
 @pytest.mark.parametrize('rate', [-0.1, 1.0, 40.0, float('nan')])
 def test_refuses_rates_that_are_no_share(name, rate):
   refuses(
@@ -124,7 +125,7 @@ def test_refuses_rates_that_are_no_share(name, rate):
   )
 
 
-@pytest.mark.parametrize('name', noise.NOISE)
+@pytest.mark.parametrize('name', MATRICES)
 def test_a_noise_draws_from_its_matrix(name):
   size, rate = _sizes(name)[0], _rates(name)[-1]
   labels = np.arange(20 * size, dtype=np.int32) % size
