@@ -21,6 +21,7 @@ COMMANDS = (
   'compare',
   'evaluate',
   'audit',
+  'labels',
   'report',
   'experiment',
   'sweep',

@@ -76,6 +76,28 @@ def read(
   return _read(path, {'.npz': _read_npz, '.csv': _read_csv})
 
 
+def read_clean(path: str | os.PathLike) -> Int32[np.ndarray, ' N'] | None:
+  """The true labels that `save_npz` has written, -1 where one is not known.
+
+  None: the file has none. It is one that `read` reads.
+
+  Raises:
+    UserError: they are not whole numbers, one for each example.
+  """
+  file = paths.path(path)
+  if file.suffix != '.npz':
+    return None
+  with np.load(io.BytesIO(paths.read(file)), allow_pickle=False) as arrays:
+    if 'clean_labels' not in arrays:
+      return None
+    clean, size = arrays['clean_labels'], len(arrays['ids'])
+  try:
+    checks.check_integers('clean labels', clean, size=size)
+  except ValueError as error:
+    raise UserError(f'{os.fspath(path)}: {error}') from None
+  return clean.astype(np.int32)
+
+
 def read_choices(
   path: str | os.PathLike,
 ) -> tuple[Int64[np.ndarray, ' N'], Int32[np.ndarray, ' N']]:

@@ -36,7 +36,7 @@ from sce_jax.noise.instance import (
   part_dependent_exact,
   part_dependent_shared,
 )
-from sce_jax.noise.measures import empirical_transition_matrix
+from sce_jax.noise.measures import empirical_transition_matrix, fingerprint
 from sce_jax.noise.table import NOISE, check_fits, transition_matrix
 from sce_jax.noise.transitions import (
   clean,
@@ -61,6 +61,7 @@ __all__ = [
   'clean',
   'corrupt',
   'empirical_transition_matrix',
+  'fingerprint',
   'from_labels',
   'from_transition',
   'instance_dependent_sigmoid',

@@ -1,5 +1,7 @@
 """What noise the labels of a data set have, whatever made it."""
 
+import hashlib
+
 from jaxtyping import Float64, Integer
 import numpy as np
 
@@ -42,3 +44,34 @@ def empirical_transition_matrix(
   )
   matrix = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
   return matrix, float(np.mean(clean != noisy))
+
+
+def fingerprint(
+  ids: Integer[np.ndarray, ' N'], labels: Integer[np.ndarray, ' N']
+) -> str:
+  """A digest by which two programs show that they use the same labels.
+
+  The SHA-256 of the ids, rising, as little-endian int64, followed by their
+  labels as little-endian int32. It does not depend on the order in which the
+  examples are given, nor on the types of the arrays.
+
+  Args:
+    ids: unique integers naming the examples.
+    labels: their labels.
+
+  Returns:
+    64 hexadecimal digits.
+
+  Raises:
+    ValueError: the ids or labels are malformed.
+
+  >>> fingerprint(np.array([7, 3]), np.array([0, 1]))[:16]
+  '8056e5111cfffb98'
+  """
+  checks.check_ids(ids)
+  checks.check_integers('labels', labels, size=len(ids))
+  order = np.argsort(ids)
+  content = ids[order].astype('<i8').tobytes()
+  return hashlib.sha256(
+    content + labels[order].astype('<i4').tobytes()
+  ).hexdigest()

@@ -44,3 +44,20 @@ def test_refuses_bad_labels():
   refuses('noisy labels must be a NumPy', measure, good, good[:1], 2)
   refuses('clean labels must be in [0, 0]', measure, good, good * 0, 1)
   refuses('noisy labels must be in [0, 1]', measure, good, good - 1, 2)
+
+
+def test_a_fingerprint_is_of_ids_and_labels_whatever_their_order():
+  ids = np.array([40, 10, 2**40])
+  labels = np.array([2, 0, 1])
+  # By struct and sha256sum: '<qqqiii', 10, 40, 2**40, 0, 2, 1.
+  expected = '0e7986783e75af17a19c210fbbff8bb03364cd8d8e9e88d7acb1032ab3d187e3'
+  for order in ([0, 1, 2], [2, 0, 1]):
+    for kind in (np.int64, np.uint8, np.int32):
+      found = noise.fingerprint(ids[order], labels[order].astype(kind))
+      assert found == expected
+  assert noise.fingerprint(ids, np.array([2, 0, 0])) != expected
+  assert noise.fingerprint(np.array([40, 11, 2**40]), labels) != expected
+  refuses('ids must be unique', noise.fingerprint, ids * 0, labels)
+  refuses(
+    'labels must be a NumPy array of int', noise.fingerprint, ids, ids[:2]
+  )
