@@ -226,7 +226,7 @@ def _kind(noise: str) -> str:
   """What the papers would call a noise."""
   if noise.startswith('symmetric') or noise == 'clean':
     return 'symmetric'
-  if noise.startswith('asymmetric') or noise == 'pair_flip':
+  if noise.startswith(('asymmetric', 'random_matrix')) or noise == 'pair_flip':
     return 'asymmetric'
   if 'dependent' in noise:
     return 'dependent'

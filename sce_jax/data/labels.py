@@ -71,7 +71,10 @@ def check_fits(noise_config: NoiseConfig, info: DatasetInfo) -> None:
     return
   try:
     noise.check_fits(name, info.num_classes, info.class_names, info.name)
-    if noise.NOISE[name].transition is not None:
+    spec = noise.NOISE[name]
+    if spec.check is not None:
+      spec.check(info.num_classes, noise_config.rate)
+    if spec.transition is not None:
       noise.transition_matrix(name, info.num_classes, noise_config.rate)
   except ValueError as error:
     raise UserError(str(error)) from None

@@ -37,6 +37,7 @@ from sce_jax.noise.instance import (
   part_dependent_shared,
 )
 from sce_jax.noise.measures import empirical_transition_matrix, fingerprint
+from sce_jax.noise.random_matrices import random_matrix
 from sce_jax.noise.table import NOISE, check_fits, transition_matrix
 from sce_jax.noise.transitions import (
   clean,
@@ -70,6 +71,7 @@ __all__ = [
   'part_dependent',
   'part_dependent_exact',
   'part_dependent_shared',
+  'random_matrix',
   'symmetric',
   'symmetric_including_self',
   'transition_matrix',

@@ -76,7 +76,9 @@ class NoiseSpec:
   Attributes:
     apply: the noise.
     transition: its matrix as a function of (num_classes, rate); None if it is
-      no matrix.
+      no matrix, or one that depends on the seed.
+    check: raises ValueError if there is no such noise of (num_classes, rate);
+      None: `transition` does, or there is no more to check.
     num_classes: how many classes it needs; None: any number from 2 on.
     dataset: the data set whose classes it needs; '' for those of any.
     classes: names that some of the classes must have, by class, where a data
@@ -85,6 +87,7 @@ class NoiseSpec:
 
   apply: Noise
   transition: TransitionFn | None = None
+  check: Callable[[int, float | int], None] | None = None
   num_classes: int | None = None
   dataset: str = ''
   classes: Mapping[int, str] = dataclasses.field(default_factory=dict)

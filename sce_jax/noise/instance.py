@@ -4,7 +4,7 @@
 four different things in published code, so each has a name here. In all of
 them random directions decide what an image is mistaken for. At the size of an
 image their dot products are large: the wrong class is nearly a function of the
-image, and within a class one wrong class may lead by far.
+image. The figures below are of all of CIFAR-10 at rate 0.4 and seed 0.
 
 How labels are drawn is part of each rule, so a `mode` is not read. At rate 0
 no label is corrupted, although the drawn rates of an example, were they drawn,
@@ -129,8 +129,8 @@ def part_dependent_shared(
 
   Cheng et al. 2021 (arXiv:2010.02347), `noisify_instance` of its code. As in
   `part_dependent`, but all classes share one matrix W, and x is the image as it
-  is stored, 0 to 255. Raw pixels are nowhere near 0, so that the same few
-  classes are what nearly all images are mistaken for.
+  is stored, 0 to 255. Raw pixels are nowhere near 0, so that nearly all images
+  are mistaken for the same class: it gets 39 % of all labels.
 
   Args:
     labels: clean labels, integers in [0, K).
@@ -170,9 +170,8 @@ def instance_dependent_sigmoid(
   replaces the first: with probability q_i sigmoid(x . w_y) the label is drawn
   anew, uniformly over all classes, the true one too. q_i is as in
   `part_dependent`, w_y one standard normal vector for each true class, x the
-  image as it is stored. On raw pixels the sigmoid is 0 or 1, nearly the same
-  for a whole class: some classes stay clean and others get about
-  rate * (K - 1) / K wrong labels.
+  image as it is stored. On raw pixels the sigmoid is nearly 0 or 1, and for
+  most images of a class the same: 3 to 38 % of a class are wrong, 21 % of all.
 
   Args:
     labels: clean labels, integers in [0, K).

@@ -5,7 +5,14 @@ from collections.abc import Mapping, Sequence
 from jaxtyping import Float64
 import numpy as np
 
-from sce_jax.noise import asymmetric, checks, cifar100, instance, transitions
+from sce_jax.noise import (
+  asymmetric,
+  checks,
+  cifar100,
+  instance,
+  random_matrices,
+  transitions,
+)
 from sce_jax.noise.base import NoiseSpec, TransitionFn, from_transition
 
 
@@ -24,8 +31,17 @@ def _fixed(
     return matrix(rate)
 
   return NoiseSpec(
-    from_transition(transition), transition, num_classes, dataset, classes
+    from_transition(transition),
+    transition,
+    num_classes=num_classes,
+    dataset=dataset,
+    classes=classes,
   )
+
+
+def _random(sparsity: float) -> NoiseSpec:
+  """A noise whose matrix is drawn by the seed."""
+  return NoiseSpec(random_matrices.drawn(sparsity), check=random_matrices.check)
 
 
 _CIFAR100 = 'cifar100', {0: 'apple', 99: 'worm'}
@@ -60,6 +76,10 @@ NOISE: dict[str, NoiseSpec] = {
   'asymmetric_cifar100_block_pair': _fixed(
     100, cifar100.asymmetric_cifar100_block_pair, *_CIFAR100
   ),
+  'random_matrix': _random(0.0),
+  'random_matrix_sparse20': _random(0.2),
+  'random_matrix_sparse40': _random(0.4),
+  'random_matrix_sparse60': _random(0.6),
   'part_dependent': NoiseSpec(instance.part_dependent),
   'part_dependent_exact': NoiseSpec(instance.part_dependent_exact),
   'part_dependent_shared': NoiseSpec(instance.part_dependent_shared),

@@ -297,6 +297,8 @@ def test_a_rate_that_no_noise_has_is_refused():
   info = reading.made([0, 1, 2]).info
   said = told(labels.check_fits, config('clean', 0.2), info)
   assert "noise 'clean' has rate 0, not 0.2" in said
+  said = told(labels.check_fits, config('random_matrix', 0.7), info)
+  assert 'can be learned from only at a rate below 0.6667, not at 0.7' in said
 
 
 def test_a_noise_may_look_at_the_images(monkeypatch):
