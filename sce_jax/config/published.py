@@ -16,6 +16,7 @@ Sources, as they are called below:
   SR    hitcszx/lnl_sr, config.py, main.py and issue 2
   GJS   ErikEnglesson/GJS, scripts/*/*/*.yaml; its runs are of 400 epochs with
         RandAugment and cutout on a PreActResNet, so these are no APL settings
+  JoCoR hongxin001/JoCoR, README and algorithm/jocor.py; nine layers, Adam
 """
 
 from collections.abc import Mapping
@@ -154,6 +155,8 @@ _JS_CIFAR100 = {0.0: 0.1, 0.2: 0.1, 0.4: 0.3, 0.6: 0.5, 0.8: 0.3}
 _GJS_CIFAR10 = {0.0: 0.5, 0.2: 0.3, 0.4: 0.9, 0.6: 0.1, 0.8: 0.1}
 _GJS_CIFAR100 = {0.0: 0.3, 0.2: 0.3, 0.4: 0.5, 0.6: 0.9, 0.8: 0.1}
 _GJS_CIFAR100_ASYMMETRIC = {0.2: 0.5, 0.4: 0.1}
+# JoCoR, on CIFAR-10; 0.9 also at asymmetric 0.4.
+_JOCOR_CIFAR10 = {0.2: 0.9, 0.5: 0.9, 0.8: 0.65}
 
 
 def presets(dataset: str, noise: str, rate: float) -> dict[str, Values]:
@@ -170,9 +173,18 @@ def presets(dataset: str, noise: str, rate: float) -> dict[str, Values]:
     'cifar100': _CIFAR100,
     'cifar100_n': _CIFAR100,
   }.get(dataset, {})
-  made = {**_ANYWHERE, 'co_teaching': {'forget_rate': rate}, **_CIFAR10, **own}
-  by_rate = _cifar100 if own is _CIFAR100 else _cifar10
-  return made | by_rate(_kind(noise), rate)
+  is_cifar100 = own is _CIFAR100
+  told = {
+    'co_teaching': {'forget_rate': rate},
+    'jocor': {
+      # As its code has it, whatever share of the classes such noise is on.
+      'forget_rate': rate / 2 if noise.startswith('asymmetric') else rate,
+      'weight': 0.85 if is_cifar100 else nearest(_JOCOR_CIFAR10, rate),
+    },
+  }
+  by_rate = _cifar100 if is_cifar100 else _cifar10
+  tuned = by_rate(_kind(noise), rate)
+  return {**_ANYWHERE, **told, **_CIFAR10, **own, **tuned}
 
 
 def _cifar10(kind: str, rate: float) -> dict[str, Values]:

@@ -146,3 +146,16 @@ def rank(values: Float[Array, ' N']) -> Int[Array, ' N']:
   order = jnp.argsort(values, stable=True)
   places = jnp.arange(values.size, dtype=jnp.int32)
   return jnp.zeros_like(places).at[order].set(places)
+
+
+def epochs_since(
+  share: float | Float[Array, ''], context: Context
+) -> Float[Array, '']:
+  """How many epochs were done since a share of the run was; below 0 before.
+
+  Args:
+    share: from 0 to 1; the epoch that it stands for is rounded.
+    context: of the step.
+  """
+  start = jnp.round(jnp.asarray(share, jnp.float32) * context.num_epochs)
+  return context.epoch.astype(jnp.float32) - start

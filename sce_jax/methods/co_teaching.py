@@ -15,9 +15,10 @@ number twice.
 import jax
 from jax import lax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
 
 from sce_jax.losses.basic import cross_entropy
-from sce_jax.methods.base import Aux, Method, no_state, rank
+from sce_jax.methods.base import Aux, Context, Hparams, Method, no_state, rank
 
 
 def co_teaching() -> Method:
@@ -35,21 +36,42 @@ def co_teaching() -> Method:
     first = Aux(logits[0], batch_stats, state)
     if not context.training:
       return losses[0], first
-    mask = batch.counted
-    count = context.psum(mask.sum(dtype=jnp.float32))
-    epoch = context.epoch.astype(jnp.float32)
-    reached = jnp.minimum(epoch / hparams['warm_up'], 1.0)
-    kept = jnp.ceil((1 - hparams['forget_rate'] * reached) * count - 1e-4)
-    # What only fills up the batch ranks last.
-    whole = context.gather(
-      jnp.where(mask, lax.stop_gradient(losses), jnp.inf).T
-    )
-    ranks = jax.vmap(rank, in_axes=1, out_axes=1)(whole)
-    small = context.shard(ranks.astype(jnp.float32) < kept).T
-    # Each network learns from the other's choice; the sum over the batch is
-    # divided by `count` later, and is to be a mean over those kept.
-    chosen = jnp.where(small[::-1], losses, 0.0).sum(axis=0) * (count / kept)
+    small, share = smallest(losses, batch.counted, hparams, context)
+    # Each network learns from the other's choice; the mean over the batch is to
+    # be one over those kept.
+    chosen = jnp.where(small[::-1], losses, 0.0).sum(axis=0) / share
     agree = (small[0] == small[1]).astype(jnp.float32)
     return chosen, first.replace(figures={'same_choice': agree})
 
   return Method(no_state, loss, num_networks=2, figures=('same_choice',))
+
+
+def smallest(
+  losses: Float[Array, 'M N'],
+  counted: Bool[Array, ' N'],
+  hparams: Hparams,
+  context: Context,
+) -> tuple[Bool[Array, 'M N'], Float[Array, '']]:
+  """The examples of smallest loss in a batch, by `forget_rate` and `warm_up`.
+
+  Args:
+    losses: of this device's share of the batch, in each of M rows.
+    counted: whether each is more than what only fills the batch up.
+    hparams: the share that is left out grows linearly over the first `warm_up`
+      epochs from 0 to `forget_rate`.
+    context: of the step.
+
+  Returns:
+    In each row those that are kept, without gradient; and what part of the
+    examples that are counted they are.
+  """
+  count = context.psum(counted.sum(dtype=jnp.float32))
+  epoch = context.epoch.astype(jnp.float32)
+  reached = jnp.minimum(epoch / hparams['warm_up'], 1.0)
+  kept = jnp.ceil((1 - hparams['forget_rate'] * reached) * count - 1e-4)
+  # What only fills up the batch ranks last.
+  whole = context.gather(
+    jnp.where(counted, lax.stop_gradient(losses), jnp.inf).T
+  )
+  ranks = jax.vmap(rank, in_axes=1, out_axes=1)(whole)
+  return context.shard(ranks.astype(jnp.float32) < kept).T, kept / count

@@ -18,7 +18,9 @@ from sce_jax.methods.dal import dal
 from sce_jax.methods.elr import elr
 from sce_jax.methods.forward import TRANSITIONS, corrected
 from sce_jax.methods.hparams import Hparam, number, one_of, whole
+from sce_jax.methods.jocor import jocor
 from sce_jax.methods.loss_wrappers import Loss
+from sce_jax.methods.sat import sat
 from sce_jax.methods.spec import Spec, loss_spec
 
 # What a `formula` of a Spec is made of.
@@ -426,6 +428,30 @@ SPECS: dict[str, Spec] = {
     },
     paper='1804.06872',
     told_rate=True,
+  ),
+  'jocor': Spec(
+    jocor,
+    'joint training with co-regularization',
+    'JoCoR',
+    {
+      'forget_rate': Hparam(None, number(lambda x: 0 <= x < 1, 'in [0, 1)')),
+      'warm_up': Hparam(10, whole(1)),
+      'weight': Hparam(0.9, _WEIGHT),
+    },
+    paper='2003.02752',
+    told_rate=True,
+    tuned_per_rate=True,
+  ),
+  'sat': Spec(
+    sat,
+    'self-adaptive training',
+    'SAT',
+    {
+      'decay': Hparam(0.9, number(lambda x: 0 <= x < 1, 'in [0, 1)')),
+      'start': Hparam(0.3, _WEIGHT),
+    },
+    paper='2002.10319',
+    tuned_per_rate=False,
   ),
 }
 SPECS |= presets.rows(SPECS)

@@ -60,7 +60,9 @@ def apply(params, images):
   return images.reshape(len(images), -1) @ params, {'calls': jnp.ones(())}
 
 
-def evaluate(method, params, given, hparams, told=None, gradient=True):
+def evaluate(
+  method, params, given, hparams, told=None, gradient=True, state=()
+):
   """The losses [N], Aux, and the gradient of the mean over the batch, [D, K].
 
   Compiled, as a step is; without `gradient`, which is None then, sooner.
@@ -68,11 +70,11 @@ def evaluate(method, params, given, hparams, told=None, gradient=True):
   told = context() if told is None else told
 
   @functools.partial(jax.jit, compiler_options=OPTIONS)
-  def program(params, given, hparams, key, epoch):
+  def program(params, given, hparams, state, key, epoch):
     now = told._replace(key=key, epoch=epoch)
 
     def mean(params):
-      values, aux = method.loss(apply, params, given, (), hparams, now)
+      values, aux = method.loss(apply, params, given, state, hparams, now)
       counted = given.counted
       total = jnp.where(counted, values, 0.0).sum()
       return total / counted.sum(dtype=jnp.float32), (values, aux)
@@ -83,7 +85,12 @@ def evaluate(method, params, given, hparams, told=None, gradient=True):
 
   traced = {name: jnp.float32(value) for name, value in hparams.items()}
   found, (values, aux) = program(
-    jnp.asarray(params, jnp.float32), given, traced, told.key, told.epoch
+    jnp.asarray(params, jnp.float32),
+    given,
+    traced,
+    state,
+    told.key,
+    told.epoch,
   )
   return values, aux, found
 

@@ -188,6 +188,14 @@ TUNED = [
   ('cifar100', 'symmetric', 0.2, 'ce_sr', {'strength': 4.0}),
   ('cifar100', 'asymmetric_cifar100', 0.2, 'gce_sr', {'strength': 10.0}),
   ('digits', 'symmetric', 0.4, 'nce_mae', {'alpha': 1.0, 'beta': 0.5}),
+  ('cifar10', 'symmetric', 0.8, 'jocor', {'forget_rate': 0.8, 'weight': 0.65}),
+  (
+    'cifar100',
+    'asymmetric_cifar100',
+    0.4,
+    'jocor',
+    {'forget_rate': 0.2, 'weight': 0.85},
+  ),
   ('own', 'clean', 0.0, 'anl_ce', {'alpha': 5.0, 'l1': 5e-5}),
 ]
 

@@ -1,6 +1,7 @@
 """Methods with state or two networks: all runners, together, and resumed."""
 
 import copy
+import functools
 import pathlib
 import re
 
@@ -14,7 +15,12 @@ from sce_jax.runs import files, restore
 from tests import synthetic
 from tests.conftest import REPOSITORY
 
-NAMES = ('elr', 'co_teaching', 'd2l')
+NAMES = (
+  'elr',
+  'co_teaching',
+  'd2l',
+  *(pytest.param(name, marks=pytest.mark.slow) for name in ('jocor', 'sat')),
+)
 pytestmark = pytest.mark.usefixtures('small_network')
 ONE = runners.make_runner('pmap', jax.devices()[:1])
 
@@ -25,8 +31,10 @@ def config(name, seed=0):
   with c.unlocked():
     if name == 'd2l':
       c.loss.window, c.loss.warm_up = 1, 0
-    if name == 'co_teaching':
+    if name in ('co_teaching', 'jocor'):
       c.loss.warm_up = 1
+    if name == 'sat':
+      c.loss.start = 0.5
   return c
 
 
@@ -38,7 +46,7 @@ def run(configs, runner=ONE):
 
 @pytest.fixture(scope='module')
 def alone(small_network):
-  return {name: run([config(name)]) for name in NAMES}
+  return functools.cache(lambda name: run([config(name)]))
 
 
 def check_close(state, expected):
@@ -58,7 +66,7 @@ def check_close(state, expected):
 )
 def test_devices_share_a_batch(name, runner, alone):
   state = run([config(name)], runners.make_runner(runner, jax.devices()[:4]))
-  check_close(state, alone[name])
+  check_close(state, alone(name))
 
 
 @pytest.mark.parametrize('name', NAMES)
@@ -67,13 +75,13 @@ def test_runs_on_devices_of_their_own(name, alone):
     [config(name), config(name, seed=1)],
     runners.RunParallelRunner(jax.devices()[:2]),
   )
-  check_close(jax.tree.map(lambda x: x[0], both), alone[name])
+  check_close(jax.tree.map(lambda x: x[0], both), alone(name))
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_runs_side_by_side(name, alone):
   both = run([config(name), config(name, seed=1)])
-  check_close(jax.tree.map(lambda x: x[0], both), alone[name])
+  check_close(jax.tree.map(lambda x: x[0], both), alone(name))
   assert any(np.any(x[0] != x[1]) for x in jax.tree.leaves(both.params))
 
 

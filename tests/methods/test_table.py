@@ -159,6 +159,13 @@ BAD = [
     {'forget_rate': 0.4, 'warm_up': 0},
     'warm_up is 0; give a whole number of at least 1',
   ),
+  (
+    'jocor',
+    {'forget_rate': 0.4, 'weight': 2},
+    'weight is 2; give a number from 0 to 1',
+  ),
+  ('sat', {'decay': 1.0}, 'decay is 1.0; give a number in [0, 1)'),
+  ('sat', {'start': 1.5}, 'start is 1.5; give a number from 0 to 1'),
 ]
 
 
