@@ -16,6 +16,8 @@ Sources, as they are called below:
   SR    hitcszx/lnl_sr, config.py, main.py and issue 2
   GJS   ErikEnglesson/GJS, scripts/*/*/*.yaml; its runs are of 400 epochs with
         RandAugment and cutout on a PreActResNet, so these are no APL settings
+  PEER  weijiaheng/Multi-class-Peer-Loss-functions, */runner.py; best network by
+        noisy validation labels, not the last one
   JoCoR hongxin001/JoCoR, README and algorithm/jocor.py; nine layers, Adam
 """
 
@@ -182,9 +184,14 @@ def presets(dataset: str, noise: str, rate: float) -> dict[str, Values]:
       'weight': 0.85 if is_cifar100 else nearest(_JOCOR_CIFAR10, rate),
     },
   }
-  by_rate = _cifar100 if is_cifar100 else _cifar10
-  tuned = by_rate(_kind(noise), rate)
-  return {**_ANYWHERE, **told, **_CIFAR10, **own, **tuned}
+  kind = _kind(noise)
+  # PEER calls noise between pairs of classes sparse. On MNIST its schedule is 0
+  # for as long as its code trains; that of CIFAR-10 is used.
+  schedule = 'sparse' if kind == 'asymmetric' else 'uniform'
+  data = 'cifar100' if is_cifar100 else 'cifar10'
+  peer = {'schedule': f'{data}_{schedule}'}
+  tuned = (_cifar100 if is_cifar100 else _cifar10)(kind, rate)
+  return {**_ANYWHERE, **told, 'peer': peer, **_CIFAR10, **own, **tuned}
 
 
 def _cifar10(kind: str, rate: float) -> dict[str, Values]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from flax import struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Float64, Int
+from jaxtyping import Array, Bool, Float, Float64, Int
 import numpy as np
 
 Hparams = Mapping[str, Any]
@@ -146,6 +146,13 @@ def rank(values: Float[Array, ' N']) -> Int[Array, ' N']:
   order = jnp.argsort(values, stable=True)
   places = jnp.arange(values.size, dtype=jnp.int32)
   return jnp.zeros_like(places).at[order].set(places)
+
+
+def random_order(key: Array, counted: Bool[Array, ' N']) -> Int[Array, ' N']:
+  """A random order of the examples that are counted, which stand first."""
+  # A batch is filled up at its end, with copies that are nobody's partner.
+  place = jax.random.uniform(key, counted.shape)
+  return jnp.argsort(jnp.where(counted, place, 2.0))
 
 
 def epochs_since(

@@ -13,7 +13,7 @@ Source: Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018
 import jax
 import jax.numpy as jnp
 
-from sce_jax.methods.base import Method
+from sce_jax.methods.base import Method, random_order
 
 
 def mixup(base: Method) -> Method:
@@ -32,7 +32,7 @@ def mixup(base: Method) -> Method:
     weight_key, order_key = jax.random.split(context.key)
     weight = jax.random.beta(weight_key, concentration, concentration)
     weight = jnp.maximum(weight, 1 - weight)
-    partner = _partners(order_key, context.gather(batch.counted))
+    partner = random_order(order_key, context.gather(batch.counted))
 
     def of_partner(values):
       return context.shard(context.gather(values)[partner])
@@ -56,10 +56,3 @@ def mixup(base: Method) -> Method:
     return weight * losses + (1 - weight) * others, aux
 
   return base._replace(loss=loss)
-
-
-def _partners(key, counted):
-  """A random order of the examples that are counted, which stand first."""
-  # A batch is filled up at its end, so that partners are never copies.
-  place = jax.random.uniform(key, counted.shape)
-  return jnp.argsort(jnp.where(counted, place, 2.0))

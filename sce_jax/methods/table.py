@@ -13,6 +13,7 @@ from sce_jax.methods import hparams as hp
 from sce_jax.methods import presets
 from sce_jax.methods.base import Method
 from sce_jax.methods.co_teaching import co_teaching
+from sce_jax.methods.cores import cores
 from sce_jax.methods.d2l import d2l
 from sce_jax.methods.dal import dal
 from sce_jax.methods.elr import elr
@@ -20,6 +21,7 @@ from sce_jax.methods.forward import TRANSITIONS, corrected
 from sce_jax.methods.hparams import Hparam, number, one_of, whole
 from sce_jax.methods.jocor import jocor
 from sce_jax.methods.loss_wrappers import Loss
+from sce_jax.methods.peer import SCHEDULES, peer
 from sce_jax.methods.sat import sat
 from sce_jax.methods.spec import Spec, loss_spec
 
@@ -451,6 +453,30 @@ SPECS: dict[str, Spec] = {
       'start': Hparam(0.3, _WEIGHT),
     },
     paper='2002.10319',
+    tuned_per_rate=False,
+  ),
+  'cores': Spec(
+    cores,
+    'confidence-regularized sample sieve',
+    'CORES2',
+    {
+      'strength': Hparam(2.0, _NOT_NEGATIVE),
+      'start': Hparam(0.1, _WEIGHT),
+      'ramp': Hparam(0.3, _WEIGHT),
+      'sieve': Hparam(0.3, _WEIGHT),
+    },
+    paper='2010.02347',
+    tuned_per_rate=False,
+  ),
+  'peer': Spec(
+    peer,
+    'peer loss',
+    'Peer loss',
+    {
+      'schedule': Hparam('cifar10_uniform', one_of(*SCHEDULES), 'static'),
+    },
+    tolerant='class-conditional noise, with a weight that depends on it',
+    paper='1910.03231',
     tuned_per_rate=False,
   ),
 }

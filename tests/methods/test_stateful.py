@@ -19,7 +19,10 @@ NAMES = (
   'elr',
   'co_teaching',
   'd2l',
-  *(pytest.param(name, marks=pytest.mark.slow) for name in ('jocor', 'sat')),
+  *(
+    pytest.param(name, marks=pytest.mark.slow)
+    for name in ('jocor', 'sat', 'cores', 'peer')
+  ),
 )
 pytestmark = pytest.mark.usefixtures('small_network')
 ONE = runners.make_runner('pmap', jax.devices()[:1])
@@ -35,6 +38,10 @@ def config(name, seed=0):
       c.loss.warm_up = 1
     if name == 'sat':
       c.loss.start = 0.5
+    if name == 'cores':
+      c.loss.start, c.loss.ramp, c.loss.sieve = 0.0, 0.5, 0.0
+    if name == 'peer':
+      c.loss.schedule = 'cifar100_uniform'
   return c
 
 
