@@ -119,6 +119,7 @@ _CIFAR100: Mapping[str, Values] = {
   'sl': {'alpha': 6.0, 'beta': 0.1, **_RCE},  # SCE.
   'phuber': {'tau': 10.0},  # dmizr/phuber.
   'ldr_kl': {'temperature': 1.0},  # EPS.
+  'gmm_selection': {'warm_up': 30},  # LiJunnan1992/DivideMix.
   # APL, ANL, EPS; half of their beta for our MAE. NCE+MAE is that of ANL and
   # EPS, whose tables others quote; APL's own beta is 1, so 0.5 here.
   'nce_rce': {'alpha': 10.0, 'beta': 0.1, **_RCE},

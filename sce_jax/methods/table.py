@@ -13,11 +13,12 @@ from sce_jax.methods import hparams as hp
 from sce_jax.methods import presets
 from sce_jax.methods.base import Method
 from sce_jax.methods.co_teaching import co_teaching
-from sce_jax.methods.cores import cores
+from sce_jax.methods.cores2 import cores2
 from sce_jax.methods.d2l import d2l
 from sce_jax.methods.dal import dal
 from sce_jax.methods.elr import elr
 from sce_jax.methods.forward import TRANSITIONS, corrected
+from sce_jax.methods.gmm_selection import gmm_selection
 from sce_jax.methods.hparams import Hparam, number, one_of, whole
 from sce_jax.methods.jocor import jocor
 from sce_jax.methods.loss_wrappers import Loss
@@ -455,8 +456,8 @@ SPECS: dict[str, Spec] = {
     paper='2002.10319',
     tuned_per_rate=False,
   ),
-  'cores': Spec(
-    cores,
+  'cores2': Spec(
+    cores2,
     'confidence-regularized sample sieve',
     'CORES2',
     {
@@ -478,6 +479,16 @@ SPECS: dict[str, Spec] = {
     tolerant='class-conditional noise, with a weight that depends on it',
     paper='1910.03231',
     tuned_per_rate=False,
+  ),
+  'gmm_selection': Spec(
+    gmm_selection,
+    'selection by a mixture of losses',
+    'GMM selection',
+    {
+      'warm_up': Hparam(10, whole(1)),
+      'threshold': Hparam(0.5, _SHARE),
+    },
+    paper='2002.07394',
   ),
 }
 SPECS |= presets.rows(SPECS)

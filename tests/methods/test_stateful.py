@@ -21,7 +21,7 @@ NAMES = (
   'd2l',
   *(
     pytest.param(name, marks=pytest.mark.slow)
-    for name in ('jocor', 'sat', 'cores', 'peer')
+    for name in ('jocor', 'sat', 'cores2', 'peer', 'gmm_selection')
   ),
 )
 pytestmark = pytest.mark.usefixtures('small_network')
@@ -34,11 +34,11 @@ def config(name, seed=0):
   with c.unlocked():
     if name == 'd2l':
       c.loss.window, c.loss.warm_up = 1, 0
-    if name in ('co_teaching', 'jocor'):
+    if name in ('co_teaching', 'jocor', 'gmm_selection'):
       c.loss.warm_up = 1
     if name == 'sat':
       c.loss.start = 0.5
-    if name == 'cores':
+    if name == 'cores2':
       c.loss.start, c.loss.ramp, c.loss.sieve = 0.0, 0.5, 0.0
     if name == 'peer':
       c.loss.schedule = 'cifar100_uniform'

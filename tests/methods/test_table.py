@@ -166,13 +166,18 @@ BAD = [
   ),
   ('sat', {'decay': 1.0}, 'decay is 1.0; give a number in [0, 1)'),
   ('sat', {'start': 1.5}, 'start is 1.5; give a number from 0 to 1'),
-  ('cores', {'strength': -1}, 'strength is -1; give a number of at least 0'),
-  ('cores', {'sieve': 31}, 'sieve is 31; give a number from 0 to 1'),
+  ('cores2', {'strength': -1}, 'strength is -1; give a number of at least 0'),
+  ('cores2', {'sieve': 31}, 'sieve is 31; give a number from 0 to 1'),
   (
     'peer',
     {'schedule': 'uniform'},
     "schedule is 'uniform'; give one of cifar10_uniform, cifar10_sparse, "
     'cifar100_uniform, cifar100_sparse',
+  ),
+  (
+    'gmm_selection',
+    {'threshold': 1},
+    'threshold is 1; give a number above 0 and below 1',
   ),
 ]
 

@@ -32,7 +32,7 @@ from sce_jax.methods.base import Aux, Method, epochs_since
 _SMALLEST = 1e-8
 
 
-def cores() -> Method:
+def cores2() -> Method:
   """CORES2; see above for its hyper-parameters.
 
   The state is two vectors [K], float32: the `prior` q, and the `count` of the

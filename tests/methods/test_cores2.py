@@ -5,14 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sce_jax.methods.cores import cores
+from sce_jax.methods.cores2 import cores2
 from tests.methods import calls
 
 # Of 10 epochs: from epoch 1 on, whole in epoch 4, sieve after epoch 3.
 HPARAMS = {'strength': 2.0, 'start': 0.1, 'ramp': 0.3, 'sieve': 0.3}
 COUNTED = np.array([True] * 5 + [False])
 PRIOR = np.array([0.5, 0.3, 0.2])
-METHOD = cores()
+METHOD = cores2()
 
 
 def state(prior=PRIOR, count=(1.0, 0.0, 2.0)):
