@@ -16,6 +16,7 @@ Sources, as they are called below:
   SR    hitcszx/lnl_sr, config.py, main.py and issue 2
   GJS   ErikEnglesson/GJS, scripts/*/*/*.yaml; its runs are of 400 epochs with
         RandAugment and cutout on a PreActResNet, so these are no APL settings
+  SOP   shengliu66/SOP, README; of SOP+, and of CIFAR-100 only
   PEER  weijiaheng/Multi-class-Peer-Loss-functions, */runner.py; best network by
         noisy validation labels, not the last one
   JoCoR hongxin001/JoCoR, README and algorithm/jocor.py; nine layers, Adam
@@ -190,9 +191,12 @@ def presets(dataset: str, noise: str, rate: float) -> dict[str, Values]:
   # for as long as its code trains; that of CIFAR-10 is used.
   schedule = 'sparse' if kind == 'asymmetric' else 'uniform'
   data = 'cifar100' if is_cifar100 else 'cifar10'
-  peer = {'schedule': f'{data}_{schedule}'}
   tuned = (_cifar100 if is_cifar100 else _cifar10)(kind, rate)
-  return {**_ANYWHERE, **told, 'peer': peer, **_CIFAR10, **own, **tuned}
+  by_kind: dict[str, Values] = {'peer': {'schedule': f'{data}_{schedule}'}}
+  if is_cifar100:
+    rate_v = 100.0 if kind == 'asymmetric' else 10.0
+    by_kind['sop'] = {'rate_u': 1.0, 'rate_v': rate_v}
+  return {**_ANYWHERE, **told, **by_kind, **_CIFAR10, **own, **tuned}
 
 
 def _cifar10(kind: str, rate: float) -> dict[str, Values]:

@@ -24,6 +24,7 @@ from sce_jax.methods.jocor import jocor
 from sce_jax.methods.loss_wrappers import Loss
 from sce_jax.methods.peer import SCHEDULES, peer
 from sce_jax.methods.sat import sat
+from sce_jax.methods.sop import sop
 from sce_jax.methods.spec import Spec, loss_spec
 
 # What a `formula` of a Spec is made of.
@@ -489,6 +490,16 @@ SPECS: dict[str, Spec] = {
       'threshold': Hparam(0.5, _SHARE),
     },
     paper='2002.07394',
+  ),
+  'sop': Spec(
+    sop,
+    'sparse over-parameterization',
+    'SOP',
+    {
+      'rate_u': Hparam(10.0, _NOT_NEGATIVE),
+      'rate_v': Hparam(10.0, _NOT_NEGATIVE),
+    },
+    paper='2202.14026',
   ),
 }
 SPECS |= presets.rows(SPECS)

@@ -189,6 +189,13 @@ TUNED = [
   ('cifar100', 'asymmetric_cifar100', 0.2, 'gce_sr', {'strength': 10.0}),
   ('digits', 'symmetric', 0.4, 'nce_mae', {'alpha': 1.0, 'beta': 0.5}),
   ('digits', 'symmetric', 0.4, 'peer', {'schedule': 'cifar10_uniform'}),
+  (
+    'cifar100',
+    'asymmetric_cifar100',
+    0.4,
+    'sop',
+    {'rate_u': 1.0, 'rate_v': 100.0},
+  ),
   ('cifar100', 'pair_flip', 0.4, 'peer', {'schedule': 'cifar100_sparse'}),
   ('cifar10', 'symmetric', 0.8, 'jocor', {'forget_rate': 0.8, 'weight': 0.65}),
   (

@@ -21,7 +21,7 @@ NAMES = (
   'd2l',
   *(
     pytest.param(name, marks=pytest.mark.slow)
-    for name in ('jocor', 'sat', 'cores2', 'peer', 'gmm_selection')
+    for name in ('jocor', 'sat', 'cores2', 'peer', 'gmm_selection', 'sop')
   ),
 )
 pytestmark = pytest.mark.usefixtures('small_network')

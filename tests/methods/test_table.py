@@ -179,6 +179,7 @@ BAD = [
     {'threshold': 1},
     'threshold is 1; give a number above 0 and below 1',
   ),
+  ('sop', {'rate_v': -1}, 'rate_v is -1; give a number of at least 0'),
 ]
 
 
