@@ -20,11 +20,12 @@ cross entropy.
 
 The weight a grows by a `schedule` of the code, which is stretched to the
 length of the run. The code of CIFAR-10 exists in two versions; these are the
-numbers of the newer, whose schedule of 340 epochs is cut off after 300, so that
-20 and 5 are not reached. At epoch 100 the code for CIFAR-100 goes back to the
-network that was best on noisy validation labels; here it trains on. The code
-divides the learning rate by 1 + a; here the loss is, which is the same but for
-weight decay, momentum while a grows, and gradient clipping.
+numbers of the one with both schedules. They are of 340 epochs, cut off after
+300, so that 20 and 5 are not reached; in the other one they are of 300. At
+epoch 100 the code for CIFAR-100 goes back to the network that was best on noisy
+validation labels; here it trains on. The code divides the learning rate by 1 +
+a; here the loss is, which is the same but for weight decay, momentum while a
+grows, and gradient clipping.
 
 Source: Liu and Guo, "Peer Loss Functions: Learning from Noisy Labels without
 Knowing Noise Rates", ICML 2020 (arXiv:1910.03231), and its code for many
