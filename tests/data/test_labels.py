@@ -14,20 +14,9 @@ from sce_jax.data.dataset import Dataset, Split
 from sce_jax.data.labels import NoiseConfig
 from tests.data import reading
 from tests.data.reading import told
+from tests.noise import class_names
 
 NOISE = NoiseConfig('symmetric', 0.4, 'exact', None, None)
-CIFAR10 = (
-  'airplane',
-  'automobile',
-  'bird',
-  'cat',
-  'deer',
-  'dog',
-  'frog',
-  'horse',
-  'ship',
-  'truck',
-)
 
 
 def config(name='symmetric', rate=0.4, **changes):
@@ -269,7 +258,7 @@ def test_a_file_is_named_with_its_noise_and_with_no_other():
     ),
     (
       'asymmetric_mnist',
-      CIFAR10,
+      class_names.CIFAR10,
       "number 0 is '0', but here it is 'airplane': use one of clean, ",
     ),
   ],

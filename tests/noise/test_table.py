@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from sce_jax import noise
+from tests.noise import class_names
 from tests.noise.errors import refuses
 
 # Overall rate on balanced classes, as a multiple of the rate asked for.
@@ -138,31 +139,19 @@ def test_a_noise_draws_from_its_matrix(name):
 
 
 _DIGITS = tuple(map(str, range(10)))
-_CIFAR10 = [
-  'airplane',
-  'automobile',
-  'bird',
-  'cat',
-  'deer',
-  'dog',
-  'frog',
-  'horse',
-  'ship',
-  'truck',
-]
 
 
 @pytest.mark.parametrize(
   ('name', 'classes', 'fits'),
   [
     ('asymmetric_mnist', _DIGITS, True),
-    ('asymmetric_mnist', _CIFAR10, False),
-    ('asymmetric_cifar10', _CIFAR10, True),
+    ('asymmetric_mnist', class_names.CIFAR10, False),
+    ('asymmetric_cifar10', class_names.CIFAR10, True),
     ('asymmetric_cifar10', _DIGITS, False),
     ('asymmetric_cifar10', (), True),  # Classes without names may be anything.
-    ('asymmetric_cifar10', [x.title() for x in _CIFAR10], True),
-    ('asymmetric_cifar10', ['airplane', 'car', *_CIFAR10[2:]], True),
-    ('pair_flip', _CIFAR10, True),
+    ('asymmetric_cifar10', [x.title() for x in class_names.CIFAR10], True),
+    ('asymmetric_cifar10', ['airplane', 'car', *class_names.CIFAR10[2:]], True),
+    ('pair_flip', class_names.CIFAR10, True),
   ],
 )
 def test_a_noise_of_other_classes_is_refused(name, classes, fits):
@@ -207,7 +196,13 @@ def test_where_classes_have_no_names_the_data_sets_counts(name, dataset, fits):
 
 
 def test_a_class_in_another_place_is_refused():
-  swapped = [*_CIFAR10[:3], 'dog', 'deer', 'cat', *_CIFAR10[6:]]
+  swapped = [
+    *class_names.CIFAR10[:3],
+    'dog',
+    'deer',
+    'cat',
+    *class_names.CIFAR10[6:],
+  ]
   refuses(
     "of which number 3 is 'cat', but here it is 'dog'",
     noise.check_fits,

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from sce_jax import noise
+from tests.noise import class_names
 from tests.noise.errors import refuses
 
 _DIGITS = [
@@ -15,18 +16,6 @@ _DIGITS = [
   'seven',
   'eight',
   'nine',
-]
-_CIFAR10 = [
-  'airplane',
-  'automobile',
-  'bird',
-  'cat',
-  'deer',
-  'dog',
-  'frog',
-  'horse',
-  'ship',
-  'truck',
 ]
 
 
@@ -71,7 +60,7 @@ def test_pair_flip_wraps_around():
     ),
     (
       noise.asymmetric_cifar10,
-      _CIFAR10,
+      class_names.CIFAR10,
       {'truck': 'automobile', 'bird': 'airplane', 'deer': 'horse',
        'cat': 'dog', 'dog': 'cat'},
     ),
