@@ -14,7 +14,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 import numpy as np
 
-from sce_jax import methods
 from sce_jax.runs import files
 from sce_jax.storage import paths
 
@@ -29,6 +28,8 @@ _FEW_EPOCHS = 10
 
 def label(name: str) -> str:
   """What tables and pictures call a method; any other name as it is."""
+  from sce_jax import methods  # noqa: PLC0415  Sweeps are planned without jax.
+
   return methods.SPECS[name].short if name in methods.SPECS else name
 
 
