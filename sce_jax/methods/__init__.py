@@ -13,15 +13,14 @@ from sce_jax.methods.base import (
   PrepareContext,
   from_loss,
 )
+from sce_jax.methods.loss_rows import FORMULA_NAMES
+from sce_jax.methods.spec import Spec, loss_spec
 from sce_jax.methods.table import (
-  FORMULA_NAMES,
   SPECS,
-  Spec,
   build,
   check,
   complete,
   find,
-  loss_spec,
   of_kind,
 )
 

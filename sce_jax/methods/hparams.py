@@ -48,6 +48,12 @@ def number(
   return rule
 
 
+NOT_NEGATIVE = number(lambda x: x >= 0, 'of at least 0')
+WEIGHT = number(lambda x: 0 <= x <= 1, 'from 0 to 1')
+POSITIVE = number(lambda x: x > 0, 'above 0')
+SHARE = number(lambda x: 0 < x < 1, 'above 0 and below 1')
+
+
 def whole(low: int) -> Rule:
   """A whole number of at least `low`."""
 

@@ -28,7 +28,14 @@ from typing import Any
 
 from sce_jax.methods.base import from_loss
 from sce_jax.methods.gjs import gjs
-from sce_jax.methods.hparams import Hparam, flag, number, whole
+from sce_jax.methods.hparams import (
+  NOT_NEGATIVE,
+  POSITIVE,
+  Hparam,
+  flag,
+  number,
+  whole,
+)
 from sce_jax.methods.loss_wrappers import (
   Loss,
   epsilon_softmax,
@@ -43,22 +50,20 @@ from sce_jax.methods.regularizers import (
 )
 from sce_jax.methods.spec import Spec, combined
 
-_NOT_NEGATIVE = number(lambda x: x >= 0, 'of at least 0')
-_POSITIVE = number(lambda x: x > 0, 'above 0')
 # Of what the wrappers add to the losses.
 _RULES = {
-  'alpha': _NOT_NEGATIVE,
-  'beta': _NOT_NEGATIVE,
-  'max_norm': _POSITIVE,
-  'm': _NOT_NEGATIVE,
+  'alpha': NOT_NEGATIVE,
+  'beta': NOT_NEGATIVE,
+  'max_norm': POSITIVE,
+  'm': NOT_NEGATIVE,
   'floor': number(lambda x: 0 <= x < 1, 'in [0, 1)'),
 }
-_L1 = {'l1': Hparam(None, _NOT_NEGATIVE)}
+_L1 = {'l1': Hparam(None, NOT_NEGATIVE)}
 _SR = {
-  'temperature': Hparam(None, _POSITIVE),
-  'power': Hparam(None, _POSITIVE),
-  'strength': Hparam(None, _NOT_NEGATIVE),
-  'growth': Hparam(None, _POSITIVE),
+  'temperature': Hparam(None, POSITIVE),
+  'power': Hparam(None, POSITIVE),
+  'strength': Hparam(None, NOT_NEGATIVE),
+  'growth': Hparam(None, POSITIVE),
   'growth_epochs': Hparam(1, whole(1)),
   'normalize': Hparam(True, flag(), 'static'),
 }
@@ -192,7 +197,7 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
       title='active negative loss with entropy regularization',
       short='ANL-CE-ER',
       around=lambda base: entropy_of_mean(l1_penalty(base)),
-      hparams={**_L1, 'entropy': Hparam(None, _NOT_NEGATIVE)},
+      hparams={**_L1, 'entropy': Hparam(None, NOT_NEGATIVE)},
       paper='2412.02373',
     ),
     'jal_ce': pair(
@@ -242,7 +247,7 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
       lambda: mixup(from_loss(of('ce'))),
       'mixup',
       'Mixup',
-      {'concentration': Hparam(1.0, _POSITIVE)},
+      {'concentration': Hparam(1.0, POSITIVE)},
       paper='1710.09412',
       tuned_per_rate=False,
     ),

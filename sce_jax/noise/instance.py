@@ -91,20 +91,8 @@ def part_dependent_exact(
 
   It needs the whole split. At the same seed a higher rate corrupts a superset.
 
-  Args:
-    labels: clean labels, integers in [0, K).
-    ids: unique integers naming the examples.
-    num_classes: K, at least 2.
-    rate: share of wrong labels, in [0, 1).
-    seed: integer in [0, 2**64).
-    mode: not read.
-    images: of the examples.
-
-  Returns:
-    The noisy labels, int32[N]; there is no matrix that they are drawn from.
-
-  Raises:
-    ValueError: an argument is malformed, or the images are missing.
+  Args, Returns, Raises: as of `part_dependent`, but `rate` is the share of
+  wrong labels, in [0, 1).
   """
   del mode
   seed, images = _check(labels, ids, num_classes, rate, seed, images)
@@ -130,22 +118,9 @@ def part_dependent_shared(
   Cheng et al. 2021 (arXiv:2010.02347), `noisify_instance` of its code. As in
   `part_dependent`, but all classes share one matrix W, and x is the image as it
   is stored, 0 to 255. Raw pixels are nowhere near 0, so that nearly all images
-  are mistaken for the same class: it gets 39 % of all labels.
+  are mistaken for the same class.
 
-  Args:
-    labels: clean labels, integers in [0, K).
-    ids: unique integers naming the examples.
-    num_classes: K, at least 2.
-    rate: mean of the normal distribution, in [0, 1).
-    seed: integer in [0, 2**64).
-    mode: not read.
-    images: of the examples.
-
-  Returns:
-    The noisy labels, int32[N]; there is no matrix that they are drawn from.
-
-  Raises:
-    ValueError: an argument is malformed, or the images are missing.
+  Args, Returns, Raises: as of `part_dependent`.
   """
   del mode
   seed, images = _check(labels, ids, num_classes, rate, seed, images)
@@ -171,22 +146,10 @@ def instance_dependent_sigmoid(
   anew, uniformly over all classes, the true one too. q_i is as in
   `part_dependent`, w_y one standard normal vector for each true class, x the
   image as it is stored. On raw pixels the sigmoid is nearly 0 or 1, and for
-  most images of a class the same: 3 to 38 % of a class are wrong, 21 % of all.
+  most images of a class the same: some classes are nearly left alone, and fewer
+  labels are wrong than `rate` says.
 
-  Args:
-    labels: clean labels, integers in [0, K).
-    ids: unique integers naming the examples.
-    num_classes: K, at least 2.
-    rate: mean of the normal distribution, in [0, 1).
-    seed: integer in [0, 2**64).
-    mode: not read.
-    images: of the examples.
-
-  Returns:
-    The noisy labels, int32[N]; there is no matrix that they are drawn from.
-
-  Raises:
-    ValueError: an argument is malformed, or the images are missing.
+  Args, Returns, Raises: as of `part_dependent`.
   """
   del mode
   seed, images = _check(labels, ids, num_classes, rate, seed, images)

@@ -178,7 +178,7 @@ def test_a_folder_with_a_table_of_something_else_is_a_folder(tmp_path):
 def test_parquet_of_other_columns_is_refused(columns, message, folder):
   pandas = pytest.importorskip('pandas')
   pytest.importorskip('pyarrow')
-  # So that what is missing is pandas' own NA, not a float.
+  # So that what is missing is pandas.NA, not a float.
   frame = pandas.DataFrame(columns).convert_dtypes()
   frame.to_parquet(folder / 'own.parquet')
   assert message in told(read, folder / 'own.parquet')

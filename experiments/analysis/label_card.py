@@ -1,0 +1,176 @@
+"""The card of a set of labels: fingerprint, noise, and how two sets differ.
+
+Labels of the same fingerprint are the same, whatever the order or the file they
+stand in.
+"""
+
+import dataclasses
+import io
+import os
+
+from jaxtyping import Int32, Int64
+import numpy as np
+
+from experiments.analysis import noise_plots
+from experiments.report import text
+from sce_jax import noise
+from sce_jax.data import label_files
+from sce_jax.errors import UserError
+from sce_jax.runs import files
+from sce_jax.storage import paths
+
+_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+  """The labels of a run or of a file.
+
+  Attributes:
+    path: the file.
+    ids: of the N examples, rising.
+    labels: their labels.
+    clean: their true labels, -1 where one is not known; None: none is.
+    classes: titles of the K classes.
+  """
+
+  path: str
+  ids: Int64[np.ndarray, ' N']
+  labels: Int32[np.ndarray, ' N']
+  clean: Int32[np.ndarray, ' N'] | None
+  classes: tuple[str, ...]
+
+
+def read(path: str) -> Labels:
+  """Reads the labels of a run's folder, or of a file.
+
+  Raises:
+    UserError: there are none, or they cannot be read.
+  """
+  file = paths.path(path)
+  names: tuple[str, ...] = ()
+  if file.suffix not in ('.npz', '.csv'):
+    folder, file = file, file / 'noise.npz'
+    if not file.exists():
+      raise UserError(
+        f'{path} holds no labels of a run (no noise.npz): name the folder of'
+        ' one, or a file of labels (.npz, .csv)'
+      )
+    names = files.read_dataset(folder)[0].class_titles
+  ids, labels = label_files.read(file)
+  clean = label_files.read_clean(file)
+  if not len(ids):
+    raise UserError(f'{path} holds no label')
+  if labels.min() < 0:
+    raise UserError(
+      f'{path}: label {labels.min()} is no class: they are from 0'
+    )
+  largest = max(int(x.max()) for x in (labels, clean) if x is not None)
+  names += tuple(map(str, range(len(names), largest + 1)))
+  order = np.argsort(ids)
+  return Labels(
+    os.fspath(file),
+    ids[order],
+    labels[order],
+    None if clean is None else clean[order],
+    names,
+  )
+
+
+def card(found: Labels) -> str:
+  """What there is to say of labels: fingerprint, rates, confusions."""
+  lines = [
+    f'labels:       {found.path}',
+    f'examples:     {len(found.ids):,} of {len(found.classes)} classes',
+    f'fingerprint:  {noise.fingerprint(found.ids, found.labels)}',
+  ]
+  matrix, rate, sizes = _counted(found)
+  if matrix is None or found.clean is None:
+    return '\n'.join([*lines, 'wrong labels: the true labels are not known'])
+  lines += [
+    f'true labels:  {noise.fingerprint(found.ids, found.clean)}',
+    f'wrong labels: {rate:.2%} of {sizes.sum():,}',
+    '',
+  ]
+  rows = [['true class', 'examples', 'wrong', 'most often labelled', 'share']]
+  for k, title in enumerate(found.classes):
+    if sizes[k]:
+      others = matrix[k].copy()
+      others[k] = 0
+      most = int(others.argmax())
+      is_wrong = others[most] > 0
+      rows.append(
+        [
+          title,
+          f'{sizes[k]:,}',
+          f'{others.sum():.1%}',
+          found.classes[most] if is_wrong else '-',
+          f'{others[most]:.1%}' if is_wrong else '-',
+        ]
+      )
+  return '\n'.join([*lines, text.aligned(rows)])
+
+
+def compare(mine: Labels, other: Labels) -> str:
+  """Whether two sets of labels are the same, and if not how they differ."""
+  _, left, right = np.intersect1d(
+    mine.ids, other.ids, assume_unique=True, return_indices=True
+  )
+  alone = len(mine.ids) - len(left), len(other.ids) - len(right)
+  differ = np.flatnonzero(mine.labels[left] != other.labels[right])
+  if not differ.size and not any(alone):
+    return f'The same labels of the same {len(left):,} examples.'
+  lines = [
+    'The labels differ:',
+    f'  examples of both: {len(left):,}; only of the first: {alone[0]:,}; only'
+    f' of the second: {alone[1]:,}',
+    f'  of those of both, {differ.size:,} are labelled differently',
+  ]
+  lines += [
+    f'    example {mine.ids[left[row]]}: {mine.labels[left[row]]},'
+    f' {other.labels[right[row]]}'
+    for row in differ[:_SHOWN]
+  ]
+  if differ.size > _SHOWN:
+    lines.append(f'    and {differ.size - _SHOWN:,} more')
+  if mine.clean is not None and other.clean is not None:
+    untrue = int((mine.clean[left] != other.clean[right]).sum())
+    if untrue:
+      lines.append(
+        f'  the true labels of {untrue:,} differ, too: these are other data, or'
+        ' the ids number the examples in another order'
+      )
+  return '\n'.join(lines)
+
+
+def _counted(found: Labels):
+  """The matrix, the share of wrong labels, and each class's examples."""
+  clean, size = found.clean, len(found.classes)
+  if clean is None or (clean < 0).all():
+    return None, None, None
+  matrix, rate = files.actual_noise(found.labels, clean, size)
+  return matrix, rate, np.bincount(clean[clean >= 0], minlength=size)
+
+
+def draw(found: Labels, path: str) -> None:
+  """Draws the transition matrix into a .png.
+
+  Raises:
+    UserError: the true labels are not known, or the file cannot be written.
+  """
+  matrix, rate, _ = _counted(found)
+  if matrix is None or not path.endswith('.png'):
+    raise UserError(
+      f'{path} cannot be drawn: a picture is a .png, of labels whose true ones'
+      ' are known'
+    )
+  figure = noise_plots.heat_maps({f'{rate:.1%} wrong': matrix}, found.classes)
+  content = io.BytesIO()
+  figure.drawing.savefig(content, format='png')
+  try:
+    paths.write(paths.path(path), content.getvalue())
+  except OSError as error:
+    raise UserError(
+      f'{path} cannot be written ({error.strerror or error}): name another file'
+      ' with --picture'
+    ) from None
