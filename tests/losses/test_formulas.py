@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sce_jax.methods import loss_rows, table
+from sce_jax.methods import loss_rows
 from tests.losses import cases, formulas, program, reference
 
 every_loss = pytest.mark.parametrize('name', cases.NAMES)
