@@ -269,7 +269,7 @@ def _spread(values: Sequence[float | None]) -> str:
 
 def _heading(config: config_dict.ConfigDict, seeds: int) -> str:
   """What a table's runs have in common, in a line."""
-  noise = f'{config.noise.name} {config.noise.rate:g}'
+  noise = plots.noise_title(config.noise.name, config.noise.rate) or 'no added'
   return (
     f'{config.data.name}, {noise} label noise, {config.train.epochs} epochs,'
     f' last epoch, mean +- standard deviation over {seeds} seed(s)'

@@ -33,6 +33,13 @@ def label(name: str) -> str:
   return methods.SPECS[name].short if name in methods.SPECS else name
 
 
+def noise_title(name: str, rate: float) -> str:
+  """What a noise is called; given labels have no rate, clean ones no name."""
+  if name == 'clean':
+    return ''
+  return f'{name} {rate:g}' if rate else name
+
+
 def style(number: int) -> dict[str, Any]:
   """Colour, line and marker of a figure's line, from 0 on."""
   return {

@@ -40,6 +40,7 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
 
 def main(values: flags.FlagValues, arguments: list[str]) -> None:
   """Audits."""
+  from experiments.analysis import plots  # noqa: PLC0415
   from experiments.audit import files  # noqa: PLC0415
   from sce_jax import audit  # noqa: PLC0415
   from sce_jax.config import check  # noqa: PLC0415
@@ -61,12 +62,12 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   issues = audit.audit(config, folder, values.data_dir, values.folds, dataset)
   if not processes.is_primary():
     return
-  noise = config.noise
-  planted = '' if noise.name == 'clean' else f', {noise.name} {noise.rate:g}'
-  title = (
-    f'Labels of {dataset.info.name}: {config.loss.name}{planted},'
-    f' {values.folds} folds'
-  )
+  parts = [
+    plots.label(config.loss.name),
+    plots.noise_title(config.noise.name, config.noise.rate),
+    f'{values.folds} folds',
+  ]
+  title = f'Labels of {dataset.info.name}: {", ".join(filter(None, parts))}'
   page = files.write(folder, issues, dataset, title)
   print(summary(issues, dataset))
   print(f'\nissues:   {folder / "label_issues.csv"}\npage:     {page}')

@@ -306,7 +306,8 @@ def _noise(runs: Sequence[Run]) -> list[Block]:
   for (name, rate), run in first.items():
     realised = files.read_noise(run.folder)
     if realised and len(realised['matrix']) <= _MAX_CLASSES:
-      title = f'{name} {rate:g}, {realised["rate"]:.1%} wrong'
+      called = plots.noise_title(name, rate) or name
+      title = f'{called}, {realised["rate"]:.1%} wrong'
       matrices[title] = np.array(realised['matrix'])
   if not matrices:
     return []

@@ -7,6 +7,7 @@ import pytest
 
 from configs import cifar10, digits
 from experiments import grid
+from experiments.analysis import plots
 from experiments.grid import Grid
 from sce_jax import errors, train
 from sce_jax.runs import files
@@ -290,3 +291,15 @@ def check_equal(record, expected):
       np.testing.assert_allclose(
         np.array(record[key], float), np.array(value, float), 1e-4, 1e-6
       )
+
+
+@pytest.mark.parametrize(
+  ('name', 'rate', 'title'),
+  [
+    ('symmetric', 0.4, 'symmetric 0.4'),
+    ('worse', 0.0, 'worse'),
+    ('clean', 0, ''),
+  ],
+)
+def test_a_noise_without_a_rate_is_called_by_its_name(name, rate, title):
+  assert plots.noise_title(name, float(rate)) == title
