@@ -4,7 +4,7 @@ Each combination is a run with a folder. Runs that share a program are trained
 together: those that differ in seed, noise and traced hyper-parameters only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import copy
 import dataclasses
 import itertools
@@ -184,7 +184,8 @@ def run(
     group: [next(trained) for _ in runs] for group, runs in groups.items()
   }
   if processes.is_primary():
-    print(f'\n{_heading(grid.config, len(grid.values["seed"]))}')
+    every = itertools.chain.from_iterable(results.values())
+    print(f'\n{_heading(grid.config, every)}')
     _show(results, folders, folder)
   failed = [
     r['failed'] for runs in results.values() for r in runs if 'failed' in r
@@ -267,12 +268,26 @@ def _spread(values: Sequence[float | None]) -> str:
   return f'{mean} +- {100 * np.std(known, ddof=1):.1f}'
 
 
-def _heading(config: config_dict.ConfigDict, seeds: int) -> str:
-  """What a table's runs have in common, in a line."""
-  noise = plots.noise_title(config.noise.name, config.noise.rate) or 'no added'
+def _heading(
+  config: config_dict.ConfigDict, results: Iterable[train.Result]
+) -> str:
+  """What a table's runs have in common, in a line.
+
+  Read off the results, as a trial or the data may have chosen something else
+  than the config says.
+  """
+  ended = [r for r in results if 'failed' not in r]
+  if not ended:
+    return f'{config.data.name}: no run ended'
+  noises = dict.fromkeys(
+    plots.noise_title(r['noise'], r['noise_rate']) or 'no added' for r in ended
+  )
+  epochs = sorted({r['epochs'] for r in ended})
+  seeds = len({r['seed'] for r in ended})
   return (
-    f'{config.data.name}, {noise} label noise, {config.train.epochs} epochs,'
-    f' last epoch, mean +- standard deviation over {seeds} seed(s)'
+    f'{config.data.name}, {" or ".join(noises)} label noise,'
+    f' {" or ".join(map(str, epochs))} epochs, last epoch, mean +- standard'
+    f' deviation over {seeds} seed(s)'
   )
 
 

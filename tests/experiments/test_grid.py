@@ -259,13 +259,15 @@ def test_each_trial_is_its_own_run_and_a_bad_one_stops_alone(
   assert len(lines) == 2  # Of the runs that ended.
 
 
-def test_trials_of_several_programs(data_dir, tmp_path):
+def test_trials_of_several_programs(data_dir, tmp_path, capsys):
   """Trained after each other, as each would be alone."""
   fields = ['noise.rate=0.2,0.6', 'model.initializer=he_normal,apl']
   group = tmp_path / 'together'
   results = grid.run(Grid(config(), trials=fields), group, data_dir)
   names = list(configs(*fields))
   assert [f'{group}-seed0' for group in results] == names
+  # Not the config's own rate, which no run has.
+  assert 'symmetric 0.2 or symmetric 0.6 label noise' in capsys.readouterr().out
   assert names[1] == 'noise.rate=0.2,model.initializer=apl-seed0'
   alone = train.train_and_evaluate(
     configs(*fields)[names[1]], tmp_path / 'alone', data_dir
