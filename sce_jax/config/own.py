@@ -14,6 +14,9 @@ from sce_jax.config import base
 _PRESETS: Mapping[str, Mapping[str, Any]] = {
   'sl': {'alpha': None, 'beta': None, 'log_zero': -4.0},
   'rce': {'log_zero': -4.0},
+  # With the published 5 one class or more is never learned from few images.
+  'eps_ce_mae': {'beta': 0.5},
+  'eps_fl_mae': {'beta': 0.5},
 }
 
 
