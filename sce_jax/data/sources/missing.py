@@ -18,7 +18,7 @@ def check_folder(name: str, data_dir: str) -> None:
   Raises:
     UserError: it is.
   """
-  folder, base = paths.path(data_dir), _base_name(name)
+  folder, base = paths.path(data_dir), base_name(name)
   if not paths.is_cloud(folder):
     folder = folder.absolute()  # It may be typed as a dot.
   # NAME/VERSION or NAME/CONFIG/VERSION.
@@ -38,7 +38,7 @@ def explain(name: str, data_dir: str, wanted: str = '') -> str:
     data_dir: the tfds folder.
     wanted: the version that was looked for, if it is known.
   """
-  folder, base = paths.path(data_dir), _base_name(name)
+  folder, base = paths.path(data_dir), base_name(name)
   versions = _versions(folder / base) if base else []
   if versions:
     first = f'{base}/{versions[-1]}'
@@ -91,6 +91,6 @@ def _some(names: list[str]) -> str:
   return ', '.join(names[:_SHOWN] + more)
 
 
-def _base_name(name: str) -> str:
+def base_name(name: str) -> str:
   """The name of a data set's folder: of NAME/CONFIG:VERSION it is NAME."""
   return re.split('[/:]', name)[0]

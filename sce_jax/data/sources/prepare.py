@@ -1,8 +1,10 @@
 """Prepares a tfds data set on first use, in a separate process.
 
-Only this process may import TensorFlow: the one that trains never does.
-
   python -m sce_jax.data.sources.prepare mnist --data_dir ~/tensorflow_datasets
+  python -m sce_jax.data.sources.prepare mnist --data_dir . --source=ARCHIVES
+
+The families of MNIST and CIFAR are read by archives.py, all others by tfds with
+TensorFlow, which only this process may import: the one that trains never does.
 """
 
 import argparse
@@ -14,7 +16,13 @@ import sys
 from typing import Any
 import urllib.parse
 
-from sce_jax.data.sources import missing
+import tensorflow_datasets as tfds
+
+from sce_jax.data.sources import (
+  archives,
+  digits,  # noqa: F401  Registers the builder.
+  missing,
+)
 from sce_jax.errors import UserError
 from sce_jax.storage import paths
 
@@ -43,16 +51,20 @@ def download_and_prepare(
   """
   # Before the child makes a folder.
   where = missing.explain(name, asked or data_dir, version)
+  # TensorFlow's many lines are kept away, a progress bar is not.
+  shown = missing.base_name(name) in archives.NAMES
   child = subprocess.run(
     [sys.executable, '-m', __name__, name, '--data_dir', data_dir],
-    capture_output=True,
+    stdout=subprocess.PIPE,
+    stderr=None if shown else subprocess.PIPE,
     text=True,
     check=False,
     # The package is found however the parent found it.
     env=os.environ | {'PYTHONPATH': os.pathsep.join(filter(None, sys.path))},
   )
   if child.returncode:
-    lines = child.stderr.strip().splitlines() or ['no message']
+    told = child.stdout.strip() or (child.stderr or '').strip()
+    lines = told.splitlines() or ['no message']
     raise UserError(f'{where}; it could not be prepared: {lines[-1]}')
 
 
@@ -77,27 +89,43 @@ def main() -> None:
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('name', help='what tfds calls the data set')
   parser.add_argument('--data_dir', required=True)
+  parser.add_argument(
+    '--source',
+    help='a folder with the original archives, of the families of MNIST and'
+    ' CIFAR; else they are downloaded',
+  )
   args = parser.parse_args()
-
-  import tensorflow_datasets as tfds  # noqa: PLC0415
-
-  from sce_jax.data.sources import digits  # noqa: F401, PLC0415  Registers it.
-
   data_dir = paths.expand(args.data_dir)
+  known = missing.base_name(args.name) in archives.NAMES
+  if args.source and not known:
+    sys.exit(f'--source is for {", ".join(archives.NAMES)}: leave it out')
+  try:
+    if known:
+      archives.prepare(args.name, data_dir, args.source)
+    else:
+      _by_tfds(args.name, data_dir)
+  except Exception as error:  # noqa: BLE001  Any library's, told in one line.
+    kind = '' if isinstance(error, UserError) else f'{type(error).__name__}: '
+    # Where the parent reads it: progress bars are on stderr.
+    notes = ''.join(f' ({note})' for note in getattr(error, '__notes__', ()))
+    print(f'{kind}{" ".join(str(error).split())[:800]}{notes}')
+    sys.exit(1)
+
+
+def _by_tfds(name: str, data_dir: str) -> None:
   tfds.disable_progress_bar()
   try:
-    builder = tfds.builder(
-      args.name, data_dir=data_dir, file_format='array_record'
-    )
-    reason = _why_unavailable(builder)
-    if reason is None:
-      builder.download_and_prepare()
-  except Exception as error:  # noqa: BLE001  Any library's, told in one line.
-    reason = f'{type(error).__name__}: {" ".join(str(error).split())[:500]}'
+    builder = tfds.builder(name, data_dir=data_dir, file_format='array_record')
+    if reason := _why_unavailable(builder):
+      raise UserError(reason)
+    builder.download_and_prepare()
+  except UserError:
+    raise
+  except Exception as error:
     # Some builders do not list what they download.
     if importlib.util.find_spec('tensorflow') is None:
-      reason += f' ({_NEEDS_TENSORFLOW})'
-  sys.exit(reason)
+      error.add_note(_NEEDS_TENSORFLOW)
+    raise
 
 
 if __name__ == '__main__':

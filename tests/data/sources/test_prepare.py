@@ -45,7 +45,7 @@ def no_child(monkeypatch):
   """Preparing fails at once."""
 
   def run(command, **options):
-    return subprocess.CompletedProcess(command, 1, '', 'needs TensorFlow')
+    return subprocess.CompletedProcess(command, 1, 'needs TensorFlow', None)
 
   monkeypatch.setattr(prepare.subprocess, 'run', run)
 
@@ -152,7 +152,7 @@ def test_one_line_for_a_community_data_set(tmp_path, capfd):
 
 @pytest.mark.parametrize('tensorflow', [True, False])
 def test_the_hint_where_no_downloads_are_listed(
-  tensorflow, monkeypatch, tmp_path
+  tensorflow, monkeypatch, tmp_path, capsys
 ):
   """Some builders list none: the child tries, and fails without TensorFlow."""
 
@@ -164,9 +164,9 @@ def test_the_hint_where_no_downloads_are_listed(
     prepare.importlib.util, 'find_spec', lambda _: tensorflow or None
   )
   monkeypatch.setattr(sys, 'argv', ['prepare', 'x', f'--data_dir={tmp_path}'])
-  with pytest.raises(SystemExit) as caught:
+  with pytest.raises(SystemExit):
     prepare.main()
-  line = caught.value.code
+  (line,) = capsys.readouterr().out.splitlines()
   assert line.startswith("ModuleNotFoundError: No module named 'tensorflow'")
   assert ('pip install tensorflow' in line) == (not tensorflow)
   assert (WAYS_OUT in line) == (not tensorflow)
@@ -177,7 +177,7 @@ def test_the_hint_where_no_downloads_are_listed(
   reason='TensorFlow is installed',
 )
 def test_without_tensorflow(tmp_path):
-  message = told(reading.read, 'cifar100', str(tmp_path))
+  message = told(reading.read, 'digits', str(tmp_path), name='svhn_cropped')
   assert 'pip install tensorflow' in message
   assert WAYS_OUT in message
   assert not list(tmp_path.iterdir())
@@ -189,13 +189,13 @@ def test_the_childs_last_line_is_told(tmp_path, monkeypatch):
     return subprocess.CompletedProcess(command, 1, '', stderr)
 
   monkeypatch.setattr(prepare.subprocess, 'run', run)
-  message = told(prepare.download_and_prepare, 'mnist', str(tmp_path))
+  message = told(prepare.download_and_prepare, 'svhn', str(tmp_path))
   assert message.endswith('could not be prepared: the reason')
 
 
 def test_a_child_without_a_word(tmp_path, monkeypatch):
   def run(command, **options):
-    return subprocess.CompletedProcess(command, -9, '', '')
+    return subprocess.CompletedProcess(command, -9, '', None)
 
   monkeypatch.setattr(prepare.subprocess, 'run', run)
   assert told(prepare.download_and_prepare, 'mnist', str(tmp_path)).endswith(
@@ -203,16 +203,17 @@ def test_a_child_without_a_word(tmp_path, monkeypatch):
   )
 
 
-def test_the_child_ends_with_the_reason(monkeypatch, tmp_path):
+def test_the_child_ends_with_the_reason(monkeypatch, tmp_path, capsys):
   monkeypatch.setattr(
     prepare, '_why_unavailable', lambda builder: f'no {builder.name}'
   )
   monkeypatch.setattr(
-    sys, 'argv', ['prepare', 'mnist', '--data_dir', str(tmp_path)]
+    sys, 'argv', ['prepare', 'svhn_cropped', '--data_dir', str(tmp_path)]
   )
   with pytest.raises(SystemExit) as caught:
     prepare.main()
-  assert caught.value.code == 'no mnist'
+  assert caught.value.code == 1
+  assert capsys.readouterr().out == 'no svhn_cropped\n'
 
 
 @pytest.mark.parametrize(
