@@ -247,7 +247,14 @@ def table(results: Mapping[str, Sequence[train.Result]]) -> str:
         f'{np.mean([run["train_seconds"] for run in runs]):.1f}',
       )
     )
-  return '\n'.join(filter(None, [text.aligned(rows), marks.note(results)]))
+  is_random = any(
+    run.get('init_from') == files.RANDOM
+    for runs in results.values()
+    for run in runs
+  )
+  note = 'init_from=random: the weights were not pretrained' * is_random
+  shown = [text.aligned(rows), marks.note(results), note]
+  return '\n'.join(filter(None, shown))
 
 
 def _title(group: str) -> str:

@@ -182,7 +182,7 @@ def _contents(
   info = {
     **_describe(run, workdir),
     **described,
-    'network': dataclasses.asdict(config),
+    'network': config.architecture,
     'sha256': checksums,
   }
   shape = ', '.join(map(str, run.info.image_shape))
@@ -219,7 +219,7 @@ def network(run: restore.SavedRun) -> dict[str, Any]:
   return {
     'classes': list(run.info.class_titles),
     'input': {'shape': list(run.info.image_shape), 'dtype': _dtype(run.info)},
-    'network': dataclasses.asdict(run.config.model),
+    'network': run.config.model.architecture,
     'normalization': dataclasses.asdict(normalization),
     'versions': {
       'sce_jax': sce_jax.__version__,
@@ -281,6 +281,7 @@ def _describe(
       'epoch': run.epoch,
       'epochs': run.config.train.epochs,
       'git_commit': begun.get('git_commit'),
+      'initial': files.read_initial(workdir),
     },
     # Of the last epoch; None for a run that has not ended.
     'metrics': files.read_result(workdir),

@@ -34,17 +34,14 @@ from sce_jax.data import info as info_lib
 from sce_jax.data.unlabelled import Images
 from sce_jax.errors import UserError
 from sce_jax.runs import progress
+from sce_jax.runs.files import DESCRIPTION, PARAMETERS, PIXEL_MEAN
 from sce_jax.storage import paths
 
 # Of the layout of the folder. A folder of another version is refused.
 FORMAT = 1
-DESCRIPTION = 'model.json'
-PARAMETERS = 'model.safetensors'
 PROGRAM = 'model.jax_export'
 ONNX = 'model.onnx'
 README = 'README.md'
-# The tensor beside those of the network.
-PIXEL_MEAN = 'pixel_mean'
 FORMAT_KEY = 'sce_jax_format'
 _KEYS = ('classes', 'input', 'network', 'normalization', 'versions', 'sha256')
 _BATCH = 256

@@ -13,7 +13,7 @@ from sce_jax.engine import metrics, optim
 from sce_jax.engine.train_state import TrainState
 from sce_jax.engine.trainer import Trainer
 from sce_jax.parallel import multirun, preemption
-from sce_jax.runs import progress
+from sce_jax.runs import files, initial, progress
 from sce_jax.runs.checkpointing import restore_newest
 from sce_jax.runs.run import TrainingRun
 
@@ -120,7 +120,13 @@ class Loop:
       run.checkpoints.set_damaged_aside()
       run.workdir.truncate_metrics_after(step)
     if found is None:
-      return self._trainer.init(self._inputs), 0
+      loaded = initial.load(
+        self._runs[0].config.model, self._trainer.abstract_variables()
+      )
+      if loaded.record is not None:
+        for run in self._runs:
+          run.workdir.record_initial(loaded.record)
+      return self._trainer.init(self._inputs, loaded.variables), 0
     self._seconds_before = found[1][0][1]['seconds']
     state = multirun.stack([state for state, _ in found[1]])
     return self._trainer.device_put(state), step
@@ -136,6 +142,9 @@ class Loop:
       progress.log(f'{run.workdir.path}: {what}{resumed}')
     if len(self._runs) > _NAMED_RUNS:
       progress.log(f'and {len(self._runs) - _NAMED_RUNS} more runs with them')
+    record = self._runs[0].workdir.initial
+    if record is not None:
+      progress.log(f'initial weights: {files.initial_title(record)}')
     # One run's matrix is worth a look; those of more, or larger ones, are in
     # their folders.
     noise = self._runs[0].noise

@@ -19,8 +19,9 @@ from sce_jax.engine.trainer import Trainer
 from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.loop import Loop
 from sce_jax.parallel import processes
-from sce_jax.runs import files, progress, restore
+from sce_jax.runs import files, initial, progress, restore
 from sce_jax.runs.run import Result, TrainingRun
+from sce_jax.storage import paths
 
 
 def train_and_evaluate(
@@ -127,6 +128,11 @@ def train_many(
       functools.partial(_have_ended, [workdirs[i] for i in group])
     ):
       trainer.check_trainable()
+      # What has a checkpoint does not begin from it again.
+      if not processes.on_primary(
+        functools.partial(_have_checkpoints, [workdirs[i] for i in group])
+      ):
+        initial.load(checked[group[0]].model, trainer.abstract_variables())
   results: list[Result] = [{} for _ in checked]
   for group in groups:
     trained = _train_group(
@@ -162,6 +168,10 @@ def _size(positions: np.ndarray | None, num_train: int) -> int:
 
 def _have_ended(workdirs: Sequence[str | os.PathLike]) -> bool:
   return all(files.read_result(path) is not None for path in workdirs)
+
+
+def _have_checkpoints(workdirs: Sequence[str | os.PathLike]) -> bool:
+  return all(paths.names(files.checkpoints(path)) for path in workdirs)
 
 
 def _check_positions(positions: np.ndarray | None, num_train: int) -> None:

@@ -48,6 +48,7 @@ NETWORKS = {
   'resnet44': Shape(cifar100, 'paper', (32, 32, 3), 100),
   'resnet34': Shape(cifar100, 'apl', (32, 32, 3), 100),
   'resnet50': Shape(cifar100, 'apl', (32, 32, 3), 100),
+  'imagenet_resnet50': Shape(cifar100, 'apl', (224, 224, 3), 14),
 }
 
 

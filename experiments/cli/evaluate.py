@@ -31,6 +31,9 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   if not processes.is_primary():
     return
   print(f'{values.workdir}, epoch {figures["epoch"]} (step {figures["step"]})')
+  initial = files.read_initial(values.workdir)
+  if initial is not None:
+    print(f'initial weights: {files.initial_title(initial)}')
   for split, name in (('test', 'test'), ('train_eval', 'training')):
     found = figures.get(split)
     if found is None:

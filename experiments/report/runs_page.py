@@ -96,6 +96,7 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     return ', '.join(sorted(set(texts))) or 'none'
 
   ends = [r.status for r in runs]
+  initial = [r.initial for r in runs if r.initial]
   return [
     (
       'runs',
@@ -105,6 +106,7 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
         if status in ends
       ),
     ),
+    *([('initial weights', values(initial))] if initial else []),
     ('seeds', ', '.join(map(str, sorted({r.config['seed'] for r in runs})))),
     ('devices', values(_devices(r) for r in described)),
     ('trained', values(d['created'][:10] for d in described)),

@@ -201,6 +201,11 @@ def base_config(
   # weight decay, and SL's alpha and beta may be None: chosen by the data, see
   # own.py.
   m.name = ''
+  # What its parameters begin from. A file: weights in safetensors or PyTorch's
+  # .pth, of torchvision's or timm's ResNet-50 or of an exported network, or
+  # hf://OWNER/REPOSITORY/FILE; random: as None, newly drawn, which is said in
+  # all results; required: it must be given.
+  m.init_from = config_dict.placeholder(str)
   m.initializer = 'he_normal'  # A key of sce_jax.models.INITIALIZERS.
   m.use_bias = True  # Whether convolutions have biases.
   # Batch norm's running statistics keep this share in a step (Keras's

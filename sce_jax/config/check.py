@@ -138,6 +138,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
   'model.initializer': _one_of(models.INITIALIZERS),
   'model.batch_norm_momentum': _SHARE,
   'model.batch_norm_epsilon': _POSITIVE,
+  'model.init_from': (lambda x: bool(x.strip()), 'a file, or random'),
   'model.dtype': _one_of(models.DTYPES),
   'model.layout': _one_of(models.LAYOUTS),
   'optim.learning_rate': _POSITIVE,
@@ -191,6 +192,7 @@ def check_config(config: fields.RawConfig | Config) -> Config:
   values = choose.with_values(values, {x: choose.FIELDS[x] for x in left})
   checked = dataclasses.replace(_section(Config, values, ''), left=left)
   _check_views(checked)
+  _check_initial(checked)
   labels.check_name(checked.noise, checked.data.label_sets)
   return checked
 
@@ -202,6 +204,17 @@ def _check_views(config: Config) -> None:
       f'loss {config.loss.name!r} compares two augmentations of each image, and'
       ' config.data.augment has none: add one, such as'
       ' --config.data.augment.pad_crop=2'
+    )
+
+
+def _check_initial(config: Config) -> None:
+  if config.model.init_from == 'required':
+    raise UserError(
+      'this config begins from weights pretrained on ImageNet: download'
+      ' https://download.pytorch.org/models/resnet50-0676ba61.pth and give it'
+      ' with --config.model.init_from=FILE, or give'
+      ' hf://timm/resnet50.tv_in1k/model.safetensors there (needs pip install'
+      ' huggingface_hub), or random for weights that are not pretrained'
     )
 
 

@@ -20,6 +20,7 @@ LATER: Mapping[str, Any] = {
   'data.held_out': 0.0,
   'data.max_unreadable': 0.01,
   'data.relabel': None,
+  'model.init_from': None,
   'train.record_averages': False,
 }
 

@@ -31,14 +31,27 @@ class Network:
   num: int = 1
 
   def init(
-    self, key: jax.Array, image_shape: tuple[int, ...]
+    self,
+    key: jax.Array,
+    image_shape: tuple[int, ...],
+    initial: PyTree = None,
   ) -> tuple[PyTree, PyTree, PyTree]:
-    """Initial parameters, batch statistics and optimiser's state."""
+    """Initial parameters, batch statistics and optimiser's state.
+
+    Args:
+      key: of what is drawn.
+      image_shape: of an image, or of its features.
+      initial: 'params' and 'batch_stats' of layers that are not drawn.
+    """
+    given = initial or {}
 
     def one(key):
       variables = self.module.init(key, jnp.zeros((1, *image_shape)))
-      params = variables['params']
-      return params, variables.get('batch_stats', {}), self.tx.init(params)
+      params, batch_stats = (
+        {**variables.get(name, {}), **given.get(name, {})}
+        for name in ('params', 'batch_stats')
+      )
+      return params, batch_stats, self.tx.init(params)
 
     if self.num == 1:
       return one(key)

@@ -213,18 +213,24 @@ class Trainer:
       )
     )
 
-  def init(self, inputs: RunInputs) -> TrainState:
-    """The state before the first step."""
+  def init(self, inputs: RunInputs, initial: Any = None) -> TrainState:
+    """The state before the first step.
+
+    Args:
+      inputs: what differs between the runs.
+      initial: 'params' and 'batch_stats' of layers that are not drawn, the
+        same for all runs and networks.
+    """
     create = self._create
     if self.num_runs > 1:
       # Side by side even where training is not: it takes no time.
-      create = jax.vmap(create)
-    return self._runner.place_per_run(jax.jit(create)(inputs.key))
+      create = jax.vmap(create, in_axes=(0, None))
+    return self._runner.place_per_run(jax.jit(create)(inputs.key, initial))
 
-  def _create(self, key: jax.Array) -> TrainState:
+  def _create(self, key: jax.Array, initial: Any = None) -> TrainState:
     info, recipe = self._info, self._recipe
     params, batch_stats, opt_state = recipe.network.init(
-      randomness.init_key(key), info.image_shape
+      randomness.init_key(key), info.image_shape, initial
     )
     return TrainState(
       step=jnp.zeros((), jnp.int32),
@@ -245,6 +251,10 @@ class Trainer:
   def abstract_state(self) -> TrainState:
     """The shapes of one run's state, to restore a checkpoint into."""
     return jax.eval_shape(self._create, jax.random.key(0))
+
+  def abstract_variables(self) -> Any:
+    """The shapes of one network's variables."""
+    return jax.eval_shape(self.variables, self.abstract_state())
 
   def variables(self, state: TrainState) -> Any:
     """The variables of a run's network, of several the one evaluated."""

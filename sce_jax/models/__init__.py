@@ -3,6 +3,7 @@
 from collections.abc import Callable
 import dataclasses
 import functools
+from typing import Any
 
 from flax import linen as nn
 import jax.numpy as jnp
@@ -68,6 +69,16 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     pre_activation=False,
     bottleneck=True,
   ),
+  # ResNet-50 v1.5, whose 3x3 convolutions take the strides, as torchvision and
+  # timm have it: 25,557,032 parameters in 1,000 classes, without biases.
+  'imagenet_resnet50': functools.partial(
+    ResNet,
+    blocks=(3, 4, 6, 3),
+    widths=(64, 128, 256, 512),
+    pre_activation=False,
+    bottleneck=True,
+    imagenet=True,
+  ),
   # For feature vectors; images are flattened.
   'mlp': functools.partial(MLP, hidden=(256,)),
 }
@@ -84,6 +95,14 @@ class ModelConfig:
   batch_norm_epsilon: float
   dtype: str
   layout: str | None
+  init_from: str | None = None
+
+  @property
+  def architecture(self) -> dict[str, Any]:
+    """What rebuilds the network, as plain data, without what it began from."""
+    values = dataclasses.asdict(self)
+    del values['init_from']
+    return values
 
 
 def build(

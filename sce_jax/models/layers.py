@@ -87,6 +87,24 @@ def _share(x: Array, axis: int) -> Array:
 max_pool.defvjp(_max_pool_forward, _max_pool_backward)
 
 
+def max_pool3(x: Array) -> Array:
+  """Maximum over 3x3 windows with stride 2, padded by one all around (torch's).
+
+  Maxima of strided slices: their gradient is products and sums in both layouts
+  (lax.reduce_window's is a search), and ONNX has them.
+  """
+  for axis in (1, 2):
+    pad = [(1, 1) if i == axis else (0, 0) for i in range(4)]
+    padded = jnp.pad(x, pad, constant_values=-jnp.inf)
+    last = x.shape[axis] - 1
+    x, *others = (
+      lax.slice_in_dim(padded, i, last + i + 1, 2, axis) for i in range(3)
+    )
+    for other in others:
+      x = jnp.maximum(x, other)
+  return x
+
+
 def mean_pool(x: Array, layout: str) -> Float[Array, 'N C']:
   """Mean over all positions (global average pooling)."""
   x = x.mean(axis=(1, 2))
@@ -94,12 +112,14 @@ def mean_pool(x: Array, layout: str) -> Float[Array, 'N C']:
 
 
 class Conv(nn.Module):
-  """Convolution with 'SAME' padding.
+  """Convolution whose output has the size of its input over the strides.
 
   Attributes:
     features: number of output channels.
     kernel_size: height and width of the kernel.
     strides: step in both directions.
+    even_padding: True: equal on both sides, as in torch. False: what is odd of
+      it goes after ('SAME', Keras's). They differ with strides only.
     use_bias: whether a bias is added.
     init: the initialisers of kernel and bias.
     dtype: what the products are computed in; parameters stay float32.
@@ -109,6 +129,7 @@ class Conv(nn.Module):
   features: int
   kernel_size: int = 3
   strides: int = 1
+  even_padding: bool = False
   use_bias: bool = True
   initializer: initializers.Initializers = initializers.INITIALIZERS[
     'he_normal'
@@ -127,7 +148,9 @@ class Conv(nn.Module):
       jnp.float32,
     )
     x = x.astype(self.dtype)
-    x = _convolve(x, kernel.astype(self.dtype), self.strides, self.layout)
+    padding = [(size // 2, size // 2)] * 2 if self.even_padding else 'SAME'
+    kernel = kernel.astype(self.dtype)
+    x = _convolve(x, kernel, self.strides, padding, self.layout)
     if self.use_bias:
       bias = self.param(
         'bias',
@@ -139,7 +162,13 @@ class Conv(nn.Module):
     return x
 
 
-def _convolve(x: Array, kernel: Array, strides: int, layout: str) -> Array:
+def _convolve(
+  x: Array,
+  kernel: Array,
+  strides: int,
+  padding: str | list[tuple[int, int]],
+  layout: str,
+) -> Array:
   if layout == 'chwn' and strides == 1 and kernel.shape[:2] == (3, 3):
     return conv3x3.conv3x3(x, kernel)
   order = 'NHWC' if layout == 'nhwc' else 'CHWN'
@@ -147,7 +176,7 @@ def _convolve(x: Array, kernel: Array, strides: int, layout: str) -> Array:
     x,
     kernel,
     (strides, strides),
-    'SAME',
+    padding,
     dimension_numbers=(order, 'HWIO', order),
   )
 

@@ -1,4 +1,4 @@
-"""Residual networks for 32x32 images (He et al., 2015, 2016)."""
+"""Residual networks (He et al., 2015, 2016), for small and large images."""
 
 import functools
 
@@ -27,6 +27,9 @@ class ResNet(nn.Module):
     bottleneck: False: blocks of two 3x3 convolutions. True: of one, between
       1x1 convolutions, the last to four times the stage's width (He et al.,
       2015); only post-activation.
+    imagenet: False: a 3x3 stem. True: a 7x7 stem and 3x3 max pooling, each of
+      which halves the image, and torch's padding, with which pretrained
+      weights were trained; only post-activation.
     momentum: of batch norm, see layers.BatchNorm.
     epsilon: of batch norm.
     use_bias: whether convolutions have biases.
@@ -41,6 +44,7 @@ class ResNet(nn.Module):
   num_classes: int
   pre_activation: bool
   bottleneck: bool = False
+  imagenet: bool = False
   momentum: float = 0.99
   epsilon: float = 1e-3
   use_bias: bool = True
@@ -61,10 +65,13 @@ class ResNet(nn.Module):
     return_hidden: bool = False,
   ) -> Float[Array, 'N K'] | tuple[Float[Array, 'N K'], Float[Array, 'N D']]:
     """Computes the logits; arguments and results as in cnn.CNN."""
-    if self.pre_activation and self.bottleneck:
-      raise ValueError('bottleneck blocks are post-activation only')
+    if self.pre_activation and (self.bottleneck or self.imagenet):
+      raise ValueError(
+        'bottleneck blocks and the stem of ImageNet are post-activation only'
+      )
     conv = functools.partial(
       layers.Conv,
+      even_padding=self.imagenet,
       use_bias=self.use_bias,
       initializer=self.initializer,
       dtype=self.dtype,
@@ -78,9 +85,12 @@ class ResNet(nn.Module):
       return module(x, train=train, mask=mask)
 
     x = layers.from_nhwc(images, self.layout)
-    x = conv(self.widths[0], name='stem')(x)
+    size, strides = (7, 2) if self.imagenet else (3, 1)
+    x = conv(self.widths[0], size, strides, name='stem')(x)
     if not self.pre_activation:
       x = nn.relu(norm(x, 'stem_bn'))
+    if self.imagenet:
+      x = layers.max_pool3(x)
     width_in = self.widths[0]
     if self.bottleneck:
       block, expansion = _bottleneck_block, _EXPANSION

@@ -11,6 +11,8 @@ noise.npz      ids and noisy labels of the examples that are trained on, and
                their clean labels where they are known; once it exists it is
                read back, never drawn again
 noise.json     the actual noise, where clean labels are known: rate and matrix
+initial.json   what the parameters began from, if config.model.init_from says
+               it: the file and its sha256, or random
 prepared.json  hyper-parameters that the method has computed before training;
                runs that it trained for that are in prepare/
 metrics.jsonl  one object a line, one line an epoch
@@ -23,7 +25,7 @@ It may be in a cloud, see storage/paths.py: there metrics.jsonl is rewritten,
 and the events are copied up, every few seconds and before each checkpoint.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import csv
 import dataclasses
 import io
@@ -43,14 +45,22 @@ from sce_jax.storage import paths
 # Of the layout of the folder. A folder of another version is refused.
 FORMAT = 2
 PREPARE = 'prepare'
+# As config.model.init_from: parameters that are drawn, where others are usual.
+RANDOM = 'random'
 # Folders of the folds of an audit begin so, see audit.py.
 FOLD = 'fold-'
+# The folder of an exported network, see inference.py: its description, its
+# parameters, and the tensor beside those of the network.
+DESCRIPTION = 'model.json'
+PARAMETERS = 'model.safetensors'
+PIXEL_MEAN = 'pixel_mean'
 # What a run writes after its config.json.
 _NAMES = (
   'dataset.json',
   'data.json',
   'noise.npz',
   'noise.json',
+  'initial.json',
   'prepared.json',
   'metrics.jsonl',
   'checkpoints',
@@ -71,6 +81,8 @@ RESULT_FIELDS = (
   'noisy_test',
   'memorised',
   'train_seconds',
+  'init_from',
+  'init_sha256',
 )
 
 
@@ -280,6 +292,29 @@ def read_prepared(path: str | os.PathLike) -> dict[str, Any] | None:
   if record is None:
     return None
   return {name: np.array(value, np.float64) for name, value in record.items()}
+
+
+def read_initial(path: str | os.PathLike) -> dict[str, Any] | None:
+  """What a run's parameters came from; None: drawn, as without init_from.
+
+  'init_from', as its config has it; of a file also 'sha256', 'title' of known
+  weights and others, see initial.py.
+
+  Raises:
+    UserError: the record is damaged.
+  """
+  return read_record(path, 'initial.json', ('init_from',))
+
+
+def initial_title(record: Mapping[str, Any]) -> str:
+  """What `read_initial` has given, in a line."""
+  if record['init_from'] == RANDOM:
+    return 'random: not pretrained'
+  known = record.get('title') or 'weights not known by their digest'
+  return (
+    f'{record["init_from"]} ({known}; sha256 {record["sha256"][:16]}; head'
+    f' {record["head"]})'
+  )
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:

@@ -62,6 +62,12 @@ class Run:
     """Whether part of its test labels may be wrong, see DatasetInfo."""
     return files.has_noisy_test(self.folder)
 
+  @functools.cached_property
+  def initial(self) -> str | None:
+    """What its parameters began from, if its config says it, in a line."""
+    record = files.read_initial(self.folder)
+    return None if record is None else files.initial_title(record)
+
   @property
   def failure(self) -> str:
     """Why it failed; '' if it did not."""
@@ -129,6 +135,7 @@ def find(
       files.read_result(folder)
       files.read_noise(folder)
       files.has_noisy_test(folder)
+      files.read_initial(folder)
     except UserError as error:
       progress.log(f'skipped: {error}')
       continue

@@ -214,4 +214,8 @@ class TrainingRun:
     }
     if self.noisy_test:
       self.result['noisy_test'] = True
+    initial = self.workdir.initial
+    if initial is not None:
+      self.result['init_from'] = initial['init_from']
+      self.result['init_sha256'] = initial.get('sha256')
     self.workdir.finish(self.result)

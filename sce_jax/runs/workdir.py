@@ -184,6 +184,27 @@ class Workdir:
       self._write('noise.json', json.dumps(record) + '\n')
 
   @property
+  def initial(self) -> dict[str, Any] | None:
+    """What `record_initial` has recorded, None before."""
+    return processes.on_primary(lambda: files.read_initial(self.path))
+
+  def record_initial(self, record: Mapping[str, Any]) -> None:
+    """Saves what the parameters came from.
+
+    Raises:
+      UserError: the run was begun from another file.
+    """
+    before = self.initial
+    if before is None:
+      self._write('initial.json', json.dumps(record, indent=2) + '\n')
+    elif before.get('sha256') != record.get('sha256'):
+      raise UserError(
+        f'{record["init_from"]} has changed since the run in {self.path} was'
+        f' begun (sha256 {before.get("sha256")}, now {record.get("sha256")}):'
+        ' give it the file of then, or name another --workdir'
+      )
+
+  @property
   def prepared(self) -> dict[str, Any] | None:
     """What `record_prepared` has recorded, None before."""
     return processes.on_primary(lambda: files.read_prepared(self.path))

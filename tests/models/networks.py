@@ -24,6 +24,7 @@ SHAPES = {
   'resnet44': (32, 32, 3),
   'resnet34': (32, 32, 3),
   'resnet50': (32, 32, 3),
+  'imagenet_resnet50': (64, 64, 3),
   'mlp': (64,),
 }
 KINDS = ('cnn', 'pre_activation', 'post_activation')
