@@ -9,12 +9,15 @@ def _pads(shape, size, strides):
   return [(0, 0)] + [(p // 2, p - p // 2) for p in pads] + [(0, 0)]
 
 
-def convolution(x, kernel, bias=0.0, strides=1):
-  """'SAME' convolution, window by window."""
+def convolution(x, kernel, bias=0.0, strides=1, even_padding=False):
+  """'SAME' convolution, or one padded alike on both sides, by windows."""
   x, kernel = np.asarray(x, np.float64), np.asarray(kernel, np.float64)
   size = kernel.shape[0]
   rows, columns = (-(-n // strides) for n in x.shape[1:3])
-  x = np.pad(x, _pads(x.shape[1:3], size, strides))
+  pads = _pads(x.shape[1:3], size, strides)
+  if even_padding:
+    pads[1:3] = [(size // 2, size // 2)] * 2
+  x = np.pad(x, pads)
   y = np.zeros((x.shape[0], rows, columns, kernel.shape[3]))
   for i in range(rows):
     for j in range(columns):
@@ -57,6 +60,17 @@ def max_pool(x):
   return y
 
 
+def max_pool3(x):
+  """Maximum over what lies within one of every second position."""
+  rows, columns = (-(-n // 2) for n in x.shape[1:3])
+  y = np.zeros((x.shape[0], rows, columns, x.shape[3]))
+  for i in range(rows):
+    for j in range(columns):
+      near = x[:, max(2 * i - 1, 0) : 2 * i + 2]
+      y[:, i, j] = near[:, :, max(2 * j - 1, 0) : 2 * j + 2].max((1, 2))
+  return y
+
+
 def relu(x):
   return np.maximum(x, 0)
 
@@ -74,9 +88,9 @@ class Network:
     x = (x - stats['mean']) / np.sqrt(stats['var'] + self._epsilon)
     return x * params['scale'] + params['bias']
 
-  def conv(self, name, x, strides=1):
+  def conv(self, name, x, strides=1, even_padding=False):
     layer = self._params[name]
-    return convolution(x, layer['kernel'], layer['bias'], strides)
+    return convolution(x, layer['kernel'], layer['bias'], strides, even_padding)
 
   def dense(self, name, x):
     return x @ self._params[name]['kernel'] + self._params[name]['bias']

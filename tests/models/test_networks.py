@@ -33,6 +33,14 @@ COUNTS = [
     23_705_252,
     2 * (64 + 22 * 64 + 28 * 128 + 40 * 256 + 22 * 512),
   ),
+  # As torchvision counts it.
+  (
+    'imagenet_resnet50',
+    1000,
+    False,
+    25_557_032,
+    2 * (64 + 22 * 64 + 28 * 128 + 40 * 256 + 22 * 512),
+  ),
   # Of 64 features; both layers have biases.
   ('mlp', 10, True, 65 * 256 + 257 * 10, 0),
 ]

@@ -14,9 +14,9 @@ from sce_jax.models.resnet import ResNet
 from tests.models import networks, reference
 
 
-def assert_logits(model, forward):
+def assert_logits(model, forward, images=networks.IMAGES):
   """Against NumPy, with random biases, scales and running statistics."""
-  shapes = jax.eval_shape(model.init, jax.random.key(0), networks.IMAGES)
+  shapes = jax.eval_shape(model.init, jax.random.key(0), images)
   rng = np.random.default_rng(0)
 
   def values(path, leaf):
@@ -28,11 +28,11 @@ def assert_logits(model, forward):
   variables = jax.tree_util.tree_map_with_path(values, shapes)
   actual = jax.jit(model.apply)(
     jax.tree.map(lambda x: jnp.array(x, jnp.float32), variables),
-    networks.IMAGES,
+    images,
   )
   expected = forward(
     reference.Network(variables, model.epsilon),
-    np.asarray(networks.IMAGES, np.float64),
+    np.asarray(images, np.float64),
   )
   # float32 through at most eleven layers.
   np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
@@ -69,6 +69,34 @@ def test_logits_of_bottleneck_blocks_by_definition(layout):
     (2, 1), (4, 8), 5, False, bottleneck=True, epsilon=0.1, layout=layout
   )
   assert_logits(model, bottleneck)
+
+
+def imagenet(net, x):
+  """ImageNet's stem and two basic blocks, all padded alike on both sides."""
+  relu = reference.relu
+  x = net.conv('stem', x, 2, even_padding=True)
+  x = reference.max_pool3(relu(net.norm('stem_bn', x)))
+  for name, strides in (('stage1_block1', 1), ('stage2_block1', 2)):
+    y = net.conv(f'{name}_conv1', x, strides, even_padding=True)
+    y = relu(net.norm(f'{name}_bn1', y))
+    y = net.norm(f'{name}_bn2', net.conv(f'{name}_conv2', y))
+    if strides == 2:
+      x = net.conv(f'{name}_projection', x, strides)
+      x = net.norm(f'{name}_projection_bn', x)
+    x = relu(x + y)
+  return net.dense('head', x.mean((1, 2)))
+
+
+@pytest.mark.parametrize('layout', models.LAYOUTS)
+@pytest.mark.parametrize('shape', [(15, 16), (17, 14)])
+def test_logits_with_the_stem_of_imagenet_by_definition(shape, layout):
+  images = jnp.array(
+    np.random.default_rng(1).normal(size=(2, *shape, 3)), jnp.float32
+  )
+  model = ResNet(
+    (1, 1), (4, 8), 5, False, imagenet=True, epsilon=0.1, layout=layout
+  )
+  assert_logits(model, imagenet, images)
 
 
 def test_bottleneck_blocks_are_not_pre_activation():
@@ -166,6 +194,23 @@ def test_every_layer_is_told_what_the_config_says(name, shape, layout):
       + [(4, 2048)] * 2
       + [(4, 512), (4, 512), (4, 2048)] * 2,
     ),
+    # The stem and the pooling after it halve the image, which has 64 pixels.
+    (
+      'imagenet_resnet50',
+      [(32, 64)]
+      + [(16, 64)] * 2
+      + [(16, 256)] * 2
+      + [(16, 64), (16, 64), (16, 256)] * 2
+      + [(16, 128), (8, 128)]
+      + [(8, 512)] * 2
+      + [(8, 128), (8, 128), (8, 512)] * 3
+      + [(8, 256), (4, 256)]
+      + [(4, 1024)] * 2
+      + [(4, 256), (4, 256), (4, 1024)] * 5
+      + [(4, 512), (2, 512)]
+      + [(2, 2048)] * 2
+      + [(2, 512), (2, 512), (2, 2048)] * 2,
+    ),
   ],
 )
 def test_resolutions_and_widths(name, outputs):
@@ -186,6 +231,7 @@ def test_resolutions_and_widths(name, outputs):
     ('resnet44', 64),
     ('resnet34', 512),
     ('resnet50', 2048),
+    ('imagenet_resnet50', 2048),
   ],
 )
 def test_widths_of_the_hidden_layers(name, width):
