@@ -142,7 +142,7 @@ def launch(data_dir, tmp_path):
       cwd=options.pop('cwd', REPOSITORY),
       capture_output=True,
       text=True,
-      timeout=300,
+      timeout=options.pop('timeout', 300),
       check=False,
       **options,
     )

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import pathlib
 import shutil
 import sys
 import types
@@ -45,7 +46,7 @@ def networks():
 
 
 def config(**model):
-  c = synthetic.config('ce,clean')
+  c = synthetic.config('ce,clean,0')
   c.train.epochs = 1
   c.model.batch_norm_epsilon = EPSILON
   c.model.update(model)
@@ -117,7 +118,7 @@ def test_all_but_another_head_is_the_files(weights):
   np.testing.assert_array_equal(
     ours['params.stem.kernel'], torch['conv1.weight'].transpose(2, 3, 1, 0)
   )
-  content = open(weights, 'rb').read()
+  content = pathlib.Path(weights).read_bytes()
   assert found.record == {
     'init_from': weights,
     'sha256': hashlib.sha256(content).hexdigest(),
@@ -175,7 +176,7 @@ def test_a_run_begins_from_it_and_says_so(trained):
   stem = torch_tensors()['conv1.weight'].transpose(2, 3, 1, 0)
   actual = run.trainer.variables(run.state)['params']['stem']['kernel']
   np.testing.assert_array_equal(actual, stem)
-  sha = hashlib.sha256(open(c.model.init_from, 'rb').read()).hexdigest()
+  sha = hashlib.sha256(pathlib.Path(c.model.init_from).read_bytes()).hexdigest()
   assert (result['init_from'], result['init_sha256']) == (
     c.model.init_from,
     sha,
@@ -248,7 +249,7 @@ def test_random_is_said_everywhere(tmp_path, capsys):
   result = train.train_and_evaluate(
     c, tmp_path / 'run', dataset=synthetic.data()
   )
-  assert 'initial weights: random: not pretrained' in capsys.readouterr().err
+  assert 'initial weights: random: not pretrained' in capsys.readouterr().out
   assert result['init_from'] == 'random'
   assert ',random,' in (tmp_path / 'run' / 'results.csv').read_text()
   assert 'not pretrained' in grid.table({'ce': [result]})
@@ -271,7 +272,7 @@ def test_a_config_of_before_has_the_fingerprint_of_before():
 
 
 def test_what_must_be_given_is_asked_for():
-  with pytest.raises(UserError, match='resnet50-0676ba61.pth and give it'):
+  with pytest.raises(UserError, match=r'resnet50-0676ba61\.pth and give it'):
     check_config(config(init_from='required'))
 
 
