@@ -87,12 +87,17 @@ def _share(x: Array, axis: int) -> Array:
 max_pool.defvjp(_max_pool_forward, _max_pool_backward)
 
 
-def max_pool3(x: Array) -> Array:
+def max_pool3(x: Array, layout: str) -> Array:
   """Maximum over 3x3 windows with stride 2, padded by one all around (torch's).
 
-  Maxima of strided slices: their gradient is products and sums in both layouts
-  (lax.reduce_window's is a search), and ONNX has them.
+  Tied entries may share the gradient in one layout and not in the other: after
+  ReLU, where only zeros are tied, it is the same.
   """
+  if layout == 'nhwc':
+    # By their keywords: jax2onnx knows no others.
+    return nn.max_pool(
+      x, window_shape=(3, 3), strides=(2, 2), padding=((1, 1), (1, 1))
+    )
   for axis in (1, 2):
     pad = [(1, 1) if i == axis else (0, 0) for i in range(4)]
     padded = jnp.pad(x, pad, constant_values=-jnp.inf)

@@ -90,7 +90,7 @@ class ResNet(nn.Module):
     if not self.pre_activation:
       x = nn.relu(norm(x, 'stem_bn'))
     if self.imagenet:
-      x = layers.max_pool3(x)
+      x = layers.max_pool3(x, self.layout)
     width_in = self.widths[0]
     if self.bottleneck:
       block, expansion = _bottleneck_block, _EXPANSION
