@@ -12,6 +12,7 @@ import os
 import pathlib
 import pickle
 import sys
+from typing import Any
 
 # Entries under which training programs keep the parameters.
 _NESTED = ('state_dict', 'model_state_dict', 'model')
@@ -38,7 +39,7 @@ def convert(checkpoint: pathlib.Path, out: pathlib.Path) -> int:
 
   digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
   try:
-    found = torch.load(checkpoint, map_location='cpu', weights_only=True)
+    found: Any = torch.load(checkpoint, map_location='cpu', weights_only=True)
   except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
     raise ValueError(
       f'{checkpoint} cannot be read as tensors alone'
