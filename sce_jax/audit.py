@@ -22,6 +22,7 @@ from sce_jax.config import fields
 from sce_jax.config.check import Config
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data import labels as labels_lib
+from sce_jax.data import open_set
 from sce_jax.data.dataset import Dataset
 from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.noise import confident
@@ -52,6 +53,8 @@ class LabelIssues:
     label: given.
     clean_label: the true one, -1 where it is not known; None if none is.
     probability: of each class, out of sample.
+    averaged: of each class, averaged over the training of networks that were
+      shown the example; None: there are none.
     suggested: the most probable class, for issues other than the given one.
     score: the normalised margin of the given label in the averages, in [0, 1]:
       the lower, the more likely it is wrong.
@@ -67,6 +70,7 @@ class LabelIssues:
   label: Integer[np.ndarray, ' N']
   clean_label: Integer[np.ndarray, ' N'] | None
   probability: Float[np.ndarray, 'N K']
+  averaged: Float[np.ndarray, 'N K'] | None
   suggested: Integer[np.ndarray, ' N']
   score: Float64[np.ndarray, ' N']
   is_issue: Bool[np.ndarray, ' N']
@@ -137,6 +141,7 @@ def judge(
     labels,
     clean_label,
     probability,
+    averaged,
     others.argmax(axis=1),
     confident.normalized_margin(ranked, labels),
     is_issue,
@@ -180,10 +185,11 @@ def audit(
   if dataset is None:
     dataset = dataset_lib.load_on_all_processes(config.data, data_dir)
   config_lib.check_fits(config, dataset.info)
+  dataset = open_set.apply(
+    dataset, config.data, config.noise, config.seed, data_dir
+  )
   train_split = dataset.train
-  rows = dataset.kept
-  if rows is None:
-    rows = np.arange(len(train_split))
+  rows = labels_lib.used_rows(dataset, config.noise, config.seed)
   if folds > len(rows):
     raise UserError(f'folds={folds}: there are only {len(rows)} examples')
   labels = labels_lib.apply_label_noise(

@@ -13,6 +13,8 @@ from sce_jax.config import check as config_lib
 from sce_jax.config import choose, fields
 from sce_jax.config.check import Config, LossConfig
 from sce_jax.data import dataset as dataset_lib
+from sce_jax.data import labels as labels_lib
+from sce_jax.data import open_set
 from sce_jax.data.dataset import Dataset
 from sce_jax.data.sources import summary
 from sce_jax.engine.trainer import Trainer
@@ -91,8 +93,7 @@ def train_many(
   chosen: list[np.ndarray | None] = [None] * len(checked)
   if positions is not None:
     chosen = list(positions)
-  groups = list(_groups(checked, chosen))
-  datasets: dict[str, Dataset] = {}
+  datasets: dict[tuple, Dataset] = {}
   if dataset is not None:
     if len({_data_key(config) for config in checked}) > 1:
       raise UserError(
@@ -103,22 +104,30 @@ def train_many(
   # All that can be refused is refused before the first run is begun.
   for path in workdirs:
     processes.on_primary(functools.partial(files.check_usable, path))
-  for group in groups:
-    config = checked[group[0]]
-    key = _data_key(config)
+  for i, config in enumerate(checked):
+    key = (_data_key(config),)
     if key not in datasets:
       datasets[key] = dataset or dataset_lib.load_on_all_processes(
         config.data, data_dir
       )
       for line in summary.lines(datasets[key].summary):
         progress.log(line)
-    info = datasets[key].info
-    for i in group:
-      if chosen[i] is None:
-        chosen[i] = datasets[key].kept
-      checked[i] = choose.complete(checked[i], info)
-      config_lib.check_fits(checked[i], info)
-      _check_positions(chosen[i], info.num_train)
+    own = datasets[key]
+    checked[i] = choose.complete(config, own.info)
+    config_lib.check_fits(checked[i], own.info)
+    if chosen[i] is None:
+      chosen[i] = labels_lib.used_rows(own, config.noise, config.seed)
+    _check_positions(chosen[i], own.info.num_train)
+    images_key = _images_key(config)
+    if images_key not in datasets:
+      datasets[images_key] = open_set.apply(
+        own, config.data, config.noise, config.seed, data_dir
+      )
+      for line in open_set.lines(datasets[images_key]):
+        progress.log(line)
+  groups = list(_groups(checked, chosen))
+  for group in groups:
+    info = datasets[_images_key(checked[group[0]])].info
     trainer = Trainer(
       checked[group[0]],
       info,
@@ -138,7 +147,7 @@ def train_many(
     trained = _train_group(
       [checked[i] for i in group],
       [workdirs[i] for i in group],
-      datasets[_data_key(checked[group[0]])],
+      datasets[_images_key(checked[group[0]])],
       [chosen[i] for i in group],
       [None] * len(group),
     )
@@ -153,13 +162,22 @@ def _groups(
   """Runs that share a program, in order of appearance."""
   groups: dict[tuple, list[int]] = {}
   for i, (config, rows) in enumerate(zip(configs, positions, strict=True)):
-    key = (config.compile_key, None if rows is None else len(rows))
+    key = (
+      config.compile_key,
+      None if rows is None else len(rows),
+      _images_key(config),
+    )
     groups.setdefault(key, []).append(i)
   yield from groups.values()
 
 
 def _data_key(config: Config) -> str:
   return fields.fingerprint(dataclasses.asdict(config.data))
+
+
+def _images_key(config: Config) -> tuple:
+  """Equal for configs whose runs are shown the same images."""
+  return _data_key(config), *open_set.key(config.noise, config.seed)
 
 
 def _size(positions: np.ndarray | None, num_train: int) -> int:

@@ -6,7 +6,8 @@ audit.html         the labels to look at, see page.py
 suggestions.csv    all that it suggests, as a file for config.data.relabel
 probabilities.npz  arrays in the order of the training split: example_id, label,
                    probability [N, K] by the network that was not trained on the
-                   example, score; clean_label where the true labels are known
+                   example, averaged [N, K] over the training of the others,
+                   score; clean_label where the true labels are known
 """
 
 from collections.abc import Iterable, Sequence
@@ -116,6 +117,8 @@ def _arrays(issues: LabelIssues) -> bytes:
     'probability': issues.probability.astype(np.float32),
     'score': issues.score,
   }
+  if issues.averaged is not None:
+    arrays['averaged'] = issues.averaged.astype(np.float32)
   if issues.clean_label is not None:
     arrays['clean_label'] = issues.clean_label
   content = io.BytesIO()

@@ -183,15 +183,30 @@ def base_config(
 
   c.noise = n = config_dict.ConfigDict()
   # Label noise: a key of sce_jax.noise.NOISE or of data.label_sets, the latter
-  # after matched_ for labels drawn as they confuse classes, or file.
+  # after matched_ for labels drawn as they confuse classes, file or
+  # matched_file, or one of sce_jax.noise.FROM_PROBABILITIES.
   n.name = noise
   n.rate = rate  # Its rate, in [0, 1); not read for labels as given or matched.
   # exact: the rate's share of each class; iid: each drawn. Not read by noises
   # that look at the image, see sce_jax/noise/instance.py.
   n.mode = 'exact'
   n.seed = config_dict.placeholder(int)  # None: the config's seed.
-  # file: an .npz (ids, labels) or .csv (example_id,label) of all examples.
+  # file: an .npz (ids, labels) or .csv (example_id,label) of all examples; for
+  # noise that is made of a network's probabilities: probabilities.npz of an
+  # audit.
   n.path = config_dict.placeholder(str)
+  # A noise with a matrix, drawn of the labels that the first one has left, and
+  # its rate; '': none.
+  n.second = ''
+  n.second_rate = 0.0
+  # Class imbalance, before the noise: exponential or step, and the ratio of the
+  # largest share of a class that is kept to the smallest; '': none.
+  n.imbalance = ''
+  n.imbalance_ratio = 1.0
+  # Open-set noise: the data set of tfds, or the path of data of one's own,
+  # whose images replace a share of the training images; '': none.
+  n.open_set_from = ''
+  n.open_set_rate = 0.0
 
   # A key of sce_jax.methods.SPECS and its hyper-parameters.
   c.loss = loss_section(loss, presets or {}, dataset, noise, rate)

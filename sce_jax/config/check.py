@@ -9,7 +9,7 @@ import types
 import typing
 from typing import Any
 
-from sce_jax import methods, models
+from sce_jax import methods, models, noise
 from sce_jax.config import choose, fields
 from sce_jax.data import augment, batches, labels
 from sce_jax.data.data_config import DataConfig
@@ -134,6 +134,10 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
   'noise.rate': _SHARE,
   'noise.mode': _one_of(('exact', 'iid')),
   'noise.seed': _NOT_NEGATIVE,
+  'noise.second_rate': _SHARE,
+  'noise.imbalance': _one_of(('', *noise.PROFILES)),
+  'noise.imbalance_ratio': _at_least(1),
+  'noise.open_set_rate': _SHARE,
   'model.name': _one_of(models.MODELS),
   'model.initializer': _one_of(models.INITIALIZERS),
   'model.batch_norm_momentum': _SHARE,

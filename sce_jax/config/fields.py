@@ -21,6 +21,12 @@ LATER: Mapping[str, Any] = {
   'data.max_unreadable': 0.01,
   'data.relabel': None,
   'model.init_from': None,
+  'noise.second': '',
+  'noise.second_rate': 0.0,
+  'noise.imbalance': '',
+  'noise.imbalance_ratio': 1.0,
+  'noise.open_set_from': '',
+  'noise.open_set_rate': 0.0,
   'train.record_averages': False,
 }
 

@@ -19,6 +19,7 @@ from sce_jax.data.info import DatasetInfo
 from sce_jax.data.sources import arrays, folder, found, npz, table, tfds
 from sce_jax.data.sources.columns import Columns, Inputs, Part
 from sce_jax.errors import UserError
+from sce_jax.noise import Replaced
 from sce_jax.parallel import processes
 
 # The choice for an example that keeps its label.
@@ -61,6 +62,8 @@ class Dataset:
       files' names; None: they have no names.
     summary: what the source found and did, see sources/summary.py; empty
       where there is nothing to tell.
+    replaced: which training images are those of another data set, see
+      open_set.py; None: all are its own.
     pixel_mean: the mean training image of pixels scaled to [0, 1], or the mean
       feature vector.
   """
@@ -74,6 +77,7 @@ class Dataset:
   choices: Int32[np.ndarray, ' N'] | None = None
   train_names: Shaped[np.ndarray, ' N'] | None = None
   summary: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  replaced: Replaced | None = None
 
   @property
   def kept(self) -> Int64[np.ndarray, ' P'] | None:

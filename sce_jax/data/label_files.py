@@ -13,7 +13,7 @@ import numpy as np
 
 from sce_jax.data import ids as ids_lib
 from sce_jax.errors import UserError
-from sce_jax.noise import checks
+from sce_jax.noise import Replaced, checks
 from sce_jax.storage import paths
 
 # The label of an example that is not to be used.
@@ -25,17 +25,21 @@ def save_npz(
   ids: Integer[np.ndarray, ' N'],
   labels: Integer[np.ndarray, ' N'],
   clean_labels: Integer[np.ndarray, ' N'] | None = None,
+  replaced: Replaced | None = None,
 ) -> None:
   """Writes labels to an .npz that plain `numpy.load` reads.
 
   The arrays are `ids` (int64[N]), `labels` and, where they are known,
-  `clean_labels` (int32[N]). The file is written atomically.
+  `clean_labels` (int32[N]). Where images were replaced there are
+  `replaced_ids`, whose were, and `replaced_by`, ids in the data set that is
+  named in `replaced_from`. The file is written atomically.
 
   Args:
     path: ends in .npz; its folder exists.
     ids: unique integers naming the examples.
     labels: noisy labels.
     clean_labels: clean labels of the same examples, if they are known.
+    replaced: which of the images were replaced; None: none was.
 
   Raises:
     ValueError: the path or an array is malformed.
@@ -53,6 +57,10 @@ def save_npz(
   if clean_labels is not None:
     checks.check_integers('clean labels', clean_labels, size=len(ids))
     arrays['clean_labels'] = clean_labels.astype(np.int32)
+  if replaced is not None:
+    arrays['replaced_ids'] = replaced.ids
+    arrays['replaced_by'] = replaced.images
+    arrays['replaced_from'] = np.array(replaced.source)
   content = io.BytesIO()
   np.savez_compressed(content, **arrays)
   paths.write(path, content.getvalue())
@@ -84,18 +92,51 @@ def read_clean(path: str | os.PathLike) -> Int32[np.ndarray, ' N'] | None:
   Raises:
     UserError: they are not whole numbers, one for each example.
   """
-  file = paths.path(path)
-  if file.suffix != '.npz':
+  arrays = _further_arrays(path)
+  if 'clean_labels' not in arrays:
     return None
-  with np.load(io.BytesIO(paths.read(file)), allow_pickle=False) as arrays:
-    if 'clean_labels' not in arrays:
-      return None
-    clean, size = arrays['clean_labels'], len(arrays['ids'])
+  clean, size = arrays['clean_labels'], len(arrays['ids'])
   try:
     checks.check_integers('clean labels', clean, size=size)
   except ValueError as error:
     raise UserError(f'{os.fspath(path)}: {error}') from None
   return clean.astype(np.int32)
+
+
+def read_replaced(path: str | os.PathLike) -> Replaced | None:
+  """Which images were replaced, as `save_npz` has written it; None: none was.
+
+  It is a file that `read` reads.
+
+  Raises:
+    UserError: `read` cannot read it, or its ids do not fit together.
+  """
+  ids, _ = read(path)
+  arrays = _further_arrays(path)
+  if 'replaced_ids' not in arrays:
+    return None
+  try:
+    found = Replaced(
+      str(arrays.get('replaced_from', '')),
+      arrays['replaced_ids'],
+      arrays.get('replaced_by', np.zeros(0)),
+    )
+    checks.check_ids(found.ids)
+    checks.check_ids(found.images, size=len(found.ids))
+    if not np.isin(found.ids, ids).all():
+      raise ValueError('replaced_ids has ids that are not among ids')
+  except ValueError as error:
+    raise UserError(f'{os.fspath(path)}: {error}') from None
+  return found
+
+
+def _further_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+  """All arrays of an .npz that `read` reads; none of another file."""
+  file = paths.path(path)
+  if file.suffix != '.npz':
+    return {}
+  with np.load(io.BytesIO(paths.read(file)), allow_pickle=False) as arrays:
+    return dict(arrays)
 
 
 def read_choices(

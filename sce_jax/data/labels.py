@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 import dataclasses
+from typing import Any
 
-from jaxtyping import Float64, Int32
+from jaxtyping import Float64, Int32, Int64
 import numpy as np
 
 from sce_jax import noise
-from sce_jax.data import label_files
+from sce_jax.data import label_files, probability_files
 from sce_jax.data.dataset import Dataset, Split
 from sce_jax.data.info import DatasetInfo
 from sce_jax.errors import UserError
@@ -28,6 +29,12 @@ class NoiseConfig:
   mode: str
   seed: int | None
   path: str | None
+  second: str = ''
+  second_rate: float = 0.0
+  imbalance: str = ''
+  imbalance_ratio: float = 1.0
+  open_set_from: str = ''
+  open_set_rate: float = 0.0
 
 
 def check_name(
@@ -36,20 +43,49 @@ def check_name(
   """Checks that there is such a noise, as far as a config tells.
 
   Raises:
-    UserError: there is not, or it lacks its file.
+    UserError: there is not, it lacks its file, or its fields do not go
+      together.
   """
   name = noise_config.name
-  matched = [MATCHED + label_set for label_set in label_sets]
-  known = [*noise.NOISE, FROM_FILE, *label_sets, *matched]
+  given = [FROM_FILE, *label_sets]
+  known = [*noise.NOISE, *noise.FROM_PROBABILITIES, *given]
+  known += [MATCHED + x for x in given]
   if name not in known:
     raise UserError(
       f'noise {name!r} is not known: use one of {", ".join(known)}'
     )
-  if (name == FROM_FILE) != (noise_config.path is not None):
+  if name in noise.FROM_PROBABILITIES and noise_config.path is None:
     raise UserError(
-      'config.noise.path is the file of labels of config.noise.name=file: give'
-      ' both or neither'
+      f"noise {name!r} is made of probabilities: name their file, an audit's"
+      ' probabilities.npz, with config.noise.path'
     )
+  with_file = name in (FROM_FILE, MATCHED + FROM_FILE)
+  with_file |= name in noise.FROM_PROBABILITIES
+  if with_file != (noise_config.path is not None):
+    raise UserError(
+      'config.noise.path is the file of labels of config.noise.name=file, or of'
+      ' probabilities for noise that is made of them: give both or neither'
+    )
+  second = noise_config.second
+  if second and _matrix_of(second) is None:
+    matrices = [x for x in noise.NOISE if _matrix_of(x) and x != 'clean']
+    raise UserError(
+      f'config.noise.second is {second!r}: it must be one of'
+      f' {", ".join(matrices)}'
+    )
+  for field, of, least in (
+    ('second', 'second_rate', 0),
+    ('imbalance', 'imbalance_ratio', 1),
+    ('open_set_from', 'open_set_rate', 0),
+  ):
+    value, number = getattr(noise_config, field), getattr(noise_config, of)
+    # A file of labels may say which images it was made with.
+    by_file = field == 'open_set_from' and name == FROM_FILE
+    if bool(value) != (number > least) and not (value and by_file):
+      raise UserError(
+        f'config.noise.{field} is {value!r} and config.noise.{of} is {number}:'
+        f' give {field} with a {of} above {least}, or neither'
+      )
 
 
 def check_fits(noise_config: NoiseConfig, info: DatasetInfo) -> None:
@@ -59,6 +95,18 @@ def check_fits(noise_config: NoiseConfig, info: DatasetInfo) -> None:
     UserError: it needs other classes, or clean labels that are not known.
   """
   name = noise_config.name
+  if noise_config.open_set_from == info.name:
+    raise UserError(
+      f'config.noise.open_set_from={info.name} is the data set that is trained'
+      ' on: name another one, whose images are of none of its classes'
+    )
+  if noise_config.second:
+    check_fits(
+      NoiseConfig(
+        noise_config.second, noise_config.second_rate, 'exact', None, None
+      ),
+      info,
+    )
   if name == FROM_FILE or name in info.label_sets:
     return
   if not info.clean_labels and name != 'clean':
@@ -67,7 +115,7 @@ def check_fits(noise_config: NoiseConfig, info: DatasetInfo) -> None:
       f' {info.name!r}: use config.noise.name=clean to train on its labels as'
       ' they are, or file'
     )
-  if name.removeprefix(MATCHED) in info.label_sets:
+  if name not in noise.NOISE:
     return
   try:
     noise.check_fits(name, info.num_classes, info.class_names, info.name)
@@ -108,18 +156,63 @@ def _noisy(
   dataset: Dataset, noise_config: NoiseConfig, seed: int
 ) -> NoisyLabels:
   train, info = dataset.train, dataset.info
-  if noise_config.name == 'clean' and not info.clean_labels:
+  is_clean = noise_config.name == 'clean' and not noise_config.second
+  if is_clean and not info.clean_labels:
     return NoisyLabels(train.label, None)  # As they are, however wrong.
+  rows = used_rows(dataset, noise_config, seed)
+  if dataset.replaced is not None and noise_config.name != FROM_FILE:
+    # Labels of replaced images stay: the noise is that of the others.
+    own = ~np.isin(train.example_id[rows], dataset.replaced.ids)
+    rows = rows[own]
+  part = rows_of_split(train, rows)
   try:
-    return _find(dataset, noise_config)(
-      train.label,
-      train.example_id,
+    drawn = _find(dataset, part, rows, noise_config)(
+      part.label,
+      part.example_id,
       info.num_classes,
       noise_config.rate,
-      seed if noise_config.seed is None else noise_config.seed,
+      noise_seed(noise_config, seed),
       noise_config.mode,
-      noise.Images(train.image, info.mean, info.std, info.pixel_max),
+      noise.Images(part.image, info.mean, info.std, info.pixel_max),
     )
+  except ValueError as error:
+    raise UserError(str(error)) from None
+  noisy = train.label.astype(np.int32)
+  noisy[rows] = drawn.labels
+  return NoisyLabels(noisy, drawn.transition)
+
+
+def noise_seed(noise_config: NoiseConfig, seed: int) -> int:
+  """The seed of the noise: its own, else the config's."""
+  return seed if noise_config.seed is None else noise_config.seed
+
+
+def used_rows(
+  dataset: Dataset, noise_config: NoiseConfig, seed: int
+) -> Int64[np.ndarray, ' P']:
+  """The rows of the training examples that a config trains on, rising.
+
+  Those that were not dropped and, with class imbalance, were chosen.
+
+  Raises:
+    UserError: an argument is out of range.
+  """
+  kept = dataset.kept
+  train = dataset.train
+  rows = np.arange(len(train)) if kept is None else kept
+  if not noise_config.imbalance:
+    return rows
+  try:
+    return rows[
+      noise.imbalanced(
+        train.label[rows],
+        train.example_id[rows],
+        dataset.info.num_classes,
+        noise_config.imbalance,
+        noise_config.imbalance_ratio,
+        noise_seed(noise_config, seed),
+      )
+    ]
   except ValueError as error:
     raise UserError(str(error)) from None
 
@@ -132,27 +225,91 @@ def transition_matrix(
   None if it has none, or if it is that of given labels: it is then counted
   when the labels are drawn.
   """
-  spec = noise.NOISE.get(noise_config.name)
-  is_given = noise_config.name in info.label_sets
-  if is_given or spec is None or spec.transition is None:
+  names = [noise_config.name, *filter(None, [noise_config.second])]
+  if names[0] in info.label_sets or not info.clean_labels:
     return None
-  if not info.clean_labels or noise_config.name == 'clean':
+  matrices = [_matrix_of(name) for name in names]
+  if names == ['clean'] or None in matrices:
     return None  # Of what it would have been drawn from, nothing is known.
-  return spec.transition(info.num_classes, noise_config.rate)
+  rates = noise_config.rate, noise_config.second_rate
+  product = np.eye(info.num_classes)
+  for matrix, rate in zip(matrices, rates, strict=False):
+    assert matrix is not None
+    product = product @ matrix(info.num_classes, rate)
+  return product
 
 
-def _find(dataset: Dataset, noise_config: NoiseConfig) -> noise.Noise:
-  """The noise that a config names: a row of NOISE, or labels given as such."""
-  name, own = noise_config.name, dataset.train.example_id
+def _matrix_of(name: str) -> noise.TransitionFn | None:
+  """The matrix of a noise as a function of classes and rate, if it is one."""
+  return noise.NOISE[name].transition if name in noise.NOISE else None
+
+
+def _find(
+  dataset: Dataset,
+  part: Split,
+  rows: Int64[np.ndarray, ' P'],
+  noise_config: NoiseConfig,
+) -> noise.Noise:
+  """The noise that a config names, of a part of the training split."""
+  first = _find_first(dataset, part, rows, noise_config)
+  if not noise_config.second:
+    return first
+  second = noise.NOISE[noise_config.second].apply
+  return noise.followed_by(first, second, noise_config.second_rate)
+
+
+def _find_first(
+  dataset: Dataset,
+  part: Split,
+  rows: Int64[np.ndarray, ' P'],
+  noise_config: NoiseConfig,
+) -> noise.Noise:
+  """A row of NOISE, labels given as such, or what they or a network say."""
+  name, path, own = noise_config.name, noise_config.path, part.example_id
   if name in dataset.label_sets:
-    return noise.from_labels(own, dataset.label_sets[name])
+    return noise.from_labels(own, dataset.label_sets[name][rows])
+  if name in noise.NOISE:
+    return noise.NOISE[name].apply
+  if name in noise.FROM_PROBABILITIES:
+    spec = noise.FROM_PROBABILITIES[name]
+    assert path is not None
+    found = probability_files.read(path, spec.array, own, part.label)
+    return _told(spec.make(*found), path)
   matched = name.removeprefix(MATCHED)
-  if name not in noise.NOISE and matched in dataset.label_sets:
-    return noise.matched_to(own, dataset.label_sets[matched])
-  if name == FROM_FILE and noise_config.path is not None:
-    ids, labels = label_files.read(noise_config.path)
-    return noise.from_labels(ids, labels, source=noise_config.path)
-  return noise.NOISE[name].apply
+  if matched in dataset.label_sets:
+    return noise.matched_to(own, dataset.label_sets[matched][rows])
+  assert path is not None
+  ids, labels = label_files.read(path)
+  if len(rows) < len(dataset.train):
+    # A file of all examples serves a part of them.
+    among = np.isin(ids, own)
+    ids, labels = ids[among], labels[among]
+  if name == FROM_FILE:
+    return noise.from_labels(ids, labels, source=path)
+  return _told(noise.matched_to(ids, labels), path)
+
+
+def _told(made: noise.Noise, path: str) -> noise.Noise:
+  """A noise whose errors name the file that it is made of."""
+
+  def apply(*args: Any) -> NoisyLabels:
+    try:
+      return made(*args)
+    except ValueError as error:
+      raise ValueError(f'{path}: {error}') from None
+
+  return apply
+
+
+def rows_of_split(split: Split, rows: Int64[np.ndarray, ' P']) -> Split:
+  """Some examples of a split."""
+  clean = split.clean_label
+  return Split(
+    split.image[rows],
+    split.label[rows],
+    None if clean is None else clean[rows],
+    split.example_id[rows],
+  )
 
 
 def with_labels(split: Split, labels: Int32[np.ndarray, ' N']) -> Split:

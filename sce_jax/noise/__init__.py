@@ -19,9 +19,12 @@ from sce_jax.noise.base import (
   Noise,
   NoiseSpec,
   NoisyLabels,
+  TransitionFn,
+  followed_by,
   from_labels,
   from_transition,
   matched_to,
+  rows_of,
 )
 from sce_jax.noise.cifar100 import (
   CIFAR100_SUPERCLASS,
@@ -30,6 +33,7 @@ from sce_jax.noise.cifar100 import (
   asymmetric_cifar100_block_pair,
 )
 from sce_jax.noise.corruption import corrupt
+from sce_jax.noise.imbalance import PROFILES, imbalanced, shares
 from sce_jax.noise.instance import (
   instance_dependent_sigmoid,
   part_dependent,
@@ -37,8 +41,16 @@ from sce_jax.noise.instance import (
   part_dependent_shared,
 )
 from sce_jax.noise.measures import empirical_transition_matrix, fingerprint
+from sce_jax.noise.open_set import Replaced, replace
+from sce_jax.noise.posterior import pmd, pmd_factor, seal
 from sce_jax.noise.random_matrices import random_matrix
-from sce_jax.noise.table import NOISE, check_fits, transition_matrix
+from sce_jax.noise.table import (
+  FROM_PROBABILITIES,
+  NOISE,
+  PosteriorSpec,
+  check_fits,
+  transition_matrix,
+)
 from sce_jax.noise.transitions import (
   clean,
   pair_flip,
@@ -48,11 +60,16 @@ from sce_jax.noise.transitions import (
 
 __all__ = [
   'CIFAR100_SUPERCLASS',
+  'FROM_PROBABILITIES',
   'NOISE',
+  'PROFILES',
   'Images',
   'Noise',
   'NoiseSpec',
   'NoisyLabels',
+  'PosteriorSpec',
+  'Replaced',
+  'TransitionFn',
   'asymmetric_cifar10',
   'asymmetric_cifar100',
   'asymmetric_cifar100_block_circular',
@@ -63,15 +80,23 @@ __all__ = [
   'corrupt',
   'empirical_transition_matrix',
   'fingerprint',
+  'followed_by',
   'from_labels',
   'from_transition',
+  'imbalanced',
   'instance_dependent_sigmoid',
   'matched_to',
   'pair_flip',
   'part_dependent',
   'part_dependent_exact',
   'part_dependent_shared',
+  'pmd',
+  'pmd_factor',
   'random_matrix',
+  'replace',
+  'rows_of',
+  'seal',
+  'shares',
   'symmetric',
   'symmetric_including_self',
   'transition_matrix',

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from jaxtyping import Float64, Int32, Int64, Integer, Shaped
 import numpy as np
 
-from sce_jax.noise import checks
+from sce_jax.noise import checks, hashing
 from sce_jax.noise.corruption import corrupt
 from sce_jax.noise.measures import empirical_transition_matrix
 
@@ -105,6 +105,48 @@ def from_transition(transition: TransitionFn) -> Noise:
   return apply
 
 
+def followed_by(first: Noise, second: Noise, rate: float | int) -> Noise:
+  """Makes a noise of two: the second is drawn of the labels of the first.
+
+  Its random numbers are others. Hybrid noise is PMD noise followed by symmetric
+  or asymmetric noise (Zhang et al. 2021, arXiv:2103.07756).
+
+  Args:
+    first: a noise; the rate of the new noise is its rate.
+    second: a noise.
+    rate: that of the second, in [0, 1).
+
+  Returns:
+    A noise that has a matrix, the product, if both have one. It raises
+    ValueError as the two do.
+  """
+
+  def apply(labels, ids, num_classes, first_rate, seed, mode, images=None):
+    before = first(labels, ids, num_classes, first_rate, seed, mode, images)
+    own = int(hashing.hash_words(hashing.SECOND, seed)[0])
+    after = second(before.labels, ids, num_classes, rate, own, mode, images)
+    if before.transition is None or after.transition is None:
+      return NoisyLabels(after.labels, None)
+    return NoisyLabels(after.labels, before.transition @ after.transition)
+
+  return apply
+
+
+def rows_of(
+  ids: Integer[np.ndarray, ' M'], wanted: Integer[np.ndarray, ' N']
+) -> Int64[np.ndarray, ' N']:
+  """The places at which ids stand among others; -1 for those that do not.
+
+  >>> rows_of(np.array([30, 10, 20]), np.array([10, 40, 30])).tolist()
+  [1, -1, 0]
+  """
+  if not len(ids):
+    return np.full(len(wanted), -1)
+  order = np.argsort(ids, kind='stable')
+  place = np.minimum(np.searchsorted(ids[order], wanted), len(ids) - 1)
+  return np.where(ids[order[place]] == wanted, order[place], -1)
+
+
 def from_labels(
   ids: Integer[np.ndarray, ' M'],
   labels: Integer[np.ndarray, ' M'],
@@ -130,10 +172,8 @@ def from_labels(
         f'{where}{len(ids)} labels for {len(wanted)} training examples: give'
         ' each example one'
       )
-    order = np.argsort(ids, kind='stable')
-    place = np.minimum(np.searchsorted(ids[order], wanted), len(ids) - 1)
-    found = order[place]
-    unknown = np.flatnonzero(ids[found] != wanted)
+    found = rows_of(ids, wanted)
+    unknown = np.flatnonzero(found < 0)
     if unknown.size:
       strange = np.setdiff1d(ids, wanted)
       raise ValueError(

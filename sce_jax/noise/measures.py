@@ -6,6 +6,7 @@ from jaxtyping import Float64, Integer
 import numpy as np
 
 from sce_jax.noise import checks
+from sce_jax.noise.open_set import Replaced
 
 
 def empirical_transition_matrix(
@@ -47,17 +48,23 @@ def empirical_transition_matrix(
 
 
 def fingerprint(
-  ids: Integer[np.ndarray, ' N'], labels: Integer[np.ndarray, ' N']
+  ids: Integer[np.ndarray, ' N'],
+  labels: Integer[np.ndarray, ' N'],
+  replaced: Replaced | None = None,
 ) -> str:
   """A digest by which two programs show that they use the same labels.
 
   The SHA-256 of the ids, rising, as little-endian int64, followed by their
-  labels as little-endian int32. It does not depend on the order in which the
-  examples are given, nor on the types of the arrays.
+  labels as little-endian int32. Where images were replaced there follow the
+  name of the data set that the others are of, in UTF-8, the ids of these
+  examples, rising, and those of the images, both as little-endian int64. It
+  does not depend on the order in which the examples are given, nor on the types
+  of the arrays.
 
   Args:
     ids: unique integers naming the examples.
     labels: their labels.
+    replaced: the images that were replaced; None, or none of them: none.
 
   Returns:
     64 hexadecimal digits.
@@ -72,6 +79,10 @@ def fingerprint(
   checks.check_integers('labels', labels, size=len(ids))
   order = np.argsort(ids)
   content = ids[order].astype('<i8').tobytes()
-  return hashlib.sha256(
-    content + labels[order].astype('<i4').tobytes()
-  ).hexdigest()
+  content += labels[order].astype('<i4').tobytes()
+  if replaced is not None and len(replaced.ids):
+    order = np.argsort(replaced.ids)
+    content += replaced.source.encode()
+    content += replaced.ids[order].astype('<i8').tobytes()
+    content += replaced.images[order].astype('<i8').tobytes()
+  return hashlib.sha256(content).hexdigest()

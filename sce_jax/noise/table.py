@@ -1,6 +1,8 @@
 """The noises that a config can name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+import functools
 
 from jaxtyping import Float64
 import numpy as np
@@ -10,10 +12,16 @@ from sce_jax.noise import (
   checks,
   cifar100,
   instance,
+  posterior,
   random_matrices,
   transitions,
 )
-from sce_jax.noise.base import NoiseSpec, TransitionFn, from_transition
+from sce_jax.noise.base import (
+  Noise,
+  NoiseSpec,
+  TransitionFn,
+  from_transition,
+)
 
 
 def _any_size(transition: TransitionFn) -> NoiseSpec:
@@ -84,6 +92,30 @@ NOISE: dict[str, NoiseSpec] = {
   'part_dependent_exact': NoiseSpec(instance.part_dependent_exact),
   'part_dependent_shared': NoiseSpec(instance.part_dependent_shared),
   'instance_dependent_sigmoid': NoiseSpec(instance.instance_dependent_sigmoid),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class PosteriorSpec:
+  """A noise that is made of a network's probabilities.
+
+  Attributes:
+    make: the noise of (ids[M], probability[M, K]).
+    array: what a file calls these probabilities.
+  """
+
+  make: Callable[..., Noise]
+  array: str
+
+
+FROM_PROBABILITIES: dict[str, PosteriorSpec] = {
+  **{
+    f'pmd_type{kind}': PosteriorSpec(
+      functools.partial(posterior.pmd, kind=kind), 'probability'
+    )
+    for kind in (1, 2, 3)
+  },
+  'seal': PosteriorSpec(posterior.seal, 'averaged'),
 }
 
 

@@ -7,9 +7,9 @@ dataset.json   the data set's description and mean image: with the checkpoints
                all that the network needs, see restore.py
 data.json      what was found in data of the user's own: counts by class, what
                was done, warnings, files that could not be read
-noise.npz      ids and noisy labels of the examples that are trained on, and
-               their clean labels where they are known; once it exists it is
-               read back, never drawn again
+noise.npz      ids and noisy labels of the examples that are trained on, their
+               clean labels where they are known, and which images were
+               replaced; once it exists it is read back, never drawn again
 noise.json     the actual noise, where clean labels are known: rate and matrix
 initial.json   what the parameters began from, if config.model.init_from says
                it: the file and its sha256, or random

@@ -14,6 +14,7 @@ from sce_jax.config.check import Config
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data import info as info_lib
 from sce_jax.data import labels as labels_lib
+from sce_jax.data import open_set
 from sce_jax.data.dataset import Dataset, Split
 from sce_jax.data.info import DatasetInfo
 from sce_jax.engine import metrics
@@ -140,23 +141,22 @@ def predict_run(
     UserError: there is no such run, split or data, or it has no checkpoint.
   """
   run = load(workdir)
-  dataset = dataset_lib.load_on_all_processes(run.config.data, data_dir)
+  dataset = _data(run.config, data_dir)
   examples = dataset.test
   if split == 'train':
     positions, labels = _own_examples(workdir, dataset)
-    examples = labels_lib.with_labels(_rows(dataset.train, positions), labels)
+    own = labels_lib.rows_of_split(dataset.train, positions)
+    examples = labels_lib.with_labels(own, labels)
   if examples is None:
     raise UserError(f'data set {dataset.info.name!r} has no test split')
   return Predictions(run.epoch, examples, *run.predict(examples.image))
 
 
-def _rows(split: Split, rows: np.ndarray) -> Split:
-  clean = split.clean_label
-  return Split(
-    split.image[rows],
-    split.label[rows],
-    None if clean is None else clean[rows],
-    split.example_id[rows],
+def _data(config: Config, data_dir: str | None) -> Dataset:
+  """A run's data, with the images that it is trained on."""
+  dataset = dataset_lib.load_on_all_processes(config.data, data_dir)
+  return open_set.apply(
+    dataset, config.data, config.noise, config.seed, data_dir
   )
 
 
@@ -211,7 +211,7 @@ def evaluate_run(
       f'{workdir} holds a run of another config ({"; ".join(changes)}): leave'
       ' --config out, or name the folder of this one'
     )
-  dataset = dataset_lib.load_on_all_processes(run.config.data, data_dir)
+  dataset = _data(run.config, data_dir)
   positions, labels = _own_examples(workdir, dataset)
   prepared = processes.on_primary(lambda: files.read_prepared(workdir))
   hparams = {**run.config.traced_hparams, **(prepared or {})}

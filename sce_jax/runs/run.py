@@ -91,7 +91,8 @@ class TrainingRun:
       clean = train.clean_label
       clean = None if clean is None else clean[positions]
       if is_new and labels is not None:
-        workdir.record_labels(ids, labels, clean, info.num_classes)
+        replaced = dataset.replaced and dataset.replaced.of(ids)
+        workdir.record_labels(ids, labels, clean, info.num_classes, replaced)
       else:
         labels = workdir.saved_labels(ids)
       result, prepared = workdir.result, workdir.prepared

@@ -14,6 +14,7 @@ from sce_jax.config.check import Config
 from sce_jax.data import label_files
 from sce_jax.data.dataset import Dataset, digest
 from sce_jax.errors import UserError
+from sce_jax.noise import Replaced
 from sce_jax.parallel import processes
 from sce_jax.runs import files, metadata, progress, trackers
 from sce_jax.storage import lock, paths
@@ -173,11 +174,14 @@ class Workdir:
     labels: Int32[np.ndarray, ' N'],
     clean_labels: Int32[np.ndarray, ' N'] | None,
     num_classes: int,
+    replaced: Replaced | None = None,
   ) -> None:
     """Saves the labels, and where clean ones are known the actual noise."""
     if not self._writes:
       return
-    label_files.save_npz(self.path / 'noise.npz', ids, labels, clean_labels)
+    label_files.save_npz(
+      self.path / 'noise.npz', ids, labels, clean_labels, replaced
+    )
     if clean_labels is not None:
       matrix, rate = files.actual_noise(labels, clean_labels, num_classes)
       record = {'rate': rate, 'matrix': np.round(matrix, 6).tolist()}

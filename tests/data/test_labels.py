@@ -163,7 +163,7 @@ def test_noise_is_matched_only_where_true_labels_are_known():
   )
   assert "'matched_theirs' corrupts clean labels, which are not known" in said
   said = told(labels.check_name, noise_config, {'others': 'feature'})
-  assert said.endswith(', file, others, matched_others')
+  assert said.endswith(', file, others, matched_file, matched_others')
 
 
 @pytest.mark.parametrize('choice', ['worse', 'noisy'])

@@ -1,0 +1,151 @@
+"""Training images that are replaced by those of another data set."""
+
+import dataclasses
+import os
+
+import numpy as np
+
+from sce_jax import noise
+from sce_jax.data import dataset as dataset_lib
+from sce_jax.data import label_files, labels
+from sce_jax.data.data_config import DataConfig
+from sce_jax.data.dataset import Dataset, Split
+from sce_jax.data.labels import NoiseConfig
+from sce_jax.errors import UserError
+
+# The true label of an image that is of none of the classes.
+_NO_CLASS = -1
+
+
+def key(noise_config: NoiseConfig, seed: int) -> tuple:
+  """Equal for runs on one data set that are shown the same images."""
+  if not noise_config.open_set_from:
+    return ()
+  n = noise_config
+  return (
+    n.open_set_from,
+    n.open_set_rate,
+    labels.noise_seed(n, seed),
+    n.imbalance,
+    n.imbalance_ratio,
+    n.path if n.name == labels.FROM_FILE else None,
+  )
+
+
+def apply(
+  dataset: Dataset,
+  data_config: DataConfig,
+  noise_config: NoiseConfig,
+  seed: int,
+  data_dir: str | None = None,
+) -> Dataset:
+  """The data set with the images replaced that a config says.
+
+  The labels stay; the true label of such an example is none of the classes, -1,
+  so that figures that count against true labels leave it out. The test split
+  is not touched.
+
+  Args:
+    dataset: the data set; one with replaced images is returned as it is.
+    data_config: the `data` section of its config.
+    noise_config: the `noise` section.
+    seed: the config's seed, used if noise_config has none.
+    data_dir: the tfds folder.
+
+  Raises:
+    UserError: there is no other data set, its images are of another size or too
+      few, or a file of labels was made with other images.
+  """
+  if dataset.replaced is not None:
+    return dataset
+  source, given = noise_config.open_set_from, None
+  if noise_config.name == labels.FROM_FILE and noise_config.path is not None:
+    given = label_files.read_replaced(noise_config.path)
+  if given is not None and given.source != source:
+    raise UserError(
+      f'{noise_config.path}: {len(given.ids):,} images of its examples were'
+      f' replaced by those of {given.source!r}: set'
+      f' --config.noise.open_set_from={given.source}'
+    )
+  if not source:
+    return dataset
+  other = _other(dataset, data_config, source, data_dir)
+  if given is None:
+    rows = labels.used_rows(dataset, noise_config, seed)
+    try:
+      given = noise.replace(
+        dataset.train.example_id[rows],
+        other.example_id,
+        source,
+        noise_config.open_set_rate,
+        labels.noise_seed(noise_config, seed),
+      )
+    except ValueError as error:
+      raise UserError(str(error)) from None
+  return _replaced(dataset, other, given)
+
+
+def lines(dataset: Dataset) -> list[str]:
+  """What is said of the replaced images, on the screen and on a card."""
+  replaced = dataset.replaced
+  if replaced is None:
+    return []
+  return [
+    f'{len(replaced.ids):,} training images are replaced by those of'
+    f' {replaced.source}; figures that count against true labels leave them out'
+  ]
+
+
+def _other(
+  dataset: Dataset, data_config: DataConfig, name: str, data_dir: str | None
+) -> Split:
+  """The training examples of the other data set whose images are new."""
+  is_path = os.sep in name
+  section = dataclasses.replace(
+    data_config,
+    source='path' if is_path else 'tfds',
+    name='open_set' if is_path else name,
+    path=name if is_path else None,
+    held_out=0.0,
+    mean=None,
+    std=None,
+    label_sets={},
+    limit=None,
+    relabel=None,
+  )
+  other = dataset_lib.load_on_all_processes(section, data_dir).train
+  shape = dataset.train.image.shape[1:]
+  if other.image.shape[1:] != shape:
+    sizes = ['x'.join(map(str, x)) for x in (other.image.shape[1:], shape)]
+    raise UserError(
+      f'config.noise.open_set_from={name} has images of {sizes[0]}, and'
+      f' {dataset.info.name!r} of {sizes[1]}: name a data set of the same size'
+    )
+  own = {image.tobytes() for image in dataset.train.image}
+  new = [image.tobytes() not in own for image in other.image]
+  return labels.rows_of_split(other, np.flatnonzero(new))
+
+
+def _replaced(
+  dataset: Dataset, other: Split, replaced: noise.Replaced
+) -> Dataset:
+  train = dataset.train
+  rows = noise.rows_of(train.example_id, replaced.ids)
+  theirs = noise.rows_of(other.example_id, replaced.images)
+  for what, found, ids in (
+    ('training example', rows, replaced.ids),
+    (f'image of {replaced.source}', theirs, replaced.images),
+  ):
+    if (found < 0).any():
+      raise UserError(
+        f'there is no {what} {ids[np.flatnonzero(found < 0)[0]]}, which the'
+        ' file of labels names: is it of other data?'
+      )
+  image = train.image.copy()
+  image[rows] = other.image[theirs]
+  clean = train.clean_label
+  if clean is not None:
+    clean = clean.copy()
+    clean[rows] = _NO_CLASS
+  split = dataclasses.replace(train, image=image, clean_label=clean)
+  return dataclasses.replace(dataset, train=split, replaced=replaced)
