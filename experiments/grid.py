@@ -286,13 +286,23 @@ def _heading(
   ended = [r for r in results if 'failed' not in r]
   if not ended:
     return f'{config.data.name}: no run ended'
+  section = config.noise.to_dict()
   noises = dict.fromkeys(
-    plots.noise_title(r['noise'], r['noise_rate']) or 'no added' for r in ended
+    plots.noise_title(
+      {**section, 'name': r['noise'], 'rate': r['noise_rate']}
+    )
+    or 'no added'
+    for r in ended
   )
+  parts = [
+    config.data.name,
+    f'{" or ".join(noises)} label noise',
+    *plots.changes_of_examples(section),
+  ]
   epochs = sorted({r['epochs'] for r in ended})
   seeds = len({r['seed'] for r in ended})
   return (
-    f'{config.data.name}, {" or ".join(noises)} label noise,'
+    f'{", ".join(parts)},'
     f' {" or ".join(map(str, epochs))} epochs, last epoch, mean +- standard'
     f' deviation over {seeds} seed(s)'
   )

@@ -11,7 +11,7 @@ import os
 from jaxtyping import Int32, Int64
 import numpy as np
 
-from experiments.analysis import noise_plots
+from experiments.analysis import noise_plots, plots
 from experiments.report import text
 from sce_jax import noise
 from sce_jax.data import label_files
@@ -32,6 +32,8 @@ class Labels:
     labels: their labels.
     clean: their true labels, -1 where one is not known; None: none is.
     classes: titles of the K classes.
+    replaced: which images were replaced; None: none was.
+    made: what a run's config says of its noise; '' of a file.
   """
 
   path: str
@@ -39,6 +41,13 @@ class Labels:
   labels: Int32[np.ndarray, ' N']
   clean: Int32[np.ndarray, ' N'] | None
   classes: tuple[str, ...]
+  replaced: noise.Replaced | None = None
+  made: str = ''
+
+  @property
+  def fingerprint(self) -> str:
+    """That of the labels and of the replaced images."""
+    return noise.fingerprint(self.ids, self.labels, self.replaced)
 
 
 def read(path: str) -> Labels:
@@ -49,6 +58,7 @@ def read(path: str) -> Labels:
   """
   file = paths.path(path)
   names: tuple[str, ...] = ()
+  made = ''
   if file.suffix not in ('.npz', '.csv'):
     folder, file = file, file / 'noise.npz'
     if not file.exists():
@@ -57,6 +67,7 @@ def read(path: str) -> Labels:
         ' one, or a file of labels (.npz, .csv)'
       )
     names = files.read_dataset(folder)[0].class_titles
+    made = _made(folder)
   ids, labels = label_files.read(file)
   clean = label_files.read_clean(file)
   if not len(ids):
@@ -74,21 +85,43 @@ def read(path: str) -> Labels:
     labels[order],
     None if clean is None else clean[order],
     names,
+    label_files.read_replaced(file),
+    made,
   )
+
+
+def _made(folder: paths.Path) -> str:
+  """What the config of a run says of its noise."""
+  config = files.read_config(folder)
+  section = config['noise']
+  seed = config['seed'] if section['seed'] is None else section['seed']
+  title = plots.noise_title(section) or section['name']
+  parts = [title, *plots.changes_of_examples(section)]
+  if section['mode'] != 'exact':
+    parts.append(section['mode'])
+  return ', '.join([*parts, f'seed {seed}'])
 
 
 def card(found: Labels) -> str:
   """What there is to say of labels: fingerprint, rates, confusions."""
   lines = [
     f'labels:       {found.path}',
+    *([f'made by:      {found.made}'] if found.made else []),
     f'examples:     {len(found.ids):,} of {len(found.classes)} classes',
-    f'fingerprint:  {noise.fingerprint(found.ids, found.labels)}',
+    f'fingerprint:  {found.fingerprint}',
   ]
+  if found.replaced is not None and len(found.replaced.ids):
+    count = len(found.replaced.ids)
+    lines.append(
+      f'open-set:     {count:,} images ({count / len(found.ids):.2%}) are those'
+      f' of {found.replaced.source}; what follows leaves them out'
+    )
   matrix, rate, sizes = _counted(found)
   if matrix is None or found.clean is None:
     return '\n'.join([*lines, 'wrong labels: the true labels are not known'])
   lines += [
     f'true labels:  {noise.fingerprint(found.ids, found.clean)}',
+    f'class sizes:  {_sizes_line(sizes)}',
     f'wrong labels: {rate:.2%} of {sizes.sum():,}',
     '',
   ]
@@ -111,6 +144,15 @@ def card(found: Labels) -> str:
   return '\n'.join([*lines, text.aligned(rows)])
 
 
+def _sizes_line(sizes: np.ndarray) -> str:
+  """The largest and the smallest true class, and their ratio."""
+  present = sizes[sizes > 0]
+  most, least = present.max(), present.min()
+  if most == least:
+    return f'{most:,} each'
+  return f'{least:,} to {most:,}, ratio {most / least:.3g}'
+
+
 def compare(mine: Labels, other: Labels) -> str:
   """Whether two sets of labels are the same, and if not how they differ."""
   _, left, right = np.intersect1d(
@@ -118,7 +160,8 @@ def compare(mine: Labels, other: Labels) -> str:
   )
   alone = len(mine.ids) - len(left), len(other.ids) - len(right)
   differ = np.flatnonzero(mine.labels[left] != other.labels[right])
-  if not differ.size and not any(alone):
+  images = _replaced_by(mine)[left] != _replaced_by(other)[right]
+  if not differ.size and not any(alone) and not images.any():
     return f'The same labels of the same {len(left):,} examples.'
   lines = [
     'The labels differ:',
@@ -133,6 +176,11 @@ def compare(mine: Labels, other: Labels) -> str:
   ]
   if differ.size > _SHOWN:
     lines.append(f'    and {differ.size - _SHOWN:,} more')
+  if images.any():
+    lines.append(
+      f'  the images of {images.sum():,} differ: one set was made with open-set'
+      ' noise, or with another'
+    )
   if mine.clean is not None and other.clean is not None:
     untrue = int((mine.clean[left] != other.clean[right]).sum())
     if untrue:
@@ -141,6 +189,16 @@ def compare(mine: Labels, other: Labels) -> str:
         ' the ids number the examples in another order'
       )
   return '\n'.join(lines)
+
+
+def _replaced_by(found: Labels) -> np.ndarray:
+  """What replaces the image of each example, as text; '' where it stays."""
+  texts = np.full(len(found.ids), '', object)
+  if found.replaced is not None:
+    texts[noise.rows_of(found.ids, found.replaced.ids)] = [
+      f'{found.replaced.source} {image}' for image in found.replaced.images
+    ]
+  return texts
 
 
 def _counted(found: Labels):

@@ -33,11 +33,36 @@ def label(name: str) -> str:
   return methods.SPECS[name].short if name in methods.SPECS else name
 
 
-def noise_title(name: str, rate: float) -> str:
-  """What a noise is called; given labels have no rate, clean ones no name."""
-  if name == 'clean':
-    return ''
-  return f'{name} {rate:g}' if rate else name
+def noise_title(noise: Mapping[str, Any]) -> str:
+  """What label noise is called; given labels have no rate, clean ones no name.
+
+  Args:
+    noise: the `noise` section of a config.
+  """
+  names = []
+  for name, rate in (
+    (noise['name'], noise['rate']),
+    # Which runs of earlier versions do not have; nor those below.
+    (noise.get('second', ''), noise.get('second_rate', 0.0)),
+  ):
+    if name not in ('', 'clean'):
+      names.append(f'{name} {rate:g}' if rate else name)
+  return ' + '.join(names)
+
+
+def changes_of_examples(noise: Mapping[str, Any]) -> list[str]:
+  """What a noise does to the examples, beside their labels: a phrase each."""
+  phrases = []
+  if noise.get('imbalance'):
+    phrases.append(
+      f'{noise["imbalance"]} imbalance {noise["imbalance_ratio"]:g}'
+    )
+  if noise.get('open_set_from'):
+    phrases.append(
+      f'open-set images of {noise["open_set_from"]}'
+      f' {noise["open_set_rate"]:g}'.removesuffix(' 0')
+    )
+  return phrases
 
 
 def style(number: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Trains a network for each fold, on the examples of the other folds. Leaves
 label_issues.csv, transition.json and audit.html: open that one.
 """
 
+import dataclasses
 import os
 from typing import TYPE_CHECKING
 
@@ -62,9 +63,11 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   issues = audit.audit(config, folder, values.data_dir, values.folds, dataset)
   if not processes.is_primary():
     return
+  noise = dataclasses.asdict(config.noise)
   parts = [
     plots.label(config.loss.name),
-    plots.noise_title(config.noise.name, config.noise.rate),
+    plots.noise_title(noise),
+    *plots.changes_of_examples(noise),
     f'{values.folds} folds',
   ]
   title = f'Labels of {dataset.info.name}: {", ".join(filter(None, parts))}'

@@ -298,17 +298,18 @@ def _devices(description) -> str:
 
 def _noise(runs: Sequence[Run]) -> list[Block]:
   """The realised noise of each setting's first run."""
-  first: dict[tuple[str, float], Run] = {}
+  first: dict[str, Run] = {}
   for run in runs:
     noise = run.config['noise']
     if run.status == 'missing':
       continue
-    first.setdefault((noise['name'], noise['rate']), run)
+    called = plots.noise_title(noise) or noise['name']
+    called = ', '.join([called, *plots.changes_of_examples(noise)])
+    first.setdefault(called, run)
   matrices = {}
-  for (name, rate), run in first.items():
+  for called, run in first.items():
     realised = files.read_noise(run.folder)
     if realised and len(realised['matrix']) <= _MAX_CLASSES:
-      called = plots.noise_title(name, rate) or name
       title = f'{called}, {realised["rate"]:.1%} wrong'
       matrices[title] = np.array(realised['matrix'])
   if not matrices:

@@ -116,18 +116,15 @@ def read_replaced(path: str | os.PathLike) -> Replaced | None:
   if 'replaced_ids' not in arrays:
     return None
   try:
-    found = Replaced(
-      str(arrays.get('replaced_from', '')),
-      arrays['replaced_ids'],
-      arrays.get('replaced_by', np.zeros(0)),
-    )
-    checks.check_ids(found.ids)
-    checks.check_ids(found.images, size=len(found.ids))
-    if not np.isin(found.ids, ids).all():
+    own, other = arrays['replaced_ids'], arrays.get('replaced_by')
+    checks.check_ids(own)
+    checks.check_ids(other, size=len(own))
+    if not np.isin(own, ids).all():
       raise ValueError('replaced_ids has ids that are not among ids')
   except ValueError as error:
     raise UserError(f'{os.fspath(path)}: {error}') from None
-  return found
+  source = str(arrays.get('replaced_from', ''))
+  return Replaced(source, own.astype(np.int64), other.astype(np.int64))
 
 
 def _further_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:

@@ -296,12 +296,33 @@ def check_equal(record, expected):
 
 
 @pytest.mark.parametrize(
-  ('name', 'rate', 'title'),
+  ('name', 'rate', 'more', 'title', 'changes'),
   [
-    ('symmetric', 0.4, 'symmetric 0.4'),
-    ('worse', 0.0, 'worse'),
-    ('clean', 0, ''),
+    ('symmetric', 0.4, {}, 'symmetric 0.4', []),
+    ('worse', 0.0, {'second': ''}, 'worse', []),
+    ('clean', 0.0, {}, '', []),
+    (
+      'pmd_type1',
+      0.35,
+      {
+        'second': 'symmetric',
+        'second_rate': 0.3,
+        'imbalance': 'step',
+        'imbalance_ratio': 10.0,
+      },
+      'pmd_type1 0.35 + symmetric 0.3',
+      ['step imbalance 10'],
+    ),
+    (
+      'clean',
+      0.0,
+      {'open_set_from': 'cifar100', 'open_set_rate': 0.2},
+      '',
+      ['open-set images of cifar100 0.2'],
+    ),
   ],
 )
-def test_a_noise_without_a_rate_is_called_by_its_name(name, rate, title):
-  assert plots.noise_title(name, float(rate)) == title
+def test_what_a_noise_is_called(name, rate, more, title, changes):
+  noise = {'name': name, 'rate': rate, **more}
+  assert plots.noise_title(noise) == title
+  assert plots.changes_of_examples(noise) == changes

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from sce_jax import noise
 from tests.noise.errors import refuses
@@ -92,3 +93,35 @@ def test_labels_are_matched_by_the_counts_of_their_confusions():
     apply(matched, clean[order], ids[order]).labels, made.labels[order]
   )
   refuses('16 labels for 4 training examples', apply, matched)
+
+
+def test_the_second_noise_is_drawn_of_the_labels_of_the_first():
+  labels, ids = np.arange(9000) % 3, np.arange(9000)
+  pair, symmetric = (noise.NOISE[x].apply for x in ('pair_flip', 'symmetric'))
+  both = noise.followed_by(pair, symmetric, 0.3)
+  made = both(labels, ids, 3, 0.2, 7, 'iid')
+  # By hand: 0.8 0.7 + 0.2 0.15, 0.2 0.7 + 0.8 0.15, 0.15.
+  np.testing.assert_allclose(made.transition[0], [0.59, 0.26, 0.15])
+  for k in range(3):
+    counts = np.bincount((made.labels[labels == k] - k) % 3)
+    expected = 3000 * np.array([0.59, 0.26, 0.15])
+    assert stats.chisquare(counts, expected).pvalue > 1e-4
+  # The draws of the two do not go together, although they have one seed.
+  first = pair(labels, ids, 3, 0.2, 7, 'iid').labels
+  moved = made.labels != first
+  shares = [moved[first != labels].mean(), moved[first == labels].mean()]
+  np.testing.assert_allclose(shares, 0.3, atol=0.045)
+
+
+def test_two_noises_without_a_matrix_have_none():
+  given = noise.from_labels(np.arange(3), np.array([0, 2, 2]))
+  both = noise.followed_by(given, noise.NOISE['clean'].apply, 0.0)
+  made = both(np.array([0, 1, 2]), np.arange(3), 3, 0.5, 0, 'exact')
+  assert made.labels.tolist() == [0, 2, 2]
+  assert made.transition is None
+
+
+def test_rows_of_ids():
+  found = noise.rows_of(np.array([30, 10, 20]), np.array([10, 40, 30, 5]))
+  assert found.tolist() == [1, -1, 0, -1]
+  assert noise.rows_of(np.array([], int), np.array([1])).tolist() == [-1]

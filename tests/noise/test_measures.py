@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -61,3 +63,26 @@ def test_a_fingerprint_is_of_ids_and_labels_whatever_their_order():
   refuses(
     'labels must be a NumPy array of int', noise.fingerprint, ids, ids[:2]
   )
+
+
+def test_a_fingerprint_covers_replaced_images():
+  ids, labels = np.array([3, 7]), np.array([1, 0])
+
+  def digest(source='cifar100', images=(40, 50), order=(0, 1)):
+    order = list(order)
+    return noise.fingerprint(
+      ids,
+      labels,
+      noise.Replaced(source, ids[order], np.array(images)[order]),
+    )
+
+  content = (
+    np.array([3, 7], '<i8').tobytes() + np.array([1, 0], '<i4').tobytes()
+  )
+  content += b'cifar100' + np.array([3, 7, 40, 50], '<i8').tobytes()
+  assert digest() == hashlib.sha256(content).hexdigest()
+  assert digest(order=(1, 0)) == digest()
+  assert digest(images=(50, 40)) != digest() != digest(source='cifar10')
+  none = np.array([], int)
+  same = noise.fingerprint(ids, labels, noise.Replaced('cifar100', none, none))
+  assert same == noise.fingerprint(ids, labels)
