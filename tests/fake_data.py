@@ -11,6 +11,8 @@ import numpy as np
 from PIL import Image
 import tensorflow_datasets as tfds
 
+from sce_jax.data.sources import builders
+
 TRAIN, TEST = 56, 40
 NAMES = (
   'mnist',
@@ -30,7 +32,7 @@ def write_all(folder: pathlib.Path) -> None:
 
 def write(name: str, folder: pathlib.Path) -> None:
   """Writes a fake of one data set."""
-  builder = tfds.builder(name, data_dir=str(folder), file_format='array_record')
+  builder = builders.make(name, str(folder), file_format='array_record')
   features = builder.info.features
   pathlib.Path(builder.data_dir).mkdir(parents=True)
   rng = np.random.default_rng(0)

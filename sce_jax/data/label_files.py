@@ -116,7 +116,8 @@ def read_replaced(path: str | os.PathLike) -> Replaced | None:
   if 'replaced_ids' not in arrays:
     return None
   try:
-    own, other = arrays['replaced_ids'], arrays.get('replaced_by')
+    own = arrays['replaced_ids']
+    other = arrays.get('replaced_by', np.zeros(0))
     checks.check_ids(own)
     checks.check_ids(other, size=len(own))
     if not np.isin(own, ids).all():

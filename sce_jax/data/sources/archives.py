@@ -25,6 +25,7 @@ from PIL import Image
 import tensorflow_datasets as tfds
 import tqdm
 
+from sce_jax.data.sources import builders
 from sce_jax.errors import UserError
 
 Example = dict[str, Any]
@@ -131,7 +132,7 @@ def prepare(name: str, data_dir: str, source: str | None = None) -> None:
     UserError: a file cannot be had, or is not the published one.
   """
   # The class, and not its instance, says which methods a builder has.
-  made_by_tfds = type(tfds.builder(name, data_dir=data_dir))
+  made_by_tfds = type(builders.make(name, data_dir))
 
   class Archives(made_by_tfds, skip_registration=True):  # type: ignore[call-arg, misc, valid-type]
     """The data set, whose examples come from its archives."""

@@ -18,11 +18,7 @@ import urllib.parse
 
 import tensorflow_datasets as tfds
 
-from sce_jax.data.sources import (
-  archives,
-  digits,  # noqa: F401  Registers the builder.
-  missing,
-)
+from sce_jax.data.sources import archives, builders, missing
 from sce_jax.errors import UserError
 from sce_jax.storage import paths
 
@@ -115,7 +111,7 @@ def main() -> None:
 def _by_tfds(name: str, data_dir: str) -> None:
   tfds.disable_progress_bar()
   try:
-    builder = tfds.builder(name, data_dir=data_dir, file_format='array_record')
+    builder = builders.make(name, data_dir, file_format='array_record')
     if reason := _why_unavailable(builder):
       raise UserError(reason)
     builder.download_and_prepare()

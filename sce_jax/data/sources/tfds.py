@@ -10,12 +10,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from sce_jax.data.data_config import DataConfig
-from sce_jax.data.sources import (
-  cloud,
-  digits,  # noqa: F401  Registers the builder.
-  missing,
-  prepare,
-)
+from sce_jax.data.sources import builders, cloud, missing, prepare
 from sce_jax.data.sources.columns import Columns, Part
 from sce_jax.errors import UserError
 from sce_jax.storage import paths
@@ -141,7 +136,7 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
   try:
     # A package that is missing is announced there in a box of asterisks.
     with contextlib.redirect_stdout(io.StringIO()):
-      return tfds.builder(name, data_dir=data_dir)
+      return builders.make(name, data_dir)
   except (
     tfds.core.DatasetNotFoundError,
     ValueError,

@@ -6,11 +6,11 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 
 import pytest
-import tensorflow_datasets as tfds
 
-from sce_jax.data.sources import prepare
+from sce_jax.data.sources import builders, prepare
 from sce_jax.storage import paths
 from tests.data import animals, reading
 from tests.data.reading import told
@@ -18,10 +18,15 @@ from tests.data.reading import told
 WAYS_OUT = 'copy a folder prepared elsewhere (file format array_record)'
 
 
-def test_what_is_missing_is_prepared_on_first_use(tmp_path):
+def test_what_is_missing_is_prepared_on_first_use(tmp_path, monkeypatch):
+  temporary = tmp_path / 'temporary'
+  temporary.mkdir()
+  monkeypatch.setattr(tempfile, 'tempdir', str(temporary))
+  monkeypatch.setenv('TMPDIR', str(temporary))  # The child's.
   data = reading.read('digits', str(tmp_path / 'new'), limit=3)
   assert len(data.train) == 3
   assert list((tmp_path / 'new' / 'digits').glob('*/*array_record*'))
+  assert not list(temporary.iterdir())
 
 
 def test_what_is_there_is_not_prepared_again(data_dir, monkeypatch):
@@ -159,7 +164,7 @@ def test_the_hint_where_no_downloads_are_listed(
   def builder(*args, **kwargs):
     raise ModuleNotFoundError("No module named 'tensorflow'")
 
-  monkeypatch.setattr(tfds, 'builder', builder)
+  monkeypatch.setattr(builders.tfds, 'builder', builder)
   monkeypatch.setattr(
     prepare.importlib.util, 'find_spec', lambda _: tensorflow or None
   )
@@ -227,8 +232,7 @@ def test_the_child_ends_with_the_reason(monkeypatch, tmp_path, capsys):
 )
 def test_reasons(tensorflow, network, message, monkeypatch, tmp_path):
   builders = [
-    tfds.builder(name, data_dir=str(tmp_path))
-    for name in ('cifar100', 'digits')
+    builders.make(name, str(tmp_path)) for name in ('cifar100', 'digits')
   ]
   monkeypatch.setattr(
     prepare.importlib.util, 'find_spec', lambda _: tensorflow or None
