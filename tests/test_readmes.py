@@ -313,10 +313,11 @@ def first_column(name):
 
 def test_the_names_are_those_of_the_code():
   assert set(codes('README.md', 'methods')) == set(methods.SPECS)
-  assert set(codes('README.md', 'noise')) == {*noise.NOISE, 'file'}
+  noises = [*noise.NOISE, *noise.FROM_PROBABILITIES]
+  assert set(codes('README.md', 'noise')) == {*noises, 'file'}
   assert set(codes('README.md', 'data sets')) == CONFIGS
   assert set(codes('README.md', 'networks')) == set(models.MODELS)
-  assert first_column('sce_jax/noise/README.md') == list(noise.NOISE)
+  assert first_column('sce_jax/noise/README.md') == noises
   assert first_column('experiments/README.md') == list(registry.NAMES)
   page = (REPOSITORY / 'sce_jax/noise/README.md').read_text()
   for name in CONFIGS:

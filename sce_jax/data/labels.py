@@ -4,7 +4,7 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
-from jaxtyping import Float64, Int32, Int64
+from jaxtyping import Float64, Int32, Int64, Integer
 import numpy as np
 
 from sce_jax import noise
@@ -301,7 +301,7 @@ def _told(made: noise.Noise, path: str) -> noise.Noise:
   return apply
 
 
-def rows_of_split(split: Split, rows: Int64[np.ndarray, ' P']) -> Split:
+def rows_of_split(split: Split, rows: Integer[np.ndarray, ' P']) -> Split:
   """Some examples of a split."""
   clean = split.clean_label
   return Split(

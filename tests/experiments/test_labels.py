@@ -1,5 +1,6 @@
 """launch.py labels: the card of a set of labels, and how two sets differ."""
 
+import json
 import re
 
 import numpy as np
@@ -28,6 +29,11 @@ def run(tmp_path):
   (folder / 'dataset.json').write_text(
     files.describe_dataset(data.info, None, 0)
   )
+  section = {'name': 'pair_flip', 'rate': 0.4, 'mode': 'iid', 'seed': None}
+  section |= {'imbalance': 'step', 'imbalance_ratio': 4.0}
+  config = {'seed': 7, 'data': {'name': 'x'}, 'loss': {'name': 'ce'}}
+  record = {'format': files.FORMAT, 'config': {**config, 'noise': section}}
+  (folder / 'config.json').write_text(json.dumps(record))
   label_files.save_npz(folder / 'noise.npz', IDS, NOISY, CLEAN)
   return folder
 
@@ -48,6 +54,10 @@ def test_the_card_of_a_run(run, show, tmp_path):
   assert re.search(f'fingerprint: +{digest}\n', out)
   assert re.search(f'true labels: +{noise.fingerprint(IDS, CLEAN)}\n', out)
   assert 'wrong labels: 42.86% of 7\n' in out  # 3 of 7.
+  made = 'pair_flip 0.4, step imbalance 4, iid, seed 7'
+  assert re.search(f'made by: +{made}\n', out)
+  assert re.search('class sizes: +1 to 4, ratio 4\n', out)
+  assert 'open-set' not in out
   table = [re.split(' {2,}', line) for line in out.splitlines()[-3:]]
   assert table == [
     ['cat', '4', '50.0%', 'dog', '25.0%'],
@@ -112,3 +122,21 @@ def test_what_has_no_labels_is_refused(run, show, tmp_path):
     line = show(*arguments, code=ExitCode.BAD_INPUT)
     assert message in line
     assert line.count('\n') == 1
+
+
+def test_replaced_images_are_told_and_compared(run, show, tmp_path):
+  other = tmp_path / 'theirs.npz'
+  clean = np.where(IDS == 40, -1, CLEAN)
+  replaced = noise.Replaced('far', np.array([40, 80]), np.array([1, 2]))
+  label_files.save_npz(other, IDS, NOISY, clean, replaced)
+  out = show(f'--workdir={other}')
+  print_of = noise.fingerprint(IDS, NOISY, replaced)
+  assert re.search(f'fingerprint: +{print_of}\n', out)
+  assert 'open-set:     2 images (25.00%) are those of far; what' in out
+  assert 'wrong labels: 33.33% of 6\n' in out
+  out = show(f'--workdir={run}', f'--other={other}')
+  assert 'of those of both, 0 are labelled differently\n' in out
+  assert '  the images of 2 differ: one set was made with open-set' in out
+  label_files.save_npz(tmp_path / 'same.npz', IDS, NOISY, clean, replaced)
+  out = show(f'--workdir={other}', f'--other={tmp_path}/same.npz')
+  assert out.endswith('The same labels of the same 8 examples.\n')

@@ -37,18 +37,17 @@ def test_runs_on_other_examples(others, data_dir, tmp_path, capsys):
     ids, labels = label_files.read(folder / 'noise.npz')
     clean = label_files.read_clean(folder / 'noise.npz')
     replaced = label_files.read_replaced(folder / 'noise.npz')
-    # Of 96 examples, see below.
-    assert len(ids) < 96 and replaced.source == others
+    # Half of the classes have half of their examples, of 40 in all.
+    assert 25 <= len(ids) <= 35 and replaced.source == others
     assert len(replaced.ids) == round(0.25 * len(ids))
     np.testing.assert_array_equal(clean < 0, np.isin(ids, replaced.ids))
     known = clean >= 0
-    counts = np.bincount(labels[known] * 0 + clean[known], minlength=10)
+    counts = np.bincount(clean[known], minlength=10)
     wrong = (labels != clean)[known]
     assert wrong.sum() == np.rint(counts * 0.5).sum()
     # What counts against true labels leaves the others out.
     assert result['realised_rate'] == pytest.approx(wrong.mean(), abs=1e-6)
     own = result['train_eval']
-    assert len(own['class_accuracy']) == 10
     prints.add(noise.fingerprint(ids, labels, replaced))
     assert files.read_noise(folder)['rate'] == pytest.approx(wrong.mean())
     # The images that it was trained on are those that it is asked about.
@@ -57,11 +56,10 @@ def test_runs_on_other_examples(others, data_dir, tmp_path, capsys):
     bright = seen.image.min(axis=(1, 2, 3)) >= 100
     np.testing.assert_array_equal(bright, ~known)
     figures = restore.evaluate_run(folder, data_dir)
-    assert figures['train_eval'] == pytest.approx(own)
+    for name in ('accuracy_noisy', 'class_accuracy', 'memorised'):
+      assert figures['train_eval'][name] == own[name]
   assert len(prints) == 2
   line = 'training images are replaced by those of'
   assert (said.out + said.err).count(line) == 2
-  # Half of the classes have half of their examples: the same with any seed.
-  assert results[0]['train_eval'].keys() == results[1]['train_eval'].keys()
   again = train.train_many(configs, folders, data_dir)
   assert again == results

@@ -231,9 +231,7 @@ def test_the_child_ends_with_the_reason(monkeypatch, tmp_path, capsys):
   ],
 )
 def test_reasons(tensorflow, network, message, monkeypatch, tmp_path):
-  builders = [
-    builders.make(name, str(tmp_path)) for name in ('cifar100', 'digits')
-  ]
+  made = [builders.make(name, str(tmp_path)) for name in ('cifar100', 'digits')]
   monkeypatch.setattr(
     prepare.importlib.util, 'find_spec', lambda _: tensorflow or None
   )
@@ -243,7 +241,7 @@ def test_reasons(tensorflow, network, message, monkeypatch, tmp_path):
       raise socket.gaierror
 
   monkeypatch.setattr(prepare.socket, 'getaddrinfo', getaddrinfo)
-  reason = prepare._why_unavailable(builders[0])
+  reason = prepare._why_unavailable(made[0])
   if message is None:
     assert reason is None
   else:
@@ -251,7 +249,7 @@ def test_reasons(tensorflow, network, message, monkeypatch, tmp_path):
     assert WAYS_OUT in reason
     assert '--data_dir or TFDS_DATA_DIR' in reason
   # Digits come with scikit-learn.
-  assert prepare._why_unavailable(builders[1]) is None
+  assert prepare._why_unavailable(made[1]) is None
 
 
 @pytest.mark.parametrize('stored', ['tfrecord', 'riegeli'])
