@@ -138,7 +138,8 @@ class Loop:
       if run.noise is None:
         what = f'{size} labels, of which it is not known how many are wrong'
       else:
-        what = f'{name} noise, {run.noise[1]:.2%} of {size} labels are wrong'
+        known = f'{run.noise[1]:.2%} of {run.num_known}'
+        what = f'{name} noise, {known} labels are wrong'
       progress.log(f'{run.workdir.path}: {what}{resumed}')
     if len(self._runs) > _NAMED_RUNS:
       progress.log(f'and {len(self._runs) - _NAMED_RUNS} more runs with them')

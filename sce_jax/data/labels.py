@@ -159,7 +159,7 @@ def _noisy(
   is_clean = noise_config.name == 'clean' and not noise_config.second
   if is_clean and not info.clean_labels:
     return NoisyLabels(train.label, None)  # As they are, however wrong.
-  rows = used_rows(dataset, noise_config, seed)
+  rows = left_rows(dataset, noise_config, seed)
   if dataset.replaced is not None and noise_config.name != FROM_FILE:
     # Labels of replaced images stay: the noise is that of the others.
     own = ~np.isin(train.example_id[rows], dataset.replaced.ids)
@@ -192,29 +192,40 @@ def used_rows(
 ) -> Int64[np.ndarray, ' P']:
   """The rows of the training examples that a config trains on, rising.
 
-  Those that were not dropped and, with class imbalance, were chosen.
+  Those that class imbalance leaves and that were not dropped.
 
   Raises:
-    UserError: an argument is out of range.
+    UserError: all that it leaves were dropped.
   """
-  kept = dataset.kept
+  rows = left_rows(dataset, noise_config, seed)
+  if dataset.kept is not None:
+    rows = np.intersect1d(rows, dataset.kept)
+  if not len(rows):
+    raise UserError(
+      f'all examples that config.noise.imbalance={noise_config.imbalance} leaves'
+      ' are dropped by config.data.relabel'
+    )
+  return rows
+
+
+def left_rows(
+  dataset: Dataset, noise_config: NoiseConfig, seed: int
+) -> Int64[np.ndarray, ' P']:
+  """The rows of the training examples that class imbalance leaves, rising.
+
+  Noise is drawn of these, whatever was decided about them.
+  """
   train = dataset.train
-  rows = np.arange(len(train)) if kept is None else kept
   if not noise_config.imbalance:
-    return rows
-  try:
-    return rows[
-      noise.imbalanced(
-        train.label[rows],
-        train.example_id[rows],
-        dataset.info.num_classes,
-        noise_config.imbalance,
-        noise_config.imbalance_ratio,
-        noise_seed(noise_config, seed),
-      )
-    ]
-  except ValueError as error:
-    raise UserError(str(error)) from None
+    return np.arange(len(train))
+  return noise.imbalanced(
+    train.label,
+    train.example_id,
+    dataset.info.num_classes,
+    noise_config.imbalance,
+    noise_config.imbalance_ratio,
+    noise_seed(noise_config, seed),
+  )
 
 
 def transition_matrix(

@@ -71,7 +71,7 @@ def apply(
     return dataset
   other = _other(dataset, data_config, source, data_dir)
   if given is None:
-    rows = labels.used_rows(dataset, noise_config, seed)
+    rows = labels.left_rows(dataset, noise_config, seed)
     try:
       given = noise.replace(
         dataset.train.example_id[rows],

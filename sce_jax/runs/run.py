@@ -35,6 +35,7 @@ class TrainingRun:
     labels: their labels.
     noise: how often each class is labelled as each, and the share of wrong
       labels; None where clean labels are not known.
+    num_known: of how many examples the clean label is known.
     transition: the matrix that a correction of the noise may use: the one that
       the labels were drawn from, else the counted one; None if it is not known.
     noisy_test: whether part of the test labels may be wrong.
@@ -49,6 +50,7 @@ class TrainingRun:
   positions: Int32[np.ndarray, ' P']
   labels: Int32[np.ndarray, ' P']
   noise: tuple[Float64[np.ndarray, 'K K'], float] | None
+  num_known: int
   transition: Float64[np.ndarray, 'K K'] | None
   noisy_test: bool
   result: Result | None
@@ -114,6 +116,7 @@ class TrainingRun:
       positions=positions,
       labels=labels,
       noise=noise,
+      num_known=0 if clean is None else int((clean >= 0).sum()),
       transition=transition,
       noisy_test=info.noisy_test,
       result=result,

@@ -273,3 +273,30 @@ def test_a_data_set_in_memory(data_dir):
   noise_config = config(open_set_from='cifar100', open_set_rate=0.5)
   made = open_set.apply(dataset, section, noise_config, 0, data_dir)
   assert (made.train.image != pixels).any((1, 2, 3)).sum() == 4
+
+
+def test_what_is_dropped_changes_neither_noise_nor_images(data_dir, tmp_path):
+  """So that a run can be trained again without what its audit found."""
+  noise_config = config(
+    'symmetric',
+    0.5,
+    imbalance='step',
+    imbalance_ratio=2.0,
+    open_set_from='cifar100',
+    open_set_rate=0.25,
+  )
+  before = changed(reading.read('cifar10', data_dir), noise_config, data_dir)
+  rows = labels.used_rows(before, noise_config, 0)
+  path = tmp_path / 'choices.csv'
+  given = before.train.example_id[rows[3]]
+  path.write_text(f'example_id,label\n{given},drop\n')
+  dropped = reading.read('cifar10', data_dir, relabel=str(path))
+  after = changed(dropped, noise_config, data_dir)
+  np.testing.assert_array_equal(after.train.image, before.train.image)
+  np.testing.assert_array_equal(
+    labels.used_rows(after, noise_config, 0), np.delete(rows, 3)
+  )
+  first, second = (
+    labels.apply_label_noise(x, noise_config, 0).labels for x in (before, after)
+  )
+  np.testing.assert_array_equal(first, second)
