@@ -202,8 +202,8 @@ def used_rows(
     rows = np.intersect1d(rows, dataset.kept)
   if not len(rows):
     raise UserError(
-      f'all examples that config.noise.imbalance={noise_config.imbalance} leaves'
-      ' are dropped by config.data.relabel'
+      'all examples that config.noise.imbalance leaves are dropped by'
+      ' config.data.relabel'
     )
   return rows
 

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import importlib
 
+import numpy as np
 import pytest
 
 from configs import digits
@@ -76,6 +77,12 @@ def test_every_field_is_read(data_dir, tmp_path, monkeypatch):
   seen = set()
   config = digits.get_config('sl,symmetric,0.4,tiny')
   config.data.augment.pad_crop = 1
+  config.noise.second, config.noise.second_rate = 'pair_flip', 0.1
+  config.noise.imbalance, config.noise.imbalance_ratio = 'step', 2.0
+  others = tmp_path / 'others.npz'
+  images = (np.arange(40 * 64) % 256).reshape(40, 8, 8).astype(np.uint8)
+  np.savez(others, images=images, labels=np.arange(40) % 2)
+  config.noise.open_set_from, config.noise.open_set_rate = str(others), 0.2
   checked = config_lib.check_config(config)
   original = object.__getattribute__
   # All that only goes through all fields would hide one that nothing uses.
