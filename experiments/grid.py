@@ -288,9 +288,7 @@ def _heading(
     return f'{config.data.name}: no run ended'
   section = config.noise.to_dict()
   noises = dict.fromkeys(
-    plots.noise_title(
-      {**section, 'name': r['noise'], 'rate': r['noise_rate']}
-    )
+    plots.noise_title({**section, 'name': r['noise'], 'rate': r['noise_rate']})
     or 'no added'
     for r in ended
   )

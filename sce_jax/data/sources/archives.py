@@ -147,7 +147,8 @@ def prepare(name: str, data_dir: str, source: str | None = None) -> None:
   folders = (
     (pathlib.Path(source),) if source else (downloads / 'manual', downloads)
   )
-  builder = Archives(data_dir=data_dir, file_format='array_record')
+  with builders.no_bucket():
+    builder = Archives(data_dir=data_dir, file_format='array_record')
   builder.download_and_prepare()
 
 

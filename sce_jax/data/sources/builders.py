@@ -17,12 +17,12 @@ def make(name: str, data_dir: str, **options: Any) -> tfds.core.DatasetBuilder:
     data_dir: the tfds folder.
     **options: of `tfds.builder`.
   """
-  with _no_bucket():
+  with no_bucket():
     return tfds.builder(name, data_dir=data_dir, **options)
 
 
 @contextlib.contextmanager
-def _no_bucket() -> Iterator[None]:
+def no_bucket() -> Iterator[None]:
   """Looks for no description of a data set in tfds's bucket.
 
   tfds 4.9 does so for each one that is not prepared. Reading the bucket is
