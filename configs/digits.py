@@ -30,6 +30,9 @@ PRESETS = {
   'jal_fl': {'beta': 0.5},
   'eps_ce_mae': {'beta': 1.0},
   'eps_fl_mae': {'beta': 1.0},
+  # As far as the published 5e-7 goes in 84,000 steps.
+  't_revision': {'rate': 7e-5},
+  'vol_min_net': {'optimizer': 'adam'},
 }
 ASYMMETRIC = 'asymmetric_mnist'
 RUNS_PER_PROGRAM = 32

@@ -9,6 +9,7 @@ them: right labels are learned early. See noise/confident.py and
 methods/averages.py.
 """
 
+from collections.abc import Mapping
 import dataclasses
 import os
 
@@ -25,7 +26,7 @@ from sce_jax.data import labels as labels_lib
 from sce_jax.data import open_set
 from sce_jax.data.dataset import Dataset
 from sce_jax.errors import NonFiniteLoss, UserError
-from sce_jax.noise import confident
+from sce_jax.noise import confident, estimation
 from sce_jax.runs import files, progress, restore
 from sce_jax.runs.restore import SavedRun
 from sce_jax.storage import paths
@@ -39,6 +40,10 @@ _SAME = 1e-6
 # compared, of more none: their number grows with the square.
 _BLOCK = 2**24
 _MOST_COMPARED = 100_000
+# The least probability whose logarithm is looked at.
+_TINY = 1e-30
+# Of the anchor points, as for the loss 'forward'.
+_PERCENTILE = 97.0
 # Images that are given to the network at a time.
 _AT_A_TIME = 8192
 
@@ -58,11 +63,15 @@ class LabelIssues:
     suggested: the most probable class, for issues other than the given one.
     score: the normalised margin of the given label in the averages, in [0, 1]:
       the lower, the more likely it is wrong.
+    aum: the mean margin of the given label's logit in training, see
+      methods/averages.py; None: it was not recorded.
     is_issue: whether it is among the labels estimated to be wrong.
     joint: how many labelled i seem to be of class j.
     rate_interval: a 95 % bootstrap interval of the share of wrong labels.
     duplicates: pairs of rows: near duplicates with different labels, the most
       similar first. None: they were not looked for.
+    transitions: T[i, j] = P(labelled j | truly i) by each estimator of
+      noise/estimation.py for which there is what it needs.
   """
 
   example_id: Int64[np.ndarray, ' N']
@@ -73,10 +82,12 @@ class LabelIssues:
   averaged: Float[np.ndarray, 'N K'] | None
   suggested: Integer[np.ndarray, ' N']
   score: Float64[np.ndarray, ' N']
+  aum: Float64[np.ndarray, ' N'] | None
   is_issue: Bool[np.ndarray, ' N']
   joint: Float64[np.ndarray, 'K K']
   rate_interval: tuple[float, float]
   duplicates: Int64[np.ndarray, 'M 2'] | None
+  transitions: Mapping[str, Float64[np.ndarray, 'K K']]
 
   @property
   def ranking(self) -> Int64[np.ndarray, ' N']:
@@ -91,7 +102,30 @@ class LabelIssues:
   @property
   def transition(self) -> Float64[np.ndarray, 'K K']:
     """The estimated T[i, j] = P(labelled j | truly i)."""
-    return confident.estimated_transition(self.joint)
+    return self.transitions['confident']
+
+  @property
+  def true_transition(self) -> Float64[np.ndarray, 'K K'] | None:
+    """T as counted where the true labels are known; None if none is."""
+    if self.clean_label is None or not (self.clean_label >= 0).any():
+      return None
+    matrix, _ = files.actual_noise(
+      self.label.astype(np.int32),
+      self.clean_label.astype(np.int32),
+      len(self.joint),
+    )
+    return matrix
+
+  @property
+  def transition_errors(self) -> dict[str, Float64[np.ndarray, ' K']]:
+    """Total variation of each row of each estimate; none of no known T."""
+    true = self.true_transition
+    if true is None:
+      return {}
+    return {
+      name: estimation.total_variation(matrix, true)
+      for name, matrix in self.transitions.items()
+    }
 
   @property
   def confused(self) -> list[tuple[int, int, int]]:
@@ -113,6 +147,7 @@ def judge(
   clean_label: Integer[np.ndarray, ' N'] | None = None,
   index: Int64[np.ndarray, ' N'] | None = None,
   seed: int = 0,
+  aum: Float64[np.ndarray, ' N'] | None = None,
 ) -> LabelIssues:
   """Finds label issues by probabilities, whoever made them.
 
@@ -123,11 +158,12 @@ def judge(
     averaged: of each class, averaged over the training of networks that were;
       None: `probability` ranks the examples, too.
     features: by which near duplicates are found, of one network; None: they
-      are not looked for.
+      are not looked for, and T is not estimated by neighbours.
     example_id: of each example; None: its place.
     clean_label: the true labels, as in `LabelIssues`.
     index: of each example, its row in the training split; None: its place.
     seed: of the bootstrap.
+    aum: as in `LabelIssues`.
   """
   joint = confident.confident_joint(probability, labels)
   ranked = probability if averaged is None else averaged
@@ -135,6 +171,9 @@ def judge(
   others = probability.copy()
   others[is_issue, labels[is_issue]] = -1
   places = np.arange(len(labels))
+  evidence = estimation.Evidence(
+    probability, labels, probability if features is None else features
+  )
   return LabelIssues(
     places if example_id is None else example_id,
     places if index is None else index,
@@ -144,10 +183,16 @@ def judge(
     averaged,
     others.argmax(axis=1),
     confident.normalized_margin(ranked, labels),
+    aum,
     is_issue,
     joint,
     confident.noise_rate_interval(probability, labels, seed),
     None if features is None else near_duplicates(features, labels),
+    {
+      name: estimate(evidence, _PERCENTILE)
+      for name, estimate in estimation.ESTIMATORS.items()
+      if name != 'hoc' or (features is not None and len(labels) > 2)
+    },
   )
 
 
@@ -217,6 +262,7 @@ def audit(
     raise NonFiniteLoss(failed[0])
   probability = np.empty((len(rows), dataset.info.num_classes))
   sums, count = np.zeros_like(probability), np.zeros((len(rows), 1))
+  margin = np.zeros(len(rows))
   run = restore.load(folders[0])
   for k, folder in enumerate(folders):
     # All have the same program, which is compiled once.
@@ -226,8 +272,14 @@ def audit(
     probability[fold == k] = _predict(judging, images)[0]
     sums += np.asarray(state.method.probability)[rows]
     count += np.asarray(state.method.count)[rows, None]
+    margin += np.asarray(state.method.margin)[rows]
   # Of two folds' runs one may have left an example out, and the other holds it.
   averaged = np.where(count, sums / np.maximum(count, 1), probability)
+  aum = np.where(
+    count[:, 0],
+    margin / np.maximum(count[:, 0], 1),
+    confident.margin(np.log(np.maximum(probability, _TINY)), labels),
+  )
   features = None
   if len(rows) <= _MOST_COMPARED:
     # Of one network, or they could not be compared.
@@ -242,6 +294,7 @@ def audit(
     None if clean is None else clean[rows],
     rows,
     config.seed,
+    aum,
   )
 
 
@@ -329,8 +382,9 @@ def detection(issues: LabelIssues) -> dict[str, int | float] | None:
 
   Returns:
     The number of wrong labels among those known; AUROC of the score, and of the
-    margin out of sample; average precision of the score; precision among as
-    many as there are wrong labels; precision and recall of `is_issue`.
+    margin out of sample, and of AUM where it was recorded; average precision of
+    the score; precision among as many as there are wrong labels; precision and
+    recall of `is_issue`.
     None: not known, or there are only right or only wrong ones.
   """
   if issues.clean_label is None:
@@ -349,6 +403,13 @@ def detection(issues: LabelIssues) -> dict[str, int | float] | None:
       confident.normalized_margin(issues.probability, issues.label)[known],
       wrong,
     )['AUROC'],
+    **(
+      {}
+      if issues.aum is None
+      else {
+        'AUROC, AUM': ranking_figures(issues.aum[known], wrong)['AUROC'],
+      }
+    ),
     'precision of the issues': hits / max(1, int(flagged.sum())),
     'recall of the issues': hits / count,
   }

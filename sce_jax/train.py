@@ -5,7 +5,7 @@ import dataclasses
 import functools
 import os
 
-from jaxtyping import Float, Int
+from jaxtyping import Int
 import numpy as np
 
 from sce_jax import methods
@@ -20,6 +20,7 @@ from sce_jax.data.sources import summary
 from sce_jax.engine.trainer import Trainer
 from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.loop import Loop
+from sce_jax.noise.estimation import Evidence
 from sce_jax.parallel import processes
 from sce_jax.runs import files, initial, progress, restore
 from sce_jax.runs.run import Result, TrainingRun
@@ -250,8 +251,8 @@ def _prepare(runs: Sequence[TrainingRun], dataset: Dataset) -> None:
   if method.prepare is None:
     return
 
-  def fit(name: str, which: Sequence[int]):
-    return _fit(name, [runs[i] for i in which], dataset)
+  def fit(name: str, which: Sequence[int], share: float):
+    return _fit(name, [runs[i] for i in which], share, dataset)
 
   prepared = method.prepare(fit, [run.prepare_context for run in runs])
   for run, hparams in zip(runs, prepared, strict=True):
@@ -261,19 +262,34 @@ def _prepare(runs: Sequence[TrainingRun], dataset: Dataset) -> None:
 
 
 def _fit(
-  name: str, runs: Sequence[TrainingRun], dataset: Dataset
-) -> list[Float[np.ndarray, 'N K'] | None]:
+  name: str, runs: Sequence[TrainingRun], share: float, dataset: Dataset
+) -> list[Evidence | None]:
   """Trains another method on the same labels first, in RUN/prepare.
 
+  Args:
+    name: of the method.
+    runs: that are prepared.
+    share: of their epochs that it is trained for.
+    dataset: theirs.
+
   Returns:
-    For each run the probabilities on its training examples; None if it failed.
+    What each network says of its training examples; None if it failed.
   """
   progress.log(
     f'Trains with {methods.find(name).title} first: the method computes'
     ' hyper-parameters from that'
   )
   loss = LossConfig(name, methods.complete(name, {}))
-  configs = [dataclasses.replace(run.config, loss=loss) for run in runs]
+  configs = [
+    dataclasses.replace(
+      run.config,
+      loss=loss,
+      train=dataclasses.replace(
+        run.config.train, epochs=max(1, round(share * run.config.train.epochs))
+      ),
+    )
+    for run in runs
+  ]
   folders = [run.workdir.path / files.PREPARE for run in runs]
   results = _train_group(
     configs,
@@ -282,12 +298,13 @@ def _fit(
     [run.positions for run in runs],
     [run.labels for run in runs],
   )
-  fitted: list[Float[np.ndarray, 'N K'] | None] = []
+  fitted: list[Evidence | None] = []
   for run, folder, result in zip(runs, folders, results, strict=True):
     if 'failed' in result:
       run.fail(result['failed'])
       fitted.append(None)
       continue
     images = dataset.train.image[run.positions]
-    fitted.append(restore.load(folder).predict(images)[0])
+    probability, features = restore.load(folder).predict(images)
+    fitted.append(Evidence(probability, run.labels, features))
   return fitted

@@ -91,6 +91,9 @@ def test_detection_by_hand():
       'recall of the issues': 0.5,
     }
   )
+  # By AUM the third and the first come first: 4 of 4.
+  other = dataclasses.replace(issues, aum=np.array([1.0, 2.0, -1.0, 3.0]))
+  assert audit.detection(other)['AUROC, AUM'] == 1
   # The fourth is not known.
   some = judged(clean_label=np.array([1, 1, 1, -1]))
   assert audit.detection(some)['AUROC'] == 0.5
@@ -227,6 +230,10 @@ def test_audit(data_dir, tmp_path, capsys):
   kept = np.load(folder / 'probabilities.npz', allow_pickle=False)
   np.testing.assert_allclose(kept['probability'][held], probability, atol=1e-6)
   assert kept['label'].tolist() == in_order.given_label.tolist()
+  # With two folds the other network was trained on an example, six times.
+  np.testing.assert_allclose(
+    kept['aum'][seen], recorded.margin[seen] / 6, rtol=1e-5
+  )
   assert kept['clean_label'].tolist() == data.clean_label.tolist()
   no_issue = ~in_order.is_issue[held].astype(bool)
   np.testing.assert_array_equal(
@@ -239,6 +246,16 @@ def test_audit(data_dir, tmp_path, capsys):
   assert low <= record['noise_rate'] <= high
   np.testing.assert_allclose(np.sum(record['joint']), 1198, atol=1)
   np.testing.assert_allclose(np.sum(record['transition'], axis=1), 1, atol=1e-5)
+  estimates = record['estimates']
+  assert set(estimates) == {'anchors', 'dual_t', 'confident', 'hoc'}
+  assert estimates['confident']['transition'] == record['transition']
+  # Counted from the labels: 0.2 of each class are wrong, but for rounding.
+  np.testing.assert_allclose(np.diag(record['true_transition']), 0.8, atol=0.01)
+  for estimate in estimates.values():
+    off = np.subtract(estimate['transition'], record['true_transition'])
+    np.testing.assert_allclose(
+      estimate['total_variation'], np.abs(off).sum(axis=1) / 2, atol=1e-4
+    )
 
   # What it suggests can be trained with.
   ids, suggested = label_files.read_choices(folder / 'suggestions.csv')

@@ -7,7 +7,7 @@ suggestions.csv    all that it suggests, as a file for config.data.relabel
 probabilities.npz  arrays in the order of the training split: example_id, label,
                    probability [N, K] by the network that was not trained on the
                    example, averaged [N, K] over the training of the others,
-                   score; clean_label where the true labels are known
+                   score, aum; clean_label where the true labels are known
 """
 
 from collections.abc import Iterable, Sequence
@@ -119,6 +119,8 @@ def _arrays(issues: LabelIssues) -> bytes:
   }
   if issues.averaged is not None:
     arrays['averaged'] = issues.averaged.astype(np.float32)
+  if issues.aum is not None:
+    arrays['aum'] = issues.aum
   if issues.clean_label is not None:
     arrays['clean_label'] = issues.clean_label
   content = io.BytesIO()
@@ -128,6 +130,7 @@ def _arrays(issues: LabelIssues) -> bytes:
 
 def transition_record(issues: LabelIssues, info: DatasetInfo) -> dict[str, Any]:
   """The content of transition.json."""
+  true, errors = issues.true_transition, issues.transition_errors
   return {
     'dataset': info.name,
     'classes': list(info.class_titles),
@@ -139,4 +142,15 @@ def transition_record(issues: LabelIssues, info: DatasetInfo) -> dict[str, Any]:
     'transition': np.round(issues.transition, 6).tolist(),
     # [i][j]: how many labelled i seem to be of class j.
     'joint': np.round(issues.joint, 2).tolist(),
+    # By each estimator, and how far each row is from the true one.
+    'estimates': {
+      name: {
+        'transition': np.round(matrix, 6).tolist(),
+        'total_variation': np.round(errors[name], 6).tolist()
+        if name in errors
+        else None,
+      }
+      for name, matrix in issues.transitions.items()
+    },
+    'true_transition': None if true is None else np.round(true, 6).tolist(),
   }

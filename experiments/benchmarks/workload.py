@@ -186,7 +186,7 @@ def _hparams(config: Config, dataset: Dataset) -> Mapping[str, Any]:
     return config.traced_hparams
   transition = labels.transition_matrix(config.noise, dataset.info)
 
-  def fit(name, runs):
+  def fit(name, runs, share):
     raise NotImplementedError('the true transition matrix is used')
 
   context = methods.PrepareContext(hparams, transition)

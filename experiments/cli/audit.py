@@ -123,6 +123,15 @@ def summary(issues: 'LabelIssues', dataset: 'Dataset') -> str:
       f' {names[b]} ({classes[issues.label[b]]})'
       for a, b in issues.duplicates[:_SHOWN]
     ]
+  errors = issues.transition_errors
+  if errors:
+    lines += ['', 'Estimates of T, total variation from the true one']
+    table = [['estimator', 'mean', *classes]]
+    table += [
+      [name, *(f'{x:.3f}' for x in (rows.mean(), *rows))]
+      for name, rows in errors.items()
+    ]
+    lines.append(text.aligned(table))
   found = audit.detection(issues)
   if found is not None:
     lines += ['', 'Against the true labels']

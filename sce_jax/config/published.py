@@ -19,6 +19,8 @@ Sources, as they are called below:
   SOP   shengliu66/SOP, README; of SOP+, and of CIFAR-100 only
   PEER  weijiaheng/Multi-class-Peer-Loss-functions, */runner.py; best network by
         noisy validation labels, not the last one
+  VOL   xuefeng-li1/Provably-end-to-end-label-noise-learning-without-anchor-
+        points, main.py; best network by noisy validation labels
   JoCoR hongxin001/JoCoR, README and algorithm/jocor.py; nine layers, Adam
 """
 
@@ -46,6 +48,7 @@ _MNIST: Mapping[str, Values] = {
   'aul': {'a': 3.0, 'q': 0.1},
   'ael': {'a': 3.5},
   'phuber': {'tau': 10.0},  # dmizr/phuber.
+  'vol_min_net': {'optimizer': 'adam', 'factor': 1.0},  # VOL.
   # APL, ANL. Their MAE is 1 - p_y, half of ours, whose beta is half of theirs.
   'nce_rce': {'alpha': 1.0, 'beta': 10.0, **_RCE},
   'nce_mae': {'alpha': 1.0, 'beta': 5.0},
@@ -119,6 +122,7 @@ _CIFAR10: Mapping[str, Values] = {
 _CIFAR100: Mapping[str, Values] = {
   'sl': {'alpha': 6.0, 'beta': 0.1, **_RCE},  # SCE.
   'phuber': {'tau': 10.0},  # dmizr/phuber.
+  'vol_min_net': {'optimizer': 'adam', 'init': 4.5},  # VOL.
   'ldr_kl': {'temperature': 1.0},  # EPS.
   'gmm_selection': {'warm_up': 30},  # LiJunnan1992/DivideMix.
   # APL, ANL, EPS; half of their beta for our MAE. NCE+MAE is that of ANL and

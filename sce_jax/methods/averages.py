@@ -1,12 +1,16 @@
 """A method that also records what the network makes of each example.
 
-Of every training example the probabilities are summed over the epochs. The
-network learns right labels early and wrong ones late, if at all, so the margin
-of the averages tells them apart although the network was trained on them.
+Of every training example the probabilities are summed over the epochs, and the
+margins of the logits, z_y - max_{k != y} z_k. The network learns right labels
+early and wrong ones late, if at all, so the averages tell them apart although
+the network was trained on them.
 
-Source: Pleiss et al., "Identifying Mislabeled Data using the Area Under the
-Margin Ranking", NeurIPS 2020 (arXiv:2001.10528), who average the margin of the
-logits; experiments/audit/README.md compares the two.
+The mean margin is AUM, the area under the margin: Pleiss et al., "Identifying
+Mislabeled Data using the Area Under the Margin Ranking", NeurIPS 2020
+(arXiv:2001.10528). They stop before the learning rate falls for the first time;
+here all epochs count. Their threshold, the 99th percentile of examples that are
+given the label of a class K + 1 of their own, needs a network with that class
+and is left out. experiments/audit/README.md compares the two averages.
 """
 
 import typing
@@ -29,11 +33,13 @@ class Recorded:
     base: the state of that method.
     count: how often each training example was seen.
     probability: sums of softmax(z).
+    margin: sums of z_y - max_{k != y} z_k.
   """
 
   base: Any
   count: Float[Array, ' N']
   probability: Float[Array, 'N K']
+  margin: Float[Array, ' N']
 
 
 def averaged(base: Method) -> Method:
@@ -44,6 +50,7 @@ def averaged(base: Method) -> Method:
       base.init(key, num_examples, num_classes),
       jnp.zeros(num_examples),
       jnp.zeros((num_examples, num_classes)),
+      jnp.zeros(num_examples),
     )
 
   def loss(apply, params, batch, state, hparams, context):
@@ -51,7 +58,11 @@ def averaged(base: Method) -> Method:
     state = state.replace(base=aux.state)
     if not context.training:
       return losses, aux.replace(state=state)
-    probability = jax.nn.softmax(jax.lax.stop_gradient(aux.logits))
+    logits = jax.lax.stop_gradient(aux.logits)
+    probability = jax.nn.softmax(logits)
+    given = jax.nn.one_hot(batch.label, logits.shape[1], dtype=bool)
+    margin = jnp.sum(logits, axis=1, where=given)
+    margin -= jnp.max(logits, axis=1, where=~given, initial=-jnp.inf)
     # What only fills up the batch is sent past the end, where it is dropped.
     position = context.gather(
       jnp.where(batch.counted, batch.position, context.num_examples)
@@ -63,6 +74,7 @@ def averaged(base: Method) -> Method:
     state = state.replace(
       count=add(state.count, jnp.ones_like(probability[:, 0])),
       probability=add(state.probability, probability),
+      margin=add(state.margin, margin),
     )
     return losses, aux.replace(state=state)
 

@@ -16,6 +16,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Float64, Int
 import numpy as np
 
+from sce_jax.noise.estimation import Evidence
+
 Hparams = Mapping[str, Any]
 PyTree = Any
 # (params, images [N, H, W, C]) -> logits [N, K] and the updated batch
@@ -83,10 +85,11 @@ class PrepareContext(NamedTuple):
   transition: Float64[np.ndarray, 'K K'] | None
 
 
-# (name, runs) trains another method on the labels of some of the runs, in one
-# program; gives the network's probabilities on the training examples of each of
-# them, None for one that diverged.
-Fit = Callable[[str, Sequence[int]], Sequence[Float[np.ndarray, 'N K'] | None]]
+# (name, runs, share) trains another method on the labels of some of the runs, in
+# one program, for a share of a run's epochs, rounded, at least one; gives what
+# the network of each of them says of its training examples, None for one that
+# diverged.
+Fit = Callable[[str, Sequence[int], float], Sequence[Evidence | None]]
 
 
 class Method(NamedTuple):

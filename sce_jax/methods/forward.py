@@ -2,8 +2,10 @@
 
 The matrix is computed once, before training. `transition`='true': the one that
 the labels were drawn from, or where they were not drawn, the one counted from
-true and noisy labels. 'anchors': estimated from a network that is first trained
-with cross entropy on the same labels, see transition_estimation.py.
+true and noisy labels. Other values name an estimator of noise/estimation.py,
+which looks at a network that is first trained with cross entropy on the same
+labels, for a share of the run's epochs: one that has memorised its labels shows
+no noise.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,43 +20,52 @@ from sce_jax.methods.base import (
   PrepareContext,
   from_loss,
 )
-from sce_jax.methods.transition_estimation import estimate_transition
+from sce_jax.noise.estimation import ESTIMATORS
 
-TRANSITIONS = ('true', 'anchors')
+TRANSITIONS = ('true', *ESTIMATORS)
 
 
 def corrected(loss: Callable[..., Float[Array, '']]) -> Method:
   """A method from a loss with the hyper-parameter `transition_matrix`.
 
-  Its own hyper-parameters are `transition`, one of TRANSITIONS, and the
-  `percentile` of the anchor points.
+  Its own hyper-parameters are those of `prepare`.
   """
-  return from_loss(loss)._replace(prepare=_prepare)
+  return from_loss(loss)._replace(prepare=prepare)
 
 
-def _prepare(
+def prepare(
   fit: Fit, contexts: Sequence[PrepareContext]
 ) -> list[Hparams | None]:
+  """Computes `transition_matrix` for each run.
+
+  The hyper-parameters are `transition`, one of TRANSITIONS, the `percentile` of
+  the anchor points, and `fit_share`, of a run's epochs.
+
+  Raises:
+    UserError: the true matrix is asked for, and not known.
+  """
   kinds = [context.hparams['transition'] for context in contexts]
   if any(
     kind == 'true' and context.transition is None
     for kind, context in zip(kinds, contexts, strict=True)
   ):
+    others = ', '.join(ESTIMATORS)
     raise UserError(
       'config.loss.transition is true, but the true labels of this data set are'
-      ' not known: use config.loss.transition=anchors'
+      f' not known: use another config.loss.transition, one of {others}'
     )
   made: list[Hparams | None] = [
     {'transition_matrix': context.transition} for context in contexts
   ]
-  estimated = [i for i, kind in enumerate(kinds) if kind == 'anchors']
-  if not estimated:
-    return made
-  for i, probabilities in zip(estimated, fit('ce', estimated), strict=True):
-    made[i] = None
-    if probabilities is not None:
-      matrix = estimate_transition(
-        probabilities, contexts[i].hparams['percentile']
-      )
-      made[i] = {'transition_matrix': matrix}
+  estimated: dict[float, list[int]] = {}
+  for i, (kind, context) in enumerate(zip(kinds, contexts, strict=True)):
+    if kind != 'true':
+      estimated.setdefault(context.hparams['fit_share'], []).append(i)
+  for share, runs in estimated.items():
+    for i, evidence in zip(runs, fit('ce', runs, share), strict=True):
+      made[i] = None
+      if evidence is not None:
+        estimate = ESTIMATORS[kinds[i]]
+        matrix = estimate(evidence, contexts[i].hparams['percentile'])
+        made[i] = {'transition_matrix': matrix}
   return made

@@ -35,6 +35,23 @@ from sce_jax.methods.peer import SCHEDULES, peer
 from sce_jax.methods.sat import sat
 from sce_jax.methods.sop import sop
 from sce_jax.methods.spec import Spec
+from sce_jax.methods.t_revision import t_revision
+from sce_jax.methods.vol_min_net import OPTIMIZERS, vol_min_net
+
+
+def _estimated(
+  rule: hp.Rule, transition: str = 'true', fit_share: float = 1.0
+) -> dict[str, Hparam]:
+  return {
+    'transition': Hparam(transition, one_of(*TRANSITIONS), 'host'),
+    'percentile': Hparam(
+      97.0, number(lambda x: 0 <= x <= 100, 'from 0 to 100'), 'host'
+    ),
+    'fit_share': Hparam(
+      fit_share, number(lambda x: 0 < x <= 1, 'above 0 and at most 1'), 'host'
+    ),
+    'transition_matrix': Hparam(None, rule, 'computed'),
+  }
 
 
 def _corrected(
@@ -44,13 +61,7 @@ def _corrected(
     lambda: corrected(loss),
     title,
     short,
-    {
-      'transition': Hparam('true', one_of(*TRANSITIONS), 'host'),
-      'percentile': Hparam(
-        97.0, number(lambda x: 0 <= x <= 100, 'from 0 to 100'), 'host'
-      ),
-      'transition_matrix': Hparam(None, rule, 'computed'),
-    },
+    _estimated(rule),
     tolerant='under class-conditional noise with that matrix',
     paper='1609.03683',
     loss=loss,
@@ -190,6 +201,35 @@ SPECS: dict[str, Spec] = {
       'rate_v': Hparam(10.0, NOT_NEGATIVE),
     },
     paper='2202.14026',
+  ),
+  'vol_min_net': Spec(
+    vol_min_net,
+    'volume minimization network',
+    'VolMinNet',
+    {
+      'init': Hparam(2.0, number(), 'static'),
+      'optimizer': Hparam('sgd', one_of(*OPTIMIZERS), 'static'),
+      'volume_weight': Hparam(1e-4, NOT_NEGATIVE),
+      'rate': Hparam(0.01, NOT_NEGATIVE),
+      'factor': Hparam(0.1, WEIGHT),
+    },
+    tolerant='class-conditional noise, where T can be identified',
+    paper='2102.02400',
+    tuned_per_rate=False,
+  ),
+  't_revision': Spec(
+    t_revision,
+    'T-Revision',
+    'T-Revision',
+    {
+      **_estimated(hp.transition_matrix(reachable=True), 'anchors', 0.1),
+      'start': Hparam(0.05, WEIGHT),
+      'revision': Hparam(0.5, WEIGHT),
+      'rate': Hparam(5e-7, NOT_NEGATIVE),
+    },
+    tolerant='class-conditional noise, where its T is right',
+    paper='1906.00189',
+    tuned_per_rate=False,
   ),
 }
 SPECS |= presets.rows(SPECS)

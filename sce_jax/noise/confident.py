@@ -26,11 +26,18 @@ def normalized_margin(
   >>> normalized_margin(np.array([[0.7, 0.2, 0.1]]), np.array([1]))
   array([0.25])
   """
-  others = np.array(probabilities, np.float64)
+  return (margin(probabilities, labels) + 1) / 2
+
+
+def margin(
+  values: Float[np.ndarray, 'N K'], labels: Integer[np.ndarray, ' N']
+) -> Float64[np.ndarray, ' N']:
+  """The label's value less the largest of the others'."""
+  others = np.array(values, np.float64)
   rows = np.arange(len(labels))
   given = others[rows, labels]
   others[rows, labels] = -np.inf
-  return (given - others.max(axis=1) + 1) / 2
+  return given - others.max(axis=1)
 
 
 def self_confidence(

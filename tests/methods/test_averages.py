@@ -33,11 +33,15 @@ def test_sums_by_hand_and_the_same_training():
     state = aux.state
   # The third only fills up the batch.
   count, probability = np.zeros(EXAMPLES), np.zeros((EXAMPLES, K))
+  margin = np.zeros(EXAMPLES)
   count[[3, 8]] = 2
   probability[3] = np.array([1, 2, 1, 4]) / 4
   probability[8] = 0.5
+  # Twice log 2 - log 4; the labels of the second are equally likely.
+  margin[3] = -2 * np.log(2)
   np.testing.assert_array_equal(state.count, count)
   np.testing.assert_allclose(state.probability, probability, atol=1e-6)
+  np.testing.assert_allclose(state.margin, margin, atol=1e-6)
   # Evaluations record nothing.
   _, aux = call(method, logits, given, before, training=False)
   np.testing.assert_array_equal(aux.state.count, before.count)

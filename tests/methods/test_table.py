@@ -52,7 +52,7 @@ BAD = [
     'forward',
     {'transition_matrix': np.eye(3)},
     "loss 'forward' has no hyper-parameter 'transition_matrix'; remove it "
-    '(it has: transition, percentile)',
+    '(it has: transition, percentile, fit_share)',
   ),
   (
     'sl',
@@ -125,7 +125,12 @@ BAD = [
   (
     'forward',
     {'transition': 'anchor'},
-    "transition is 'anchor'; give one of true, anchors",
+    "transition is 'anchor'; give one of true, anchors, dual_t, confident, hoc",
+  ),
+  (
+    'forward',
+    {'fit_share': 0},
+    'fit_share is 0; give a number above 0 and at most 1',
   ),
   (
     'backward',
@@ -180,6 +185,18 @@ BAD = [
     'threshold is 1; give a number above 0 and below 1',
   ),
   ('sop', {'rate_v': -1}, 'rate_v is -1; give a number of at least 0'),
+  (
+    'vol_min_net',
+    {'optimizer': 'lbfgs'},
+    "optimizer is 'lbfgs'; give one of sgd, adam",
+  ),
+  (
+    'vol_min_net',
+    {'factor': 2},
+    'factor is 2; give a number from 0 to 1',
+  ),
+  ('t_revision', {'rate': -1}, 'rate is -1; give a number of at least 0'),
+  ('t_revision', {'start': 5}, 'start is 5; give a number from 0 to 1'),
 ]
 
 
@@ -201,8 +218,8 @@ OWN = {
   'window': ({'d2l'}, 7),
   'warm_up': ({'d2l', 'co_teaching'}, 3),
   'neighbours': ({'d2l'}, 9),
-  'percentile': ({'forward', 'backward'}, 50.0),
-  'transition': ({'forward', 'backward'}, 'anchors'),
+  'percentile': ({'forward', 'backward', 't_revision'}, 50.0),
+  'transition': ({'forward', 'backward', 't_revision'}, 'anchors'),
 }
 
 
@@ -274,6 +291,7 @@ def test_what_a_config_leaves_out_is_added():
   assert table.complete('forward', {}) == {
     'transition': 'true',
     'percentile': 97.0,
+    'fit_share': 1.0,
   }
 
 

@@ -1,4 +1,4 @@
-"""Estimating the transition matrix: by hand, and before a run trains."""
+"""Estimating the transition matrix before a run trains."""
 
 import json
 
@@ -7,47 +7,10 @@ import pytest
 
 from configs import digits
 from sce_jax import noise, train
-from sce_jax.methods import transition_estimation
+from sce_jax.noise import estimation
 from sce_jax.runs import files, restore
 
 pytestmark = pytest.mark.usefixtures('small_network')
-
-# Four examples, two classes: the surest of class 0 is the second, of class 1
-# the third.
-P = np.array([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8], [0.5, 0.5]], np.float32)
-
-
-def test_the_surest_examples_are_the_anchors():
-  t = transition_estimation.estimate_transition(P, percentile=100)
-  # float32 inputs, normalised in float64.
-  np.testing.assert_allclose(t, [[0.9, 0.1], [0.2, 0.8]], rtol=1e-6)
-
-
-def test_a_percentile_passes_over_the_surest():
-  # Three steps of 100/3 from the lowest to the highest of four.
-  t = transition_estimation.estimate_transition(P, percentile=70)
-  np.testing.assert_allclose(t, [[0.6, 0.4], [0.5, 0.5]], rtol=1e-6)
-  t = transition_estimation.estimate_transition(P, percentile=0)
-  np.testing.assert_allclose(t, [[0.2, 0.8], [0.9, 0.1]], rtol=1e-6)
-
-
-def test_a_network_that_predicts_the_noise_gives_it_back():
-  true = np.array([[0.7, 0.2, 0.1], [0.0, 0.6, 0.4], [0.3, 0.2, 0.5]])
-  clean = np.random.default_rng(0).dirichlet(np.full(3, 0.3), 500)
-  clean[:3] = np.eye(3)  # Anchor points.
-  np.testing.assert_allclose(
-    transition_estimation.estimate_transition(clean @ true, 100),
-    true,
-    atol=1e-12,
-  )
-
-
-def test_what_is_no_probability_is_refused():
-  with pytest.raises(ValueError, match='finite probabilities'):
-    transition_estimation.estimate_transition(np.full((3, 2), np.nan))
-  with pytest.raises(ValueError, match='finite probabilities'):
-    transition_estimation.estimate_transition(np.zeros((0, 2)))
-
 
 def config(**changes):
   c = digits.get_config('forward,symmetric,0.4,tiny')
@@ -67,7 +30,7 @@ def test_a_run_trains_a_network_to_estimate_from_first(data_dir, tmp_path):
   predictions = restore.predict_run(folder / 'prepare', 'train', data_dir)
   np.testing.assert_allclose(
     files.read_prepared(folder)['transition_matrix'],
-    transition_estimation.estimate_transition(predictions.probability, 97.0),
+    estimation.anchors(predictions.probability, 97.0),
   )
   # Trained with it, not with the true one.
   true = train.train_and_evaluate(
@@ -91,6 +54,25 @@ def test_it_trains_beside_one_with_the_true_matrix(data_dir, tmp_path):
   true = files.read_prepared(folders[1])['transition_matrix']
   np.testing.assert_allclose(true, noise.symmetric(10, 0.4))
   assert not (folders[1] / 'prepare').exists()
+
+
+def test_each_run_has_its_own_estimator(data_dir, tmp_path):
+  kinds = ('dual_t', 'confident', 'hoc')
+  folders = [tmp_path / kind for kind in kinds]
+  configs = [config(transition=kind, fit_share=0.5) for kind in kinds]
+  train.train_many(configs, folders, data_dir)
+  for kind, folder in zip(kinds, folders, strict=True):
+    # Half of three epochs, rounded.
+    assert files.read_config(folder / 'prepare')['train']['epochs'] == 2
+    found = restore.predict_run(folder / 'prepare', 'train', data_dir)
+    evidence = estimation.Evidence(
+      found.probability, found.split.label, found.hidden
+    )
+    np.testing.assert_allclose(
+      files.read_prepared(folder)['transition_matrix'],
+      estimation.ESTIMATORS[kind](evidence, 97.0),
+      atol=1e-6,
+    )
 
 
 def test_where_that_network_fails_the_run_fails(data_dir, tmp_path):
