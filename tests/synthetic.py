@@ -6,6 +6,7 @@ from ml_collections import config_dict
 import numpy as np
 
 from configs import digits
+from sce_jax import methods
 from sce_jax.config.check import check_config
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data import labels
@@ -61,9 +62,19 @@ def program(configs, dataset=None, **options):
     labels.apply_label_noise(dataset, c.noise, c.seed).labels for c in checked
   ]
   inputs = trainer.make_inputs(
-    [c.seed for c in checked], noisy, [c.traced_hparams for c in checked]
+    [c.seed for c in checked], noisy, [_hparams(c, dataset) for c in checked]
   )
   return trainer, inputs, noisy
+
+
+def _hparams(config, dataset):
+  """The traced hyper-parameters; a matrix that is computed is the true one."""
+  prepare = methods.build(config.loss.name, config.loss.hparams).prepare
+  if prepare is None:
+    return config.traced_hparams
+  true = labels.transition_matrix(config.noise, dataset.info)
+  context = methods.PrepareContext(config.loss.hparams, true)
+  return {**config.traced_hparams, **prepare(lambda *_: (), [context])[0]}
 
 
 def run_epochs(trainer, inputs, num_epochs=1, state=None, step=0):

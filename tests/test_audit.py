@@ -129,6 +129,7 @@ def test_confused_classes_come_by_their_number():
     judged(),
     joint=np.array([[9, 2, 0.2], [3, 8, 0], [0, 2, 7]]),
     probability=np.full((4, 3), 1 / 3),
+    transitions={},
   )
   assert issues.confused == [(1, 0, 3), (0, 1, 2), (2, 1, 2)]
 

@@ -24,6 +24,7 @@ from experiments.report.page import (
   number,
 )
 from sce_jax import noise
+from sce_jax.noise import estimation
 from sce_jax.runs import files
 
 if TYPE_CHECKING:  # Sweeps are planned without pandas.
@@ -208,7 +209,7 @@ def _estimates(runs: 'pd.DataFrame') -> list[Block]:
       true = noise.transition_matrix(
         settings['name'], len(matrix), settings['rate']
       )
-      errors.append(np.abs(matrix - true).sum(1).mean() / 2)
+      errors.append(estimation.total_variation(matrix, true).mean())
       diagonals.append(np.diag(matrix).mean())
     if errors:
       rows.append(

@@ -85,10 +85,10 @@ class PrepareContext(NamedTuple):
   transition: Float64[np.ndarray, 'K K'] | None
 
 
-# (name, runs, share) trains another method on the labels of some of the runs, in
-# one program, for a share of a run's epochs, rounded, at least one; gives what
-# the network of each of them says of its training examples, None for one that
-# diverged.
+# (name, runs, share) trains another method on the labels of some of the runs,
+# in one program, for a share of a run's epochs, rounded, at least one; gives
+# what the network of each of them says of its training examples, None for one
+# that diverged.
 Fit = Callable[[str, Sequence[int], float], Sequence[Evidence | None]]
 
 

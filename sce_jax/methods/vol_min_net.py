@@ -1,6 +1,6 @@
 """VolMinNet: the transition matrix is trained beside the network.
 
-With p the probabilities of the clean classes and T[i, j] = P(noisy j | clean i),
+With p the probabilities of clean classes and T[i, j] = P(noisy j | clean i),
 
     l = -log (T' p)_y + volume_weight log |det T|,
 
@@ -104,5 +104,5 @@ def transition(w: Float[Array, 'K K']) -> Float[Array, 'K K']:
 
 
 def log_volume(w: Float[Array, 'K K']) -> Float[Array, '']:
-  """log |det T|, at most 0."""
+  """The logarithm of |det T|, at most 0."""
   return jnp.linalg.slogdet(transition(w)).logabsdet

@@ -145,11 +145,14 @@ def distance(
   )
   # Of each class i: the derivatives by T_ij, over p_i.
   of_pairs = t @ (g2 + g2.T)
-  of_triples = square @ (
-    g3.reshape(k, k * k)
-    + g3.transpose(1, 0, 2).reshape(k, k * k)
-    + g3.transpose(2, 0, 1).reshape(k, k * k)
-  ).T
+  of_triples = (
+    square
+    @ (
+      g3.reshape(k, k * k)
+      + g3.transpose(1, 0, 2).reshape(k, k * k)
+      + g3.transpose(2, 0, 1).reshape(k, k * k)
+    ).T
+  )
   by_t = p[:, None] * (g1 + of_pairs + of_triples)
   by_p = t @ g1 + (t * (t @ g2)).sum(axis=1)
   by_p += (square @ g3.reshape(k, k * k).T * t).sum(axis=1)

@@ -12,6 +12,7 @@ from sce_jax.runs import files, restore
 
 pytestmark = pytest.mark.usefixtures('small_network')
 
+
 def config(**changes):
   c = digits.get_config('forward,symmetric,0.4,tiny')
   with c.unlocked():

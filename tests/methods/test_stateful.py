@@ -21,7 +21,16 @@ NAMES = (
   'd2l',
   *(
     pytest.param(name, marks=pytest.mark.slow)
-    for name in ('jocor', 'sat', 'cores2', 'peer', 'gmm_selection', 'sop')
+    for name in (
+      'jocor',
+      'sat',
+      'cores2',
+      'peer',
+      'gmm_selection',
+      'sop',
+      'vol_min_net',
+      't_revision',
+    )
   ),
 )
 pytestmark = pytest.mark.usefixtures('small_network')
@@ -40,6 +49,8 @@ def config(name, seed=0):
       c.loss.start = 0.5
     if name == 'cores2':
       c.loss.start, c.loss.ramp, c.loss.sieve = 0.0, 0.5, 0.0
+    if name == 't_revision':
+      c.loss.transition, c.loss.start, c.loss.rate = 'true', 0.0, 0.01
     if name == 'peer':
       c.loss.schedule = 'cifar100_uniform'
   return c

@@ -1,4 +1,4 @@
-"""VolMinNet against its formulas in NumPy, float64, gradients by differences."""
+"""VolMinNet against its formulas in NumPy, float64, and by differences."""
 
 import jax
 import jax.numpy as jnp
