@@ -27,6 +27,7 @@ from sce_jax.data import open_set
 from sce_jax.data.dataset import Dataset
 from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.noise import confident, estimation
+from sce_jax.parallel import processes
 from sce_jax.runs import files, progress, restore
 from sce_jax.runs.restore import SavedRun
 from sce_jax.storage import paths
@@ -247,9 +248,12 @@ def audit(
       f'one example only: {names}; the network that judges it has seen none'
     )
   fold = assign_folds(labels, folds, config.seed)
-  recorded = dataclasses.replace(config.train, record_averages=True)
-  config = dataclasses.replace(config, train=recorded)
   folders = [paths.path(workdir) / f'{files.FOLD}{k}' for k in range(folds)]
+  margins = processes.on_primary(lambda: _records_margins(folders[0]))
+  recorded = dataclasses.replace(
+    config.train, record_averages=True, record_margins=margins
+  )
+  config = dataclasses.replace(config, train=recorded)
   results = train.train_many(
     [config] * folds,
     folders,
@@ -262,7 +266,7 @@ def audit(
     raise NonFiniteLoss(failed[0])
   probability = np.empty((len(rows), dataset.info.num_classes))
   sums, count = np.zeros_like(probability), np.zeros((len(rows), 1))
-  margin = np.zeros(len(rows))
+  margin = np.zeros(len(rows)) if margins else None
   run = restore.load(folders[0])
   for k, folder in enumerate(folders):
     # All have the same program, which is compiled once.
@@ -272,14 +276,17 @@ def audit(
     probability[fold == k] = _predict(judging, images)[0]
     sums += np.asarray(state.method.probability)[rows]
     count += np.asarray(state.method.count)[rows, None]
-    margin += np.asarray(state.method.margin)[rows]
+    if margin is not None:
+      margin += np.asarray(state.method.margin)[rows]
   # Of two folds' runs one may have left an example out, and the other holds it.
   averaged = np.where(count, sums / np.maximum(count, 1), probability)
-  aum = np.where(
-    count[:, 0],
-    margin / np.maximum(count[:, 0], 1),
-    confident.margin(np.log(np.maximum(probability, _TINY)), labels),
-  )
+  aum = None
+  if margin is not None:
+    aum = np.where(
+      count[:, 0],
+      margin / np.maximum(count[:, 0], 1),
+      confident.margin(np.log(np.maximum(probability, _TINY)), labels),
+    )
   features = None
   if len(rows) <= _MOST_COMPARED:
     # Of one network, or they could not be compared.
@@ -296,6 +303,13 @@ def audit(
     config.seed,
     aum,
   )
+
+
+def _records_margins(folder: paths.Path) -> bool:
+  """Whether a fold does: all but those that an earlier version began."""
+  if not (folder / 'config.json').exists():
+    return True
+  return files.read_config(folder)['train'].get('record_margins', False)
 
 
 def assign_folds(

@@ -260,6 +260,8 @@ def base_config(
   t.runner = 'pmap'  # pmap or jit, see sce_jax/parallel/runners.py.
   # Whether each example's outputs are summed over the epochs, for audits.
   t.record_averages = False
+  # Then also the margins of the logits, which give AUM.
+  t.record_margins = False
 
   c.eval = e = config_dict.ConfigDict()
   e.batch_size = 500  # Over all devices.

@@ -28,6 +28,7 @@ LATER: Mapping[str, Any] = {
   'noise.open_set_from': '',
   'noise.open_set_rate': 0.0,
   'train.record_averages': False,
+  'train.record_margins': False,
   'loss.fit_share': 1.0,
 }
 

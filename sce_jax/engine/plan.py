@@ -14,6 +14,7 @@ class TrainConfig:
   steps_per_dispatch: int | None
   runner: str
   record_averages: bool
+  record_margins: bool
 
 
 @dataclasses.dataclass(frozen=True)

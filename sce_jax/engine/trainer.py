@@ -106,7 +106,8 @@ class Trainer:
     self.plan = plan.make_plan(config.train, num_examples)
     method = methods.build(config.loss.name, config.loss.hparams)
     if config.train.record_averages:
-      method = methods.averaged(method)
+      margins = config.train.record_margins
+      method = methods.averaged(method, margins=margins)
     self._recipe = Recipe(
       network=Network(
         models.build(

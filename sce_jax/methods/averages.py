@@ -19,7 +19,7 @@ from typing import Any
 from flax import struct
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from sce_jax.methods.base import Method
 
@@ -33,25 +33,42 @@ class Recorded:
     base: the state of that method.
     count: how often each training example was seen.
     probability: sums of softmax(z).
-    margin: sums of z_y - max_{k != y} z_k.
   """
 
   base: Any
   count: Float[Array, ' N']
   probability: Float[Array, 'N K']
+
+
+@struct.dataclass
+@typing.no_type_check
+class WithMargins(Recorded):
+  """The state where margins are recorded, too.
+
+  Attributes:
+    margin: sums of z_y - max_{k != y} z_k.
+  """
+
   margin: Float[Array, ' N']
 
 
-def averaged(base: Method) -> Method:
-  """A method that trains as another one does, and has `Recorded` as state."""
+def averaged(base: Method, *, margins: bool) -> Method:
+  """A method that trains as another one does, and has `Recorded` as state.
+
+  Args:
+    base: that method.
+    margins: whether margins are recorded, too.
+  """
 
   def init(key, num_examples, num_classes):
-    return Recorded(
+    recorded = (
       base.init(key, num_examples, num_classes),
       jnp.zeros(num_examples),
       jnp.zeros((num_examples, num_classes)),
-      jnp.zeros(num_examples),
     )
+    if margins:
+      return WithMargins(*recorded, jnp.zeros(num_examples))
+    return Recorded(*recorded)
 
   def loss(apply, params, batch, state, hparams, context):
     losses, aux = base.loss(apply, params, batch, state.base, hparams, context)
@@ -60,9 +77,6 @@ def averaged(base: Method) -> Method:
       return losses, aux.replace(state=state)
     logits = jax.lax.stop_gradient(aux.logits)
     probability = jax.nn.softmax(logits)
-    given = jax.nn.one_hot(batch.label, logits.shape[1], dtype=bool)
-    margin = jnp.sum(logits, axis=1, where=given)
-    margin -= jnp.max(logits, axis=1, where=~given, initial=-jnp.inf)
     # What only fills up the batch is sent past the end, where it is dropped.
     position = context.gather(
       jnp.where(batch.counted, batch.position, context.num_examples)
@@ -74,8 +88,10 @@ def averaged(base: Method) -> Method:
     state = state.replace(
       count=add(state.count, jnp.ones_like(probability[:, 0])),
       probability=add(state.probability, probability),
-      margin=add(state.margin, margin),
     )
+    if margins:
+      margin = _margin(logits, batch.label)
+      state = state.replace(margin=add(state.margin, margin))
     return losses, aux.replace(state=state)
 
   def end_epoch(state, features, hparams, context):
@@ -87,3 +103,11 @@ def averaged(base: Method) -> Method:
     loss=loss,
     end_epoch=None if base.end_epoch is None else end_epoch,
   )
+
+
+def _margin(
+  logits: Float[Array, 'N K'], label: Int[Array, ' N']
+) -> Float[Array, ' N']:
+  given = jax.nn.one_hot(label, logits.shape[1], dtype=bool)
+  own = jnp.sum(logits, axis=1, where=given)
+  return own - jnp.max(logits, axis=1, where=~given, initial=-jnp.inf)

@@ -17,6 +17,7 @@ def make_plan(size=44, **changes):
     'steps_per_dispatch': None,
     'runner': 'pmap',
     'record_averages': False,
+    'record_margins': False,
   }
   return plan.make_plan(plan.TrainConfig(**(values | changes)), size)
 

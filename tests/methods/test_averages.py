@@ -13,7 +13,7 @@ K, EXAMPLES = test_elr.K, test_elr.EXAMPLES
 
 def test_sums_by_hand_and_the_same_training():
   base = methods.build('elr', methods.complete('elr', {}))
-  method = methods.averaged(base)
+  method = methods.averaged(base, margins=True)
   state = method.init(jax.random.key(0), EXAMPLES, K)
   logits = jnp.log(jnp.array([[1.0, 2, 1, 4], [1, 1, 1, 1], [4, 2, 1, 1]]))
   given = Batch(
