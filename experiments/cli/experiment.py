@@ -37,6 +37,24 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     lower_bound=0,
     flag_values=values,
   )
+  for name, what in (
+    ('losses', 'Which methods. None: all.'),
+    ('noises', "Which noises, as in --noises='symmetric 0.4,pair_flip 0.2'."),
+  ):
+    flags.DEFINE_list(name, None, f'benchmark: {what}', flag_values=values)
+  flags.DEFINE_integer(
+    'seeds',
+    None,
+    "benchmark: how many seeds. None: the scale's.",
+    lower_bound=1,
+    flag_values=values,
+  )
+  flags.DEFINE_string(
+    'recipe',
+    None,
+    'benchmark: whose settings. None: apl where the data set has it.',
+    flag_values=values,
+  )
   common_flags.define_run_flags(values)
 
 
@@ -51,6 +69,12 @@ def main(values: flags.FlagValues, arguments: list[str]) -> int | None:
     raise UserError(f'one experiment at a time, not {" ".join(arguments)}')
   (name,) = arguments
   registry.load(name)
+  choice = registry.Choice(
+    tuple(values.losses or ()),
+    tuple(values.noises or ()),
+    values.seeds,
+    values.recipe,
+  )
   if values.dry_run:
     from experiments.sweeps import request  # noqa: PLC0415
 
@@ -59,6 +83,7 @@ def main(values: flags.FlagValues, arguments: list[str]) -> int | None:
         experiment=name,
         dataset=values.dataset,
         scale=values.scale,
+        choice=choice,
         root=values.workdir,
         dry_run=True,
       )
@@ -74,5 +99,6 @@ def main(values: flags.FlagValues, arguments: list[str]) -> int | None:
     values.data_dir,
     train_missing=not values.report_only,
     named_class=values['class'].value,
+    choice=choice,
   )
   return None

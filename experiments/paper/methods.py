@@ -5,6 +5,7 @@ from typing import Any
 
 from experiments.paper import scales
 from experiments.paper.registry import RunSpec
+from sce_jax.errors import UserError
 
 # By name: the loss, and fields of the config that it changes.
 METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
@@ -19,6 +20,26 @@ METHODS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
   'SL': ('sl', {}),
   'RCE': ('rce', {}),
 }
+
+
+def noise_of(dataset: str, noise: str) -> tuple[str, float]:
+  """A noise's name in configs, and its rate.
+
+  Args:
+    dataset: the data set, whose own asymmetric noise is 'asymmetric R'.
+    noise: such as 'clean', 'symmetric 0.4' or 'asymmetric 0.4'.
+
+  Raises:
+    UserError: what stands for the rate is no number.
+  """
+  kind, _, rate = noise.partition(' ')
+  try:
+    number = float(rate or 0)
+  except ValueError:
+    raise UserError(
+      f"noise {noise!r}: give a name and a rate, as in 'symmetric 0.4'"
+    ) from None
+  return scales.asymmetric(dataset) if kind == 'asymmetric' else kind, number
 
 
 def trial(
@@ -38,22 +59,20 @@ def trial(
     dataset: the data set.
     scale: full, short or tiny.
     method: a key of METHODS.
-    noise: 'clean', 'symmetric R' or 'asymmetric R'.
+    noise: as in `noise_of`.
     seed: the seed.
     name: what the method is called here; None: as in METHODS.
     recipe: whose settings; None for the data set's default.
     changes: further fields of the config, by path.
   """
   loss, own = METHODS[method]
-  kind, _, rate = noise.partition(' ')
-  if kind == 'asymmetric':
-    kind = scales.asymmetric(dataset)
+  kind, rate = noise_of(dataset, noise)
   config = scales.config(
     dataset,
     scale,
     loss=loss,
     noise=kind,
-    rate=float(rate or 0),
+    rate=rate,
     seed=seed,
     recipe=recipe,
     changes={**own, **(changes or {})},

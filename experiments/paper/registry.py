@@ -8,10 +8,12 @@ line says what it shows, and
                                             is a data frame with a row per run,
                                             see analysis/frame.py
 
-Nothing here needs jax: a sweep is planned before anything is computed.
+A module with TAKES_CHOICE lets its user choose some of the runs: its sweep has
+a third argument, a Choice. Nothing here needs jax: a sweep is planned before
+anything is computed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
 import importlib
 from types import ModuleType
@@ -33,6 +35,7 @@ NAMES = (
   'losses',
   'theory',
   'recipe',
+  'benchmark',
 )
 
 
@@ -50,6 +53,26 @@ class RunSpec:
 
 
 @dataclasses.dataclass(frozen=True)
+class Choice:
+  """Which of an experiment's runs a user asks for.
+
+  Attributes:
+    losses: names of methods in configs; empty: all.
+    noises: such as 'symmetric 0.4'; empty: the experiment's own.
+    seeds: how many; None: as many as the scale has.
+    recipe: whose settings; None: the experiment's default.
+  """
+
+  losses: Sequence[str] = ()
+  noises: Sequence[str] = ()
+  seeds: int | None = None
+  recipe: str | None = None
+
+
+EVERYTHING = Choice()
+
+
+@dataclasses.dataclass(frozen=True)
 class Context:
   """What a report is made for.
 
@@ -59,12 +82,14 @@ class Context:
     data_dir: as in train.train_and_evaluate.
     named_class: a class that the user asks for; only of an experiment whose
       module has TAKES_CLASS.
+    choice: which runs the user asks for.
   """
 
   dataset: str
   scale: str
   data_dir: str | None = None
   named_class: int | None = None
+  choice: Choice = EVERYTHING
 
 
 def load(name: str) -> ModuleType:
@@ -78,6 +103,27 @@ def load(name: str) -> ModuleType:
       f'experiment {name!r} is not known: use one of {", ".join(NAMES)}'
     )
   return importlib.import_module(f'experiments.paper.{name}')
+
+
+def plan(
+  name: str, dataset: str, scale: str, choice: Choice = EVERYTHING
+) -> list[RunSpec]:
+  """The runs that an experiment needs.
+
+  Raises:
+    UserError: an unknown experiment, data set or scale, or a choice that the
+      experiment does not offer.
+  """
+  module = load(name)
+  if hasattr(module, 'TAKES_CHOICE'):
+    return module.sweep(dataset, scale, choice)
+  for field in dataclasses.fields(choice):
+    if getattr(choice, field.name) != field.default:
+      raise UserError(
+        f'experiment {name} takes no --{field.name}: omit it, or use'
+        ' experiment benchmark'
+      )
+  return module.sweep(dataset, scale)
 
 
 def describe() -> str:

@@ -4,11 +4,14 @@ Runs are kept by their config in one folder, so that experiments share them and
 none is ever trained twice.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
 import datetime
 import os
 import pathlib
 import sys
+import time
+import traceback
 
 from experiments.analysis import frame
 from experiments.paper import registry, scales
@@ -21,7 +24,7 @@ from sce_jax.data import dataset as dataset_lib
 from sce_jax.data.dataset import Dataset
 from sce_jax.data.info import DatasetInfo
 from sce_jax.errors import NonFiniteLoss, UserError
-from sce_jax.parallel import processes
+from sce_jax.parallel import preemption, processes
 from sce_jax.runs import metadata, progress, read
 from sce_jax.runs.read import Run
 from sce_jax.storage import paths
@@ -39,6 +42,7 @@ def run(
   *,
   train_missing: bool = True,
   named_class: int | None = None,
+  choice: registry.Choice = registry.EVERYTHING,
 ) -> writer.Written | None:
   """Trains an experiment's missing runs and writes its report.
 
@@ -50,6 +54,7 @@ def run(
     data_dir: as in train.train_and_evaluate.
     train_missing: False: the report shows what is there.
     named_class: a class to be shown, where an experiment shows some.
+    choice: which runs, where an experiment lets its user choose.
 
   Returns:
     Where the report is; None where several processes have trained its runs,
@@ -62,6 +67,8 @@ def run(
     NonFiniteLoss: some runs have diverged; all others ended and the
       report is written.
     preemption.Preempted: SIGTERM was received.
+    Exception: the first thing that broke a group of runs; all others ended and
+      the report is written.
   """
   module = registry.load(name)
   if named_class is not None and not hasattr(module, 'TAKES_CLASS'):
@@ -74,10 +81,14 @@ def run(
       spec.labels,
       config_lib.check_config(spec.config).to_dict(),
     )
-    for spec in module.sweep(dataset, scale)
+    for spec in registry.plan(name, dataset, scale, choice)
   ]
   folder = root / f'{name}-{scales.title(dataset)}-{scale}'
   owner = f'experiment {name} on {_data_name(dataset)}, {scale}'
+  if choice != registry.EVERYTHING:
+    digest = fields.fingerprint(dataclasses.asdict(choice))
+    folder = folder.with_name(f'{folder.name}-{digest}')
+    owner += f', choice {digest}'
   waiting = _waiting(planned) if train_missing else []
   groups = list(_groups(waiting, scales.runs_per_program(dataset)))
   # Each data set is read once, and what it lacks is said before the first run.
@@ -90,14 +101,7 @@ def run(
       f'{len(waiting)} runs to train'
       + (f'; {have} already exist' if have else '')
     )
-  for number, group in enumerate(groups, 1):
-    progress.log(f'group {number} of {len(groups)}, {len(group)} runs')
-    train.train_many(
-      [r.config for r in group],
-      [r.folder for r in group],
-      data_dir,
-      dataset=data[_data_key(group)],
-    )
+  errors = _train(groups, data, data_dir)
   if processes.num_processes() > 1:
     # Reports read predictions, which are made by all devices of one process.
     progress.log(
@@ -105,7 +109,7 @@ def run(
       ' command with --num_processes=1 and no --coordinator'
     )
     return None
-  context = registry.Context(dataset, scale, data_dir, named_class)
+  context = registry.Context(dataset, scale, data_dir, named_class, choice)
   runs = [Run(r.folder, r.labels, r.config) for r in planned]
   for finished in runs:
     if finished.result:
@@ -137,9 +141,51 @@ def run(
   for path in [written.markdown, *written.tables, *written.figures]:
     print(f'          {path}')
   failed = [r.failure for r in _unique(runs) if r.status == 'failed']
+  if errors:
+    raise errors[0]
   if failed:
     raise NonFiniteLoss('; '.join(failed))
   return written
+
+
+def _train(
+  groups: Sequence[Sequence[Run]],
+  data: Mapping[str, Dataset],
+  data_dir: str | None,
+) -> list[Exception]:
+  """Trains one group after another; what broke some of them.
+
+  Hours may have gone into the others, so they are trained all the same.
+  """
+  errors: list[Exception] = []
+  begun = time.monotonic()
+  total = sum(map(len, groups))
+  done = 0
+  for number, group in enumerate(groups, 1):
+    left = ''
+    if done:
+      seconds = (time.monotonic() - begun) / done * (total - done)
+      left = f'; about {registry.duration(seconds)} left over all'
+    progress.log(f'group {number} of {len(groups)}, {len(group)} runs{left}')
+    try:
+      train.train_many(
+        [r.config for r in group],
+        [r.folder for r in group],
+        data_dir,
+        dataset=data[_data_key(group)],
+      )
+    except (UserError, preemption.Preempted):
+      raise
+    except Exception as error:
+      if processes.num_processes() > 1:
+        raise  # The others wait in the group that broke.
+      traceback.print_exc()
+      progress.log(
+        f'group {number} broke: {type(error).__name__}; the others continue'
+      )
+      errors.append(error)
+    done += len(group)
+  return errors
 
 
 def _waiting(planned: Sequence[Run]) -> list[Run]:

@@ -16,13 +16,14 @@ def of_experiment(
   scale: str,
   root: str | os.PathLike,
   data_dir: str | None,
+  choice: registry.Choice = registry.EVERYTHING,
 ) -> list[Entry]:
   """The runs of an experiment.
 
   Raises:
     UserError: there is no such experiment, or it trains nothing.
   """
-  trials = registry.load(name).sweep(dataset, scale)
+  trials = registry.plan(name, dataset, scale, choice)
   if not trials:
     raise UserError(
       f'experiment {name} trains nothing: see its page with launch.py'

@@ -9,6 +9,7 @@ import shlex
 import sys
 from typing import Any
 
+from experiments.paper.registry import EVERYTHING, Choice
 from experiments.sweeps import expand, jobs, manifest
 from experiments.sweeps.driver import Driver
 from experiments.sweeps.local import Local
@@ -33,6 +34,7 @@ class SweepRequest:
     experiment: an experiment's name, in place of a config.
     dataset: the experiment's.
     scale: the experiment's.
+    choice: which of the experiment's runs.
     manifest: a manifest to be run in place of both.
     root: the folder of all runs; None: the manifest's, or runs/.
     data_dir: the tfds folder.
@@ -52,6 +54,7 @@ class SweepRequest:
   experiment: str | None = None
   dataset: str = 'digits'
   scale: str = 'short'
+  choice: Choice = EVERYTHING
   manifest: str | None = None
   root: str | None = None
   data_dir: str | None = None
@@ -140,7 +143,12 @@ def _plan(request: SweepRequest) -> tuple[paths.Path, list[Entry]]:
     stem = f'{request.experiment}-{pathlib.Path(request.dataset).stem}'
     name = f'{stem}-{request.scale}'
     entries = expand.of_experiment(
-      request.experiment, request.dataset, request.scale, root, data_dir
+      request.experiment,
+      request.dataset,
+      request.scale,
+      root,
+      data_dir,
+      request.choice,
     )
   else:
     config = request.config or ''

@@ -1,0 +1,354 @@
+"""Every method under one protocol, ranked, beside what is published.
+
+All methods, under several noises, with all seeds, where the data set has it
+with the settings of Active Passive Loss (recipe=apl), which later papers
+follow. The figure is the last epoch's, never the best one's. Settings of losses
+are those of their papers, not tuned here.
+"""
+
+from collections.abc import Iterable, Mapping
+import dataclasses
+import math
+from typing import TYPE_CHECKING
+
+from ml_collections import config_dict
+
+from experiments.analysis import frame, marks, plots, ranks, statistics
+from experiments.paper import methods, published, scales
+from experiments.paper.registry import EVERYTHING, Choice, Context, RunSpec
+from experiments.report.page import (
+  Block,
+  Cell,
+  Figure,
+  Heading,
+  Table,
+  Text,
+  number,
+)
+from sce_jax.errors import UserError
+
+if TYPE_CHECKING:  # Sweeps are planned without pandas.
+  import pandas as pd
+
+TAKES_CHOICE = True  # See registry.Choice.
+NOISES = (
+  'symmetric 0.4',
+  'symmetric 0.6',
+  'asymmetric 0.4',
+  'pair_flip 0.4',
+  'part_dependent 0.4',
+)
+# What two CPU cores can finish, where a run takes more than seconds.
+SHORT = ('symmetric 0.4', 'asymmetric 0.4', 'part_dependent 0.4')
+# A mean below so many times 1 / K is called chance.
+_CHANCE = 1.5
+
+
+def sweep(
+  dataset: str, scale: str, choice: Choice = EVERYTHING
+) -> list[RunSpec]:
+  """All methods that can be trained on the data set, under all noises."""
+  return [
+    RunSpec({'method': loss, 'noise': noise, 'seed': str(seed)}, config)
+    for (loss, noise), configs in _cells(dataset, scale, choice).items()
+    if not isinstance(configs, str)
+    for seed, config in enumerate(configs)
+  ]
+
+
+def _cells(
+  dataset: str, scale: str, choice: Choice
+) -> dict[tuple[str, str], list[config_dict.ConfigDict] | str]:
+  """The configs of all seeds by method and noise, or why there are none.
+
+  Raises:
+    UserError: a method or noise that is chosen is not known.
+  """
+  # Which methods there are is known where they are.
+  from sce_jax import methods as all_methods  # noqa: PLC0415
+  from sce_jax.config import check  # noqa: PLC0415
+
+  for loss in choice.losses:
+    all_methods.find(loss)
+  scaled = scales.scale_of(dataset, scale)
+  count = scaled.seeds if choice.seeds is None else choice.seeds
+  recipe = _recipe(dataset, choice)
+  cells: dict[tuple[str, str], list[config_dict.ConfigDict] | str] = {}
+  for given in _noises(dataset, scale, choice):
+    noise, rate = methods.noise_of(dataset, given)
+
+    def config(loss, seed, noise=noise, rate=rate):
+      return scales.config(
+        dataset,
+        scale,
+        loss=loss,
+        noise=noise,
+        rate=rate,
+        seed=seed,
+        recipe=recipe,
+      )
+
+    check.check_config(config('ce', 0))  # Is it the noise that cannot be?
+    for loss in choice.losses or all_methods.SPECS:
+      try:
+        check.check_config(config(loss, 0))
+        cells[loss, given] = [config(loss, seed) for seed in range(count)]
+      except UserError as error:
+        cells[loss, given] = str(error)
+  return cells
+
+
+def _noises(dataset: str, scale: str, choice: Choice) -> list[str]:
+  if choice.noises:
+    return list(choice.noises)
+  noises = SHORT if scales.scale_of(dataset, scale).few else NOISES
+  named = {
+    methods.noise_of(dataset, given): given for given in reversed(noises)
+  }
+  return [given for given in noises if given in named.values()]
+
+
+def _recipe(dataset: str, choice: Choice) -> str | None:
+  """The recipe that is chosen, else apl, or None where there is none."""
+  if choice.recipe is not None:
+    return choice.recipe
+  try:
+    scales.module(dataset).get_config('recipe=apl')
+  except ValueError:
+    return None
+  return 'apl'
+
+
+def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
+  """Accuracy, ranks, published figures, what could not be trained."""
+  cells = _cells(context.dataset, context.scale, context.choice)
+  names = _names(dict.fromkeys(loss for loss, _ in cells))
+  ended = frame.finished(runs)
+  scores = _scores(runs)
+  found = ranks.rank(scores) if scores.shape[1] else None
+  blocks: list[Block] = [
+    Text(_protocol(context)),
+    Heading('Accuracy'),
+    _accuracy(runs, names, found),
+    *_not_trained(cells, names),
+    *_chance(ended, names),
+    Heading('Ranks'),
+    *_ranks(scores, found, names),
+    Heading('Beside what was published'),
+    *_published(context, ended, names),
+    Heading('What it costs'),
+    _costs(ended, names),
+  ]
+  return blocks
+
+
+def _names(losses: Iterable[str]) -> dict[str, str]:
+  """What tables call each method, with its marks."""
+  return {loss: plots.label(loss) + marks.mark(loss) for loss in losses}
+
+
+def _protocol(context: Context) -> str:
+  recipe = _recipe(context.dataset, context.choice)
+  if recipe is None:
+    said = 'The data set has no recipe=apl; its default one is used.'
+  else:
+    said = f'recipe={recipe}.'
+  return (
+    f'{said} Asymmetric noise here: {scales.asymmetric(context.dataset)}.'
+    ' Methods have the settings that their papers have for this data set, or'
+    ' for CIFAR-10, unless its config says otherwise.'
+  )
+
+
+def _scores(runs: 'pd.DataFrame') -> 'pd.DataFrame':
+  """Test accuracy, a row per noise and seed, a column per method.
+
+  A run that diverged has -inf. Methods that lack a run are left out.
+  """
+  if not len(runs):
+    return runs
+  known = runs[runs.status.isin(('finished', 'failed'))].copy()
+  known.loc[known.status == 'failed', 'test_accuracy'] = -math.inf
+  table = known.pivot_table(
+    'test_accuracy', index=['noise', 'seed'], columns='method', sort=False
+  )
+  return table.dropna(axis=1)
+
+
+def _accuracy(
+  runs: 'pd.DataFrame', names: Mapping[str, str], found: ranks.Ranks | None
+) -> Table:
+  columns = {
+    given: statistics.mark_best(frame.scores(some, 'method'))
+    for given, some in runs.groupby('noise', sort=False)
+  }
+  status = runs.groupby(['method', 'noise']).status.value_counts()
+  ranked = found.average.to_dict() if found else {}
+  rows = []
+  for loss in dict.fromkeys([*ranked, *names]):
+    row: list[Cell | str] = [
+      names[loss],
+      number(ranked.get(loss)),
+    ]
+    for given, scored in columns.items():
+      cell = scored.get(loss, Cell('not trained'))
+      failed = status.get((loss, given, 'failed'), 0)
+      row.append(_with_failures(cell, failed))
+    rows.append(row)
+  return Table(
+    'accuracy',
+    'Test accuracy of the last epoch in per cent, mean ± standard deviation'
+    ' over seeds, by average rank',
+    ['method', 'average rank', *columns],
+    rows,
+    ' '.join(
+      filter(
+        None,
+        [
+          'Best: highest mean. Not told apart: two-sided paired t-test over'
+          ' seeds, p of at least 0.05; no correction for the many methods.',
+          marks.note(names),
+        ],
+      )
+    ),
+  )
+
+
+def _with_failures(cell: Cell, failed: int) -> Cell:
+  if not failed:
+    return cell
+  if cell.value is None:
+    return Cell('diverged')
+  return dataclasses.replace(cell, text=f'{cell.text}, {failed} diverged')
+
+
+def _not_trained(
+  cells: Mapping[tuple[str, str], object], names: Mapping[str, str]
+) -> list[Block]:
+  reasons: dict[str, str] = {}
+  for (loss, _), configs in cells.items():
+    if isinstance(configs, str):
+      reasons[names[loss]] = configs
+  return [Text(f'Not trained: {name}: {x}.') for name, x in reasons.items()]
+
+
+def _chance(runs: 'pd.DataFrame', names: Mapping[str, str]) -> list[Block]:
+  """Which methods learned next to nothing."""
+  if not len(runs):
+    return []
+  chance = _CHANCE / runs.run.iloc[0].info.num_classes
+  means = runs.groupby(['method', 'noise'], sort=False).test_accuracy.mean()
+  low: dict[str, list[str]] = {}
+  for (loss, given), mean in means.items():
+    if mean < chance:
+      low.setdefault(names[loss], []).append(given)
+  if not low:
+    return []
+  listed = '; '.join(f'{name}: {", ".join(low[name])}' for name in low)
+  return [
+    Text(
+      f'At chance, a mean accuracy below {chance:.0%}: {listed}. Their settings'
+      ' do not fit this data set, network or schedule.',
+      warning=True,
+    )
+  ]
+
+
+def _ranks(
+  scores: 'pd.DataFrame', found: ranks.Ranks | None, names: Mapping[str, str]
+) -> list[Block]:
+  if found is None or len(found.average) < 2:
+    return [Text('Ranks need two methods that have all their runs.')]
+  noises = scores.index.unique('noise')
+  wide = ranks.critical_difference(scores.shape[1], len(noises))
+  named = dataclasses.replace(found, average=found.average.rename(names))
+  tied = named.tied
+  return [
+    Figure(
+      'ranks',
+      f'Average ranks over {len(noises)} noises and {found.blocks} draws of'
+      ' labels, with half the critical difference to either side: methods'
+      ' whose lines do not overlap are told apart. Blue: overlaps the best.'
+      f' The critical difference is {found.difference:.1f} ranks for other'
+      ' seeds under these noises (Nemenyi, 5 %, each noise and seed a block),'
+      f' and {wide:.1f} for other noises of their kind (each noise a block).',
+      ranks.plot(named, wide),
+    ),
+    Text(
+      f'Friedman: p = {found.pvalue:.2g}. {len(tied)} of'
+      f' {len(named.average)} methods are not told apart from the best. A run'
+      ' that diverged has the last rank. Friedman and Nemenyi, as Wilcoxon'
+      ' with the correction of Holm cannot reach p < 0.05 with five noises.'
+    ),
+  ]
+
+
+def _published(
+  context: Context, runs: 'pd.DataFrame', names: Mapping[str, str]
+) -> list[Block]:
+  dataset = scales.title(context.dataset)
+  recipe = _recipe(context.dataset, context.choice)
+  rows: list[list[Cell | str]] = []
+  sources: dict[str, str] = {}
+  for (loss, given), some in runs.groupby(['method', 'noise'], sort=False):
+    ours = 100 * some.test_accuracy
+    for known in published.find(dataset, plots.label(loss), given):
+      difference = ours.mean() - known.accuracy
+      spread = ours.std(ddof=1)
+      rows.append(
+        [
+          names[loss],
+          given,
+          statistics.format_mean_std(some.test_accuracy),
+          number(known.accuracy, '.2f'),
+          number(difference, '+.2f'),
+          number(difference / spread if spread else None, '+.1f'),
+          'the same' if known.protocol == recipe else known.protocol,
+          known.mark,
+        ]
+      )
+      sources[known.source] = known.mark
+  if not rows:
+    return [Text(f'No published figure is known for {dataset} here.')]
+  differs = scales.scale_of(context.dataset, context.scale).note
+  return [
+    Table(
+      'published',
+      'Ours and the published test accuracy, per cent',
+      [
+        *('method', 'noise', 'ours', 'published', 'difference'),
+        *('in standard deviations', 'protocol', 'mark'),
+      ],
+      rows,
+      ' '.join(
+        [
+          'Standard deviations: of ours over seeds; those of published figures'
+          ' are mostly unknown.',
+          *(f'{mark}: {source}.' for source, mark in sources.items()),
+          *([f'Not the published protocol: {differs}'] if differs else []),
+        ]
+      ),
+    )
+  ]
+
+
+def _costs(runs: 'pd.DataFrame', names: Mapping[str, str]) -> Table:
+  groups = runs.groupby('method', sort=False)
+  rows: list[list[Cell | str]] = [
+    [
+      names[loss],
+      number(some.train_seconds.mean()),
+      statistics.format_mean_std(some.memorised),
+      statistics.format_mean_std(some.worst_class),
+    ]
+    for loss, some in groups
+  ]
+  return Table(
+    'costs',
+    'Over all noises and seeds: seconds a run, of runs trained together each'
+    " one's share, wrong labels memorised and accuracy of the worst class, per"
+    ' cent',
+    ['method', 'seconds', 'memorised', 'worst class'],
+    rows,
+    'Seconds include compilation, and whatever else the machine did.',
+  )
