@@ -5,10 +5,15 @@ python launch.py experiment
 python launch.py experiment comparison --dataset=mnist --scale=short
 """
 
+from typing import TYPE_CHECKING
+
 from absl import flags
 
 from experiments.cli import common_flags, runtime
 from sce_jax.errors import UserError
+
+if TYPE_CHECKING:  # Flags are defined without them.
+  from experiments.paper import registry
 
 
 def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
@@ -38,24 +43,48 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     flag_values=values,
   )
   for name, what in (
-    ('losses', 'Which methods. None: all.'),
+    ('losses', 'Which methods. None: all; tune: one.'),
     ('noises', "Which noises, as in --noises='symmetric 0.4,pair_flip 0.2'."),
   ):
-    flags.DEFINE_list(name, None, f'benchmark: {what}', flag_values=values)
+    flags.DEFINE_list(
+      name, None, f'benchmark, tune: {what}', flag_values=values
+    )
   flags.DEFINE_integer(
     'seeds',
     None,
-    "benchmark: how many seeds. None: the scale's.",
+    "benchmark, tune: how many seeds. None: the scale's.",
     lower_bound=1,
     flag_values=values,
   )
   flags.DEFINE_string(
     'recipe',
     None,
-    'benchmark: whose settings. None: apl where the data set has it.',
+    'benchmark, tune: whose settings. None: apl where the data set has it;'
+    " tune: the data set's default.",
     flag_values=values,
   )
+  _define_search(values)
   common_flags.define_run_flags(values)
+
+
+def _define_search(values: flags.FlagValues) -> None:
+  flags.DEFINE_multi_string(
+    'search',
+    [],
+    'tune: FIELD=LOW..HIGH, may be repeated. None: all numbers of the method.',
+    flag_values=values,
+  )
+  flags.DEFINE_integer(
+    'trials', 24, 'tune: how many settings.', 1, flag_values=values
+  )
+  flags.DEFINE_float(
+    'held_out',
+    0.2,
+    'tune: share of the training examples that chooses, with noisy labels.',
+    0,
+    1,
+    flag_values=values,
+  )
 
 
 def main(values: flags.FlagValues, arguments: list[str]) -> int | None:
@@ -75,6 +104,9 @@ def main(values: flags.FlagValues, arguments: list[str]) -> int | None:
     values.seeds,
     values.recipe,
   )
+  if name in registry.SEARCHES:
+    _search(values, choice)
+    return None
   if values.dry_run:
     from experiments.sweeps import request  # noqa: PLC0415
 
@@ -102,3 +134,35 @@ def main(values: flags.FlagValues, arguments: list[str]) -> int | None:
     choice=choice,
   )
   return None
+
+
+def _search(values: flags.FlagValues, choice: 'registry.Choice') -> None:
+  """Runs the experiment tune."""
+  if len(choice.losses) != 1 or len(choice.noises) != 1:
+    raise UserError(
+      'experiment tune needs one method and one noise, as in'
+      " --losses=sl --noises='symmetric 0.4'"
+    )
+  if values.dry_run or values.report_only:
+    raise UserError(
+      'experiment tune has neither --dry_run nor --report_only: what it trains'
+      ' depends on what it finds'
+    )
+  runtime.start(values)
+  from experiments.paper import noisy_search, tune  # noqa: PLC0415
+
+  tune.run(
+    noisy_search.Search(
+      dataset=values.dataset,
+      scale=values.scale,
+      loss=choice.losses[0],
+      noise=choice.noises[0],
+      recipe=choice.recipe,
+      ranges=values.search,
+      trials=values.trials,
+      held_out=values.held_out,
+      seeds=choice.seeds,
+    ),
+    values.workdir or 'runs',
+    values.data_dir,
+  )

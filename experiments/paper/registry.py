@@ -37,6 +37,8 @@ NAMES = (
   'recipe',
   'benchmark',
 )
+# Whose runs depend on what others found: a module with a function run().
+SEARCHES = ('tune',)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,10 +100,9 @@ def load(name: str) -> ModuleType:
   Raises:
     UserError: there is none of this name.
   """
-  if name not in NAMES:
-    raise UserError(
-      f'experiment {name!r} is not known: use one of {", ".join(NAMES)}'
-    )
+  if name not in (*NAMES, *SEARCHES):
+    known = ', '.join((*NAMES, *SEARCHES))
+    raise UserError(f'experiment {name!r} is not known: use one of {known}')
   return importlib.import_module(f'experiments.paper.{name}')
 
 
@@ -115,6 +116,11 @@ def plan(
       experiment does not offer.
   """
   module = load(name)
+  if name in SEARCHES:
+    raise UserError(
+      f'the runs of experiment {name} depend on each other and cannot be'
+      f' planned: use launch.py experiment {name}'
+    )
   if hasattr(module, 'TAKES_CHOICE'):
     return module.sweep(dataset, scale, choice)
   for field in dataclasses.fields(choice):
@@ -129,7 +135,7 @@ def plan(
 def describe() -> str:
   """The experiments, a line each, and the commands that run them."""
   lines = ['Experiments:', '']
-  for name in NAMES:
+  for name in (*NAMES, *SEARCHES):
     title = (load(name).__doc__ or '').partition('\n')[0]
     lines.append(f'  {name:12}{title}')
   lines += [

@@ -128,7 +128,7 @@ def run(
       f'{name}: {title.rstrip(".")}',
       ' '.join(rest.split()),
       blocks,
-      _facts(name, dataset, scale, _unique(runs)),
+      facts(name, dataset, scale, _unique(runs)),
     ),
     folder,
     owner,
@@ -265,14 +265,15 @@ def _unique(runs: Sequence[Run]) -> list[Run]:
   return list({r.folder: r for r in runs}.values())
 
 
-def _facts(
+def facts(
   name: str, dataset: str, scale: str, runs: Sequence[Run]
 ) -> list[tuple[str, str]]:
-  facts = [
+  """What is to be known of a page: its command, data, dates, runs."""
+  known = [
     ('command', f'python {" ".join(sys.argv)}'),
     ('data', dataset),
     ('scale', scale),
     ('written', datetime.datetime.now().astimezone().isoformat(' ', 'minutes')),
     ('written on', metadata.processor()),
   ]
-  return facts + runs_page.facts(runs)
+  return known + runs_page.facts(runs)

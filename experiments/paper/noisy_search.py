@@ -1,0 +1,267 @@
+"""A search of a method's settings that sees noisy labels alone.
+
+optuna says which settings are tried, and keeps them in a journal on disk.
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import time
+from typing import Any
+
+import numpy as np
+
+from experiments.paper import methods, registry, scales
+from experiments.paper.search_space import Range
+from sce_jax import train
+from sce_jax.config import check, fields
+from sce_jax.config.check import Config
+from sce_jax.data import labels as labels_lib
+from sce_jax.data.dataset import Dataset, Split
+from sce_jax.errors import UserError
+from sce_jax.noise import hashing
+from sce_jax.runs import progress
+from sce_jax.storage import paths
+
+# A word of the hash, so that nothing else draws the same numbers.
+_PURPOSE = 1002
+_MOST_TOGETHER = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+  """What is searched.
+
+  Attributes:
+    dataset: a config file, or the name of one in configs/.
+    scale: full, short or tiny.
+    loss: a method's name in configs.
+    noise: such as 'symmetric 0.4'.
+    recipe: whose settings; None: the data set's default.
+    ranges: 'FIELD=LOW..HIGH' each; empty: all numbers of the method.
+    trials: how many settings are tried.
+    held_out: the share of the training examples that chooses between them.
+    seed: of the search, and of the labels that it sees.
+    seeds: how many runs test what was chosen; None: as many as the scale has.
+  """
+
+  dataset: str
+  scale: str
+  loss: str
+  noise: str
+  recipe: str | None = None
+  ranges: Sequence[str] = ()
+  trials: int = 24
+  held_out: float = 0.2
+  seed: int = 0
+  seeds: int | None = None
+
+  def config(self, seed: int, changes: Mapping[str, Any]) -> Config:
+    """The config with some fields changed, checked."""
+    noise, rate = methods.noise_of(self.dataset, self.noise)
+    return check.check_config(
+      scales.config(
+        self.dataset,
+        self.scale,
+        loss=self.loss,
+        noise=noise,
+        rate=rate,
+        seed=seed,
+        recipe=self.recipe,
+        changes=changes,
+      )
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+  """Settings that were tried.
+
+  Attributes:
+    number: from 0 on.
+    settings: the fields' values by path.
+    accuracy: on held-out noisy labels, from 0 to 1; 0 if the run diverged.
+  """
+
+  number: int
+  settings: Mapping[str, float]
+  accuracy: float
+
+
+def hide(dataset: Dataset, config: Config, share: float) -> Dataset:
+  """A data set of noisy labels only, a part of them held out as its test split.
+
+  Args:
+    dataset: whose test split and true labels are hidden.
+    config: its noise and seed make the labels.
+    share: of the examples, in (0, 1), that is held out. Which ones depends on
+      their ids alone.
+
+  Raises:
+    UserError: so small a data set has none to hold out.
+  """
+  labels = labels_lib.apply_label_noise(
+    dataset, config.noise, config.seed
+  ).labels
+  rows = dataset.kept
+  if rows is None:
+    rows = np.arange(len(labels))
+  ranks = hashing.hash_words(_PURPOSE, dataset.train.example_id[rows])
+  order = rows[np.argsort(ranks, kind='stable')]
+  count = round(share * len(rows))
+  if not 0 < count < len(rows):
+    raise UserError(
+      f'--held_out={share:g} of {len(rows)} examples leaves nothing to train on'
+      ' or to choose by: give another share'
+    )
+
+  def part(chosen: np.ndarray, *, known: bool) -> Split:
+    given = labels[chosen]
+    return Split(
+      dataset.train.image[chosen],
+      given,
+      given if known else None,
+      dataset.train.example_id[chosen],
+    )
+
+  info = dataclasses.replace(
+    dataset.info,
+    num_train=len(rows) - count,
+    num_test=count,
+    clean_labels=False,
+    label_sets=(),
+    noisy_test=True,
+  )
+  # A test split's labels count as right ones; that these are noisy is said.
+  return Dataset(
+    info,
+    part(np.sort(order[count:]), known=False),
+    part(np.sort(order[:count]), known=True),
+  )
+
+
+def search(
+  request: Search,
+  space: Mapping[str, Range],
+  data: Dataset,
+  folder: paths.Path,
+) -> list[Trial]:
+  """Tries settings until there are enough trials; resumes.
+
+  The search is the same whether or not it is interrupted: what is drawn depends
+  on the trials before and on the seed alone.
+
+  Args:
+    request: what is searched.
+    space: the ranges by path.
+    data: as `hide` makes it.
+    folder: of the journal and the runs.
+
+  Returns:
+    All trials, the best first.
+  """
+  import optuna  # noqa: PLC0415  An extra.
+  from optuna import storages  # noqa: PLC0415
+  from optuna.storages import journal  # noqa: PLC0415
+  from optuna.trial import TrialState  # noqa: PLC0415
+
+  optuna.logging.set_verbosity(optuna.logging.WARNING)
+  folder.mkdir(parents=True, exist_ok=True)
+  study = optuna.create_study(
+    study_name='tune',
+    storage=storages.JournalStorage(
+      journal.JournalFileBackend(str(folder / 'journal.log'))
+    ),
+    direction='maximize',
+    load_if_exists=True,
+  )
+  own = fields.flatten(request.config(request.seed, {}).to_dict())
+  if not study.trials and all(own[path] in space[path] for path in space):
+    study.enqueue_trial(
+      {
+        path: abs(own[path]) if range_.is_log else own[path]
+        for path, range_ in space.items()
+      }
+    )
+  drawn_from = {path: _distribution(range_) for path, range_ in space.items()}
+  most = min(scales.runs_per_program(request.dataset), _MOST_TOGETHER)
+  begun, ended = time.monotonic(), 0
+  while True:
+    # Those that an interrupted search left are trained first.
+    pending = [t for t in study.trials if t.state == TrialState.RUNNING]
+    for trial in [t for t in pending if len(t.params) < len(space)]:
+      study.tell(trial.number, state=TrialState.FAIL)  # Killed while drawn.
+      pending.remove(trial)
+    asked = sum(t.value is not None for t in study.trials) + len(pending)
+    while asked < request.trials and (asked % most or not pending):
+      study.sampler = optuna.samplers.TPESampler(
+        seed=request.seed * 2**16 + asked, constant_liar=True
+      )
+      new = study.ask(drawn_from)
+      pending.append(study.trials[new.number])
+      asked += 1
+    if not pending:
+      break
+    for trial, accuracy in zip(
+      pending, _train(request, space, pending, data, folder), strict=True
+    ):
+      study.tell(trial.number, accuracy)
+    ended += len(pending)
+    seconds = (time.monotonic() - begun) / ended * (request.trials - asked)
+    progress.log(
+      f'{asked} of {request.trials} settings tried; best noisy accuracy'
+      f' {study.best_value:.4f}; about {registry.duration(seconds)} left'
+    )
+  found = [
+    Trial(t.number, _settings(space, t.params), t.value)
+    for t in study.trials
+    if t.value is not None
+  ]
+  return sorted(found, key=lambda t: (-t.accuracy, t.number))
+
+
+def _distribution(range_: Range) -> Any:
+  """What a value is drawn from: the size of one below 0."""
+  from optuna import distributions  # noqa: PLC0415  An extra.
+
+  low, high = sorted((range_.low, range_.high), key=abs)
+  if range_.is_whole:
+    return distributions.IntDistribution(int(range_.low), int(range_.high))
+  if range_.is_log:
+    return distributions.FloatDistribution(abs(low), abs(high), log=True)
+  return distributions.FloatDistribution(range_.low, range_.high)
+
+
+def _settings(
+  space: Mapping[str, Range], params: Mapping[str, float]
+) -> dict[str, float]:
+  """The fields' values of what was drawn."""
+
+  def value(path: str, range_: Range) -> float:
+    return -params[path] if range_.is_log and range_.high < 0 else params[path]
+
+  return {path: value(path, range_) for path, range_ in space.items()}
+
+
+def _train(
+  request: Search,
+  space: Mapping[str, Range],
+  trials: Sequence[Any],
+  data: Dataset,
+  folder: paths.Path,
+) -> list[float]:
+  """Trains trials together; their accuracy on held-out noisy labels."""
+  hidden = {
+    'noise.name': 'clean',
+    'noise.rate': 0.0,
+    'data.clean_labels': False,
+    'eval.train_every': None,
+  }
+  results = train.train_many(
+    [
+      request.config(request.seed, {**hidden, **_settings(space, t.params)})
+      for t in trials
+    ],
+    [folder / f'trial-{t.number:03}' for t in trials],
+    dataset=data,
+  )
+  return [r.get('test_accuracy') or 0.0 for r in results]

@@ -1,0 +1,121 @@
+"""Where a search of settings looks."""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import math
+from typing import Any
+
+from sce_jax import methods
+from sce_jax.errors import UserError
+
+_EXAMPLE = '--search=loss.alpha=0.001..10'
+# How far a setting above or below 0 is searched to either side, as factors.
+_FACTORS = (10.0, 5.0, 2.0, 1.5, 1.2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+  """The values of a field that are tried.
+
+  Attributes:
+    low: the lowest.
+    high: the highest.
+    is_log: whether they are drawn evenly by their logarithms; they are all
+      above or all below 0 then.
+    is_whole: whether they are whole numbers.
+  """
+
+  low: float
+  high: float
+  is_log: bool = False
+  is_whole: bool = False
+
+  def __contains__(self, value: float) -> bool:
+    return self.low <= value <= self.high
+
+  def __str__(self) -> str:
+    evenly = ', by logarithm' if self.is_log else ''
+    return f'{self.low:g} to {self.high:g}{evenly}'
+
+
+def default(
+  loss: str, values: Mapping[str, Any], names: Sequence[str] | None = None
+) -> dict[str, Range]:
+  """The ranges of a method's numbers, by their paths.
+
+  A share is searched from 0 to 1, any other number up to a factor of ten to
+  either side of the value that the config has, as far as the method takes it.
+
+  Args:
+    loss: the method's name in configs.
+    values: its hyper-parameters.
+    names: which of them; None: those that need no other program.
+  """
+  spec = methods.find(loss)
+  if names is None:
+    names = list(methods.of_kind(loss, values, 'traced'))
+  found = {}
+  for name in names:
+    made = _around(values[name], spec.hparams[name].rule)
+    if made is not None:
+      found[f'loss.{name}'] = made
+  if not found:
+    raise UserError(f'loss {loss!r} has no numbers to search: name another one')
+  return found
+
+
+def _around(value: Any, rule: methods.hparams.Rule) -> Range | None:
+  """The range around a value; None if it is no number."""
+
+  def fits(x: float) -> bool:
+    return rule(x) is None
+
+  if isinstance(value, bool) or not isinstance(value, int | float):
+    return None
+  if not fits(0.5) and not fits(0.25) and fits(1):
+    return Range(max(1, value // 3), 3 * value, is_whole=True)
+  if fits(0.5) and not fits(1.5):
+    return Range(0.0 if fits(0.0) else 0.01, 1.0 if fits(1.0) else 0.99)
+  if value == 0:
+    return Range(0.0, 1.0)
+  ends = [
+    next(value * f**sign for f in (*_FACTORS, 1.0) if fits(value * f**sign))
+    for sign in (-1, 1)
+  ]
+  return Range(min(ends), max(ends), is_log=True)
+
+
+def parse(given: Sequence[str], config: Mapping[str, Any]) -> dict[str, Range]:
+  """The ranges that a command line gives, by path.
+
+  Args:
+    given: 'FIELD=LOW..HIGH' each.
+    config: all fields of the config, by path.
+
+  Raises:
+    UserError: one line that says what cannot be read or searched.
+  """
+  found = {}
+  for text in given:
+    path, _, values = text.partition('=')
+    low, dots, high = values.partition('..')
+    try:
+      ends = float(low), float(high)
+    except ValueError:
+      ends = (math.nan, math.nan)
+    if not dots or not all(map(math.isfinite, ends)) or ends[0] >= ends[1]:
+      raise UserError(
+        f'--search={text}: give FIELD=LOW..HIGH, as in {_EXAMPLE}'
+      )
+    value = config.get(path)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+      raise UserError(
+        f'--search={text}: the config has no number {path!r}; it has'
+        f' {", ".join(k for k in config if k.startswith("loss."))}'
+      )
+    if path.startswith(('data.', 'noise.', 'eval.', 'checkpoint.', 'seed')):
+      raise UserError(f'--search={text}: {path} is no setting of training')
+    is_whole = isinstance(value, int) and all(x.is_integer() for x in ends)
+    is_log = ends[0] * ends[1] > 0 and not is_whole
+    found[path] = Range(*ends, is_log=is_log, is_whole=is_whole)
+  return found

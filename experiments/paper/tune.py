@@ -1,0 +1,257 @@
+"""Searches a method's settings by noisy labels alone.
+
+As a user of real data must: part of the training examples is held out, and the
+settings are chosen by how many of their noisy labels are predicted. The runs of
+the search are given neither the test split nor a true label. Only the settings
+that were chosen are then trained on all examples and tested, once.
+"""
+
+from collections.abc import Mapping, Sequence
+import importlib.util
+import math
+from typing import Any
+
+from matplotlib import pyplot as plt
+
+from experiments.analysis import frame, plots, statistics
+from experiments.paper import run as paper_run
+from experiments.paper import scales, search_space
+from experiments.paper.noisy_search import Search, Trial, hide, search
+from experiments.paper.search_space import Range
+from experiments.report import runs_page, text, writer
+from experiments.report.page import (
+  Block,
+  Cell,
+  Figure,
+  Heading,
+  Page,
+  Table,
+  Text,
+  number,
+)
+from sce_jax import train
+from sce_jax.config import check, fields
+from sce_jax.data import dataset as dataset_lib
+from sce_jax.data.dataset import Dataset
+from sce_jax.errors import NonFiniteLoss, UserError
+from sce_jax.parallel import processes
+from sce_jax.runs import read
+from sce_jax.runs.read import Run
+from sce_jax.storage import paths
+
+_INSTALL = 'pip install "optuna>=5.0,<6"'
+_SHOWN = 10
+
+
+def run(
+  request: Search, root: str, data_dir: str | None = None
+) -> writer.Written:
+  """Searches, tests what was chosen, writes a page.
+
+  Args:
+    request: what is searched.
+    root: the folder of all runs.
+    data_dir: as in train.train_and_evaluate.
+
+  Raises:
+    UserError: bad input; nothing has been done.
+    NonFiniteLoss: all settings, or those that were chosen, diverge.
+    preemption.Preempted, KeyboardInterrupt: as in train_and_evaluate; the same
+      command resumes.
+  """
+  if importlib.util.find_spec('optuna') is None:
+    raise UserError(f'experiment tune needs optuna: {_INSTALL}')
+  if processes.num_processes() > 1:
+    raise UserError('experiment tune is run by one process: --num_processes=1')
+  if paths.is_cloud(paths.path(root)):
+    raise UserError(
+      f'--workdir={root}: the journal of experiment tune is a local file'
+    )
+  config = request.config(request.seed, {})
+  own = fields.flatten(config.to_dict())
+  space = search_space.parse(request.ranges, own) or search_space.default(
+    request.loss, config.loss.hparams
+  )
+  dataset = dataset_lib.read(config.data, data_dir)
+  check.check_fits(config, dataset.info)
+  data = hide(dataset, config, request.held_out)
+  digest = fields.fingerprint(
+    {
+      'config': config.to_dict(),
+      'space': {path: str(range_) for path, range_ in space.items()},
+      'held_out': request.held_out,
+    }
+  )
+  name = '-'.join(
+    ('tune', scales.title(request.dataset), request.scale, request.loss, digest)
+  )
+  folder = paths.path(root) / name
+  owner = f'experiment {name}'
+  writer.claim(folder, owner)
+  trials = search(request, space, data, folder.with_name(f'{name}-trials'))
+  if not trials[0].accuracy:
+    raise NonFiniteLoss('all settings that were tried diverge')
+  tested = _test(request, trials[0], paths.path(root), dataset)
+  page = _page(request, space, own, data, trials, tested, folder)
+  written = writer.write(page, folder, owner)
+  for block in page.blocks:
+    if isinstance(block, Table) and block.name in ('trials', 'test'):
+      print(f'\n{text.table(block)}')
+  print(f'\nreport:   {written.html}')
+  return written
+
+
+def _test(
+  request: Search, chosen: Trial, root: paths.Path, dataset: Dataset
+) -> list[Run]:
+  """Trains the chosen settings on all examples, with all seeds."""
+  info = dataset.info
+  if not info.num_test or info.noisy_test:
+    return []  # There is no true label to test on.
+  count = request.seeds
+  if count is None:
+    count = scales.scale_of(request.dataset, request.scale).seeds
+  configs = [request.config(s, chosen.settings).to_dict() for s in range(count)]
+  runs = [Run(root / read.run_name(c), {}, c) for c in configs]
+  train.train_many(configs, [run.folder for run in runs], dataset=dataset)
+  return runs
+
+
+def _page(
+  request: Search,
+  space: Mapping[str, Range],
+  own: Mapping[str, Any],
+  data: Dataset,
+  trials: Sequence[Trial],
+  tested: Sequence[Run],
+  folder: paths.Path,
+) -> Page:
+  best, count = trials[0], data.info.num_test
+  error = math.sqrt(best.accuracy * (1 - best.accuracy) / count)
+  flags = ' '.join(f'--config.{k}={v:.4g}' for k, v in best.settings.items())
+  blocks: list[Block] = [
+    Text(
+      f'{plots.label(request.loss)} under {request.noise} noise: {len(trials)}'
+      f' settings, chosen by the noisy labels of {count} training examples that'
+      f' the runs were not trained on. A standard error of such an accuracy is'
+      f' {100 * error:.1f} points; differences between settings have less, as'
+      ' all are judged by the same labels.'
+    ),
+    Heading('The search'),
+    _table(space, own, trials),
+    _figure(space, trials),
+    Heading('What was chosen'),
+    Text(f'Settings: {flags}'),
+    _tested(request, tested),
+  ]
+  scaled = scales.scale_of(request.dataset, request.scale)
+  if scaled.note:
+    blocks.insert(0, Text(scaled.note, warning=request.scale != 'full'))
+  if tested:
+    blocks += [
+      Heading('Runs'),
+      *runs_page.blocks_of_runs(list(tested), folder),
+    ]
+  title, _, rest = (__doc__ or '').partition('\n')
+  return Page(
+    f'tune: {title.rstrip(".")}',
+    ' '.join(rest.split()),
+    blocks,
+    paper_run.facts('tune', request.dataset, request.scale, tested),
+  )
+
+
+def _table(
+  space: Mapping[str, Range], own: Mapping[str, Any], trials: Sequence[Trial]
+) -> Table:
+  rows: list[list[Cell | str]] = []
+  for place, trial in enumerate(trials):
+    is_own = all(trial.settings[path] == own[path] for path in space)
+    if place >= _SHOWN and not is_own:
+      continue
+    rows.append(
+      [
+        number(trial.number, 'd'),
+        Cell('own' if is_own else ''),
+        number(100 * trial.accuracy, '.2f')
+        if trial.accuracy
+        else Cell('diverged', 0.0),
+        *(number(trial.settings[path], '.4g') for path in space),
+      ]
+    )
+  return Table(
+    'trials',
+    'The best settings: accuracy on held-out noisy labels, per cent',
+    ['trial', '', 'noisy accuracy', *space],
+    rows,
+    'own: the settings that the config has. Searched: '
+    + '; '.join(f'{path} from {range_}' for path, range_ in space.items())
+    + '.',
+  )
+
+
+def _figure(space: Mapping[str, Range], trials: Sequence[Trial]) -> Figure:
+  columns = min(3, len(space))
+  rows = -(-len(space) // columns)
+  figure, axes = plt.subplots(
+    rows,
+    columns,
+    figsize=(3.4 * columns, 2.8 * rows),
+    layout='constrained',
+    sharey=True,
+    squeeze=False,
+  )
+  known = [t for t in trials if t.accuracy]
+  for ax, (path, range_) in zip(axes.flat, space.items(), strict=False):
+    ax.scatter(
+      [t.settings[path] for t in known],
+      [100 * t.accuracy for t in known],
+      c=[t.number for t in known],
+      cmap='viridis',
+      s=18,
+    )
+    ax.plot(
+      trials[0].settings[path],
+      100 * trials[0].accuracy,
+      'o',
+      ms=11,
+      mfc='none',
+      mec='#D55E00',
+    )
+    if range_.is_log:
+      ax.set_xscale('log' if range_.low > 0 else 'symlog')
+    ax.set_xlabel(path)
+    ax.grid(alpha=0.3)
+  for ax in list(axes.flat)[len(space) :]:
+    ax.set_axis_off()
+  for ax in axes[:, 0]:
+    ax.set_ylabel('noisy accuracy (%)')
+  return Figure(
+    'search',
+    'Each setting that was tried; the later, the lighter. The chosen one has a'
+    ' ring. All other settings differ, too.',
+    figure,
+  )
+
+
+def _tested(request: Search, tested: Sequence[Run]) -> Block:
+  if not tested:
+    return Text('There is no test split with true labels to test it on.')
+  runs = frame.finished(frame.from_runs(tested))
+  return Table(
+    'test',
+    f'{request.noise}: what was chosen, trained on all examples, last epoch,'
+    ' per cent; mean ± standard deviation over seeds',
+    ['seeds', 'test accuracy', 'worst class', 'memorised'],
+    [
+      [
+        number(len(runs), 'd'),
+        *(
+          statistics.format_mean_std(runs[name])
+          for name in ('test_accuracy', 'worst_class', 'memorised')
+        ),
+      ]
+    ],
+    'Only here has the test split been used. Settings that were chosen for this'
+    ' noise are no settings for all noises.',
+  )
