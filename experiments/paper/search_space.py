@@ -79,8 +79,8 @@ def _around(value: Any, rule: methods.hparams.Rule) -> Range | None:
   if value == 0:
     return Range(0.0, 1.0)
   ends = [
-    next(value * f**sign for f in (*_FACTORS, 1.0) if fits(value * f**sign))
-    for sign in (-1, 1)
+    next(x for x in [*tried, value] if fits(x))
+    for tried in ([value / f for f in _FACTORS], [value * f for f in _FACTORS])
   ]
   return Range(min(ends), max(ends), is_log=True)
 

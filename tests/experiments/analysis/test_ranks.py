@@ -1,0 +1,64 @@
+"""Average ranks and critical differences, against published ones."""
+
+import math
+
+from matplotlib import pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from experiments.analysis import ranks
+
+SCORES = pd.DataFrame(
+  [(0.9, 0.8, 0.7), (0.5, 0.6, 0.4), (0.9, 0.9, 0.1)], columns=['a', 'b', 'c']
+)
+
+
+def test_average_ranks_by_hand():
+  found = ranks.rank(SCORES)
+  # a: 1, 2 and, shared, 1.5; b: 2, 1, 1.5; c is always the third.
+  assert found.average.to_dict() == {'a': 1.5, 'b': 1.5, 'c': 3}
+  assert found.blocks == 3
+  # q sqrt(k (k + 1) / (6 N)) with q = 2.343 of three methods.
+  assert found.difference == pytest.approx(2.343 * (12 / 18) ** 0.5, abs=1e-3)
+  assert found.tied == ['a', 'b', 'c']
+  # Friedman: ranks sum to 4.5, 4.5 and 9; 12 * 121.5 / 36 - 36 = 4.5, over
+  # 1 - 6 / 72 for the tie: 4.909 of two degrees of freedom, p = exp(-x / 2).
+  assert found.pvalue == pytest.approx(math.exp(-4.5 / (11 / 12) / 2))
+
+
+def test_demsars_example():
+  """Four methods on 14 data sets (JMLR 2006, section 3.2.3)."""
+  assert ranks.critical_difference(4, 14) == pytest.approx(1.25, abs=0.005)
+
+
+@pytest.mark.parametrize(
+  # His table 5: critical values of Nemenyi's test, which are CD at
+  # k (k + 1) = 6 N.
+  ('methods', 'blocks', 'value'),
+  [(2, 1, 1.960), (3, 2, 2.343), (5, 5, 2.728), (9, 15, 3.102)],
+)
+def test_critical_values(methods, blocks, value):
+  found = ranks.critical_difference(methods, blocks)
+  assert found == pytest.approx(value, abs=0.001)
+
+
+def test_a_run_that_diverged_is_the_last():
+  found = ranks.rank(SCORES.assign(a=-math.inf))
+  assert found.average.index[-1] == 'a' and found.average['a'] == 3
+
+
+def test_the_picture_names_all_and_marks_the_tied():
+  scores = pd.DataFrame(
+    np.tile([0.9, 0.5, 0.1, 0.0], (40, 1)), columns=[*'abcd']
+  )
+  found = ranks.rank(scores)
+  assert found.tied == ['a']
+  figure = ranks.plot(found, wide=2.5)
+  ax = figure.axes[0]
+  assert [x.get_text() for x in ax.get_yticklabels()] == [*'abcd']
+  assert '2.5' in ax.texts[0].get_text()
+  # Half the difference to either side, so that b's line misses a's.
+  ends = [line.get_xdata() for line in ax.lines if len(line.get_xdata()) == 2]
+  assert ends[0][1] < ends[1][0]
+  plt.close(figure)

@@ -1,0 +1,215 @@
+"""A search of settings that sees noisy labels alone."""
+
+import dataclasses
+import hashlib
+import importlib.util
+
+import numpy as np
+import pytest
+
+from experiments.paper import noisy_search, registry, search_space, tune
+from experiments.paper.noisy_search import Search
+from sce_jax import errors, train
+from sce_jax.data import dataset as dataset_lib
+from sce_jax.data import labels as labels_lib
+from sce_jax.runs import read
+from tests.data.reading import told
+
+pytest.importorskip('optuna')
+
+REQUEST = Search('digits', 'tiny', 'sl', 'symmetric 0.4', trials=5)
+SPACE = {'loss.alpha': search_space.Range(0.01, 1.0, is_log=True)}
+
+
+@pytest.fixture(scope='module')
+def digits(data_dir):
+  return dataset_lib.read(REQUEST.config(0, {}).data, data_dir)
+
+
+@pytest.fixture(scope='module')
+def other_truth(digits):
+  """The same noisy labels with other true labels and another test split."""
+  config = REQUEST.config(0, {})
+  noisy = labels_lib.apply_label_noise(digits, config.noise, 0).labels
+  rng = np.random.default_rng(0)
+  return dataclasses.replace(
+    digits,
+    train=dataclasses.replace(
+      digits.train, label=noisy, clean_label=rng.permutation(noisy)
+    ),
+    test=dataclasses.replace(
+      digits.test,
+      image=rng.permutation(digits.test.image),
+      label=rng.permutation(digits.test.label),
+    ),
+    info=dataclasses.replace(digits.info, clean_labels=False),
+  )
+
+
+@pytest.fixture
+def trained(monkeypatch):
+  """Stands in for training: the accuracy depends on all that it was given."""
+  calls = []
+
+  def train_many(configs, workdirs, data_dir=None, dataset=None):
+    seen = hashlib.sha256()
+    for split in (dataset.train, dataset.test):
+      for array in dataclasses.astuple(split):
+        seen.update(b'none' if array is None else array.tobytes())
+    seen.update(repr(dataset.info).encode())
+    calls.append((configs, seen.hexdigest()))
+    peak = 0.1 * (1 + int(seen.hexdigest(), 16) % 5)
+    alphas = [config.loss.hparams['alpha'] for config in configs]
+    return [{'test_accuracy': 1 / (1 + abs(a - peak))} for a in alphas]
+
+  monkeypatch.setattr(train, 'train_many', train_many)
+  return calls
+
+
+def hidden(dataset, config=None):
+  return noisy_search.hide(dataset, config or REQUEST.config(0, {}), 0.2)
+
+
+def test_noisy_labels_are_held_out_and_nothing_else_is_left(digits):
+  config = REQUEST.config(0, {})
+  labels = labels_lib.apply_label_noise(digits, config.noise, 0).labels
+  data = hidden(digits)
+  assert (len(data.train), len(data.test)) == (77, 19)  # A fifth of 96.
+  assert data.train.clean_label is None and not data.info.clean_labels
+  assert data.info.noisy_test
+  assert (data.info.num_train, data.info.num_test) == (77, 19)
+  by_id = dict(zip(digits.train.example_id.tolist(), labels, strict=True))
+  found = {}
+  for split in (data.train, data.test):
+    found |= dict(zip(split.example_id.tolist(), split.label, strict=True))
+  assert found == by_id
+  assert (labels != digits.train.label).any()  # Noisy ones indeed.
+
+
+def test_the_choice_sees_neither_true_labels_nor_the_test_split(
+  digits, other_truth, trained, tmp_path
+):
+  as_given = dataclasses.replace(
+    REQUEST.config(0, {}),
+    noise=dataclasses.replace(REQUEST.config(0, {}).noise, name='clean'),
+  )
+  results = [
+    noisy_search.search(REQUEST, SPACE, data, tmp_path / name)
+    for name, data in (
+      ('a', hidden(digits)),
+      ('b', hidden(other_truth, as_given)),
+    )
+  ]
+  assert results[0] == results[1]
+  half = len(trained) // 2
+  assert trained[:half] == trained[half:]
+  # It would have seen other noisy labels.
+  noisier = dataclasses.replace(REQUEST, noise='symmetric 0.6')
+  hidden_noisier = hidden(digits, noisier.config(0, {}))
+  noisy_search.search(REQUEST, SPACE, hidden_noisier, tmp_path / 'c')
+  assert trained[-1][1] != trained[0][1]
+
+
+def test_an_interrupted_search_resumes_to_the_same_settings(
+  digits, trained, tmp_path, monkeypatch
+):
+  monkeypatch.setattr(noisy_search, '_MOST_TOGETHER', 2)
+  data = hidden(digits)
+  whole = noisy_search.search(REQUEST, SPACE, data, tmp_path / 'whole')
+  assert [len(configs) for configs, _ in trained] == [2, 2, 1]
+  assert sorted(t.number for t in whole) == [0, 1, 2, 3, 4]
+  # The config's own settings are the first to be tried.
+  (own,) = [t for t in whole if t.number == 0]
+  assert own.settings == {'loss.alpha': pytest.approx(0.01)}
+
+  def killed(configs, workdirs, data_dir=None, dataset=None):
+    if 'trial-002' in str(workdirs[0]):
+      raise KeyboardInterrupt
+    return stand_in(configs, workdirs, data_dir, dataset)
+
+  stand_in = train.train_many
+  monkeypatch.setattr(train, 'train_many', killed)
+  folder = tmp_path / 'killed'
+  with pytest.raises(KeyboardInterrupt):
+    noisy_search.search(REQUEST, SPACE, data, folder)
+  monkeypatch.setattr(train, 'train_many', stand_in)
+  done = len(trained)
+  assert noisy_search.search(REQUEST, SPACE, data, folder) == whole
+  assert [len(configs) for configs, _ in trained[done:]] == [2, 1]
+  # What has been tried is not tried again.
+  assert noisy_search.search(REQUEST, SPACE, data, folder) == whole
+  assert len(trained) == done + 2
+
+
+def test_values_below_0_are_searched_by_their_size(digits, trained, tmp_path):
+  space = {**SPACE, 'loss.log_zero': search_space.Range(-10.0, -1.0, True)}
+  found = noisy_search.search(REQUEST, space, hidden(digits), tmp_path)
+  values = [t.settings['loss.log_zero'] for t in found]
+  assert all(-10 <= x <= -1 for x in values) and -4.0 in values
+  given = [
+    c.loss.hparams['log_zero'] for configs, _ in trained for c in configs
+  ]
+  assert sorted(given) == pytest.approx(sorted(values))
+
+
+def test_the_page(small_network, tmp_path, data_dir, capsys):
+  """Trained: two settings, then the chosen one on all examples."""
+  request = dataclasses.replace(
+    REQUEST, trials=2, seeds=1, ranges=['loss.alpha=0.001..0.1']
+  )
+  written = tune.run(request, str(tmp_path), data_dir)
+  page = written.markdown.read_text()
+  assert 'noisy labels of 19 training examples' in page
+  assert '| own |' in page and '2 settings' in page
+  (line,) = [x for x in page.splitlines() if x.startswith('Settings: ')]
+  alpha = float(line.rpartition('=')[2])
+  # The only run that has seen a true label has the chosen settings.
+  (folder,) = tmp_path.glob('digits-sl-symmetric-0.4-seed0-*')
+  run = read.Run(folder, {}, {})
+  assert run.description['config']['loss']['alpha'] == pytest.approx(
+    alpha, rel=1e-3
+  )
+  assert not run.noisy_test
+  for trial in tmp_path.glob('tune-*-trials/trial-*'):
+    assert read.Run(trial, {}, {}).noisy_test
+    assert read.Run(trial, {}, {}).result['memorised'] is None
+  shown = f'{100 * run.result["test_accuracy"]:.1f}'
+  assert shown in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+  ('changes', 'message'),
+  [
+    ({'loss': 'nope'}, "config.loss.name is 'nope'"),
+    ({'noise': 'symmetric x'}, "noise 'symmetric x': give a name and a rate"),
+    ({'noise': 'nope 0.4'}, "noise 'nope' is not known"),
+    ({'loss': 'ce'}, "loss 'ce' has no numbers to search"),
+    ({'held_out': 0.001}, '--held_out=0.001 of 96 examples leaves nothing'),
+    ({'ranges': ['loss.q=0..1']}, "the config has no number 'loss.q'"),
+  ],
+)
+def test_what_cannot_be_is_refused_in_a_line(
+  changes, message, tmp_path, data_dir, trained
+):
+  request = dataclasses.replace(REQUEST, **changes)
+  assert message in told(tune.run, request, str(tmp_path), data_dir)
+  assert not list(tmp_path.iterdir()) and not trained
+
+
+def test_without_optuna_it_says_how_to_install_it(monkeypatch, tmp_path):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+  message = told(tune.run, REQUEST, str(tmp_path))
+  assert message == 'experiment tune needs optuna: pip install "optuna>=5.0,<6"'
+
+
+def test_its_runs_cannot_be_planned():
+  assert 'cannot be planned' in told(registry.plan, 'tune', 'digits', 'tiny')
+
+
+def test_if_all_settings_diverge_it_says_so(monkeypatch, tmp_path, data_dir):
+  failed = {'run': 'x', 'failed': 'the loss is not finite'}
+  monkeypatch.setattr(
+    train, 'train_many', lambda configs, *_, **__: [failed] * len(configs)
+  )
+  with pytest.raises(errors.NonFiniteLoss, match='all settings'):
+    tune.run(REQUEST, str(tmp_path), data_dir)
