@@ -21,6 +21,7 @@ from configs import cifar10
 from experiments.paper import methods, parameters, published, registry, scales
 from experiments.paper import run as paper_run
 from sce_jax import errors, train
+from sce_jax import methods as all_methods
 from sce_jax.config import check as config_lib
 from sce_jax.config import fields
 from sce_jax.runs import files, read
@@ -69,14 +70,16 @@ def report(trained, tmp_path, data_dir, monkeypatch):
   (template, *_) = trained[0].glob('digits-ce-symmetric-0.4-seed0-*')
   rng = np.random.default_rng(0)
 
-  def make(name, dataset='digits'):
-    specs = registry.load(name).sweep(dataset, 'tiny')
+  def make(name, dataset='digits', choice=registry.EVERYTHING):
+    specs = registry.plan(name, dataset, 'tiny', choice)
     for spec in specs:
       folder = tmp_path / read.run_name(spec.config)
       if not folder.exists():
         _copy(template, folder, spec, rng)
-    paper_run.run(name, dataset, 'tiny', tmp_path, data_dir)
-    return Tables(tmp_path, specs, tmp_path / f'{name}-{dataset}-tiny')
+    written = paper_run.run(
+      name, dataset, 'tiny', tmp_path, data_dir, choice=choice
+    )
+    return Tables(tmp_path, specs, written.markdown.parent)
 
   return make
 
@@ -174,7 +177,7 @@ def test_a_class_is_only_for_experiments_that_show_one(tmp_path):
 
 def test_help_has_a_line_each():
   out = registry.describe()
-  for name in registry.NAMES:
+  for name in (*registry.NAMES, *registry.SEARCHES):
     (line,) = [x for x in out.splitlines() if x.split()[:1] == [name]]
     title = registry.load(name).__doc__.partition('\n')[0]
     assert line.split(maxsplit=1) == [name, title]
@@ -312,6 +315,122 @@ def test_comparison(report):
   assert row['runs that turn'] == '0 of 1'
 
 
+CHOICE = registry.Choice(
+  losses=('ce', 'sl', 'js', 'co_teaching'),
+  noises=('symmetric 0.4', 'symmetric 0.8'),
+  seeds=2,
+)
+
+
+def test_benchmark(report):
+  page = report('benchmark', 'cifar10', CHOICE)
+  assert {spec.config.optim.schedule for spec in page.specs} == {'cosine'}
+  noise = 'symmetric 0.8'
+  rows = page.rows('accuracy', 'method')
+  assert {*rows} == {('CE',), ('SL',), ('JS‡',), ('Co-teaching†',)}
+  assert rows['JS‡',][noise] == page.shown(method='js', noise=noise)
+  ours = [
+    100 * result['test_accuracy']
+    for result in page.results(method='sl', noise=noise)
+  ]
+  row = page.rows('published', 'method', 'noise', 'protocol')
+  assert {(m, p) for m, _, p in row} >= {('SL', 'paper'), ('SL', 'the same')}
+  row = row['SL', noise, 'the same']
+  assert row['published'] == '25.88' and row['mark'] == 'verified'
+  off = statistics.fmean(ours) - 25.88
+  assert row['difference'] == f'{off:+.2f}'
+  assert row['in standard deviations'] == f'{off / statistics.stdev(ours):+.1f}'
+  # Four blocks: two noises, two seeds.
+  blocks = [
+    {
+      method: page.results(method=method, noise=noise, seed=seed)[0]
+      for method in CHOICE.losses
+    }
+    for noise in CHOICE.noises
+    for seed in '01'
+  ]
+  places = [
+    sorted(block, key=lambda m: -block[m]['test_accuracy']).index('sl') + 1
+    for block in blocks
+  ]
+  average = statistics.fmean(places)
+  assert float(rows['SL',]['average rank']) == pytest.approx(average, abs=0.051)
+  text = (page.folder / 'report.md').read_text()
+  assert '†: is told the noise rate' in text
+  assert (page.folder / 'ranks.png').exists()
+
+
+def test_a_benchmark_says_what_diverged_and_what_cannot_be_trained(
+  report, tmp_path, data_dir
+):
+  choice = registry.Choice(('ce', 'sl', 'gjs'), ('symmetric 0.4',), 2)
+  page = report('benchmark', choice=choice)
+  assert {spec.labels['method'] for spec in page.specs} == {'ce', 'sl'}
+  for spec in page.specs:
+    if spec.labels['method'] == 'ce':
+      folder = tmp_path / read.run_name(spec.config)
+      (folder / 'result.json').unlink()
+      (folder / 'failed.json').write_text('{"failed": "it is not finite"}')
+  with pytest.raises(errors.NonFiniteLoss):
+    paper_run.run(
+      'benchmark', 'digits', 'tiny', tmp_path, data_dir, choice=choice
+    )
+  rows = page.rows('accuracy', 'method')
+  assert rows['CE',]['symmetric 0.4'] == 'diverged'
+  assert rows['CE',]['average rank'] == '2.0'
+  assert rows['GJS‡',]['symmetric 0.4'] == 'not trained'
+  assert 'GJS‡: loss' in (page.folder / 'report.md').read_text()
+
+
+def test_what_breaks_a_group_of_runs_does_not_stop_the_others(
+  tmp_path, data_dir, monkeypatch, capfd
+):
+  trained = []
+
+  def train_many(configs, *_, **__):
+    trained.append(configs[0]['loss']['name'])
+    if trained[-1] == 'ce':
+      raise RuntimeError('out of memory')
+
+  monkeypatch.setattr(train, 'train_many', train_many)
+  choice = registry.Choice(('ce', 'sl', 'gce'), ('symmetric 0.4',), 1)
+  with pytest.raises(RuntimeError, match='out of memory'):
+    paper_run.run(
+      'benchmark', 'digits', 'tiny', tmp_path, data_dir, choice=choice
+    )
+  assert trained == ['ce', 'sl', 'gce']
+  (page,) = tmp_path.glob('benchmark-*/report.md')
+  assert '3 missing' in page.read_text()
+  assert 'group 2 of 3, 1 runs; about' in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+  ('name', 'choice', 'message'),
+  [
+    ('benchmark', {'losses': ['nope']}, "config.loss.name is 'nope'"),
+    ('benchmark', {'noises': ['nope 0.4']}, "noise 'nope' is not known"),
+    ('benchmark', {'noises': ['symmetric x']}, 'give a name and a rate'),
+    ('benchmark', {'recipe': 'apl'}, "recipe 'apl' is not known here"),
+    ('ablation', {'seeds': 2}, 'experiment ablation takes no --seeds'),
+  ],
+)
+def test_a_choice_that_cannot_be_is_refused_in_a_line(
+  name, choice, message, tmp_path
+):
+  chosen = registry.Choice(**choice)
+  assert message in told(
+    paper_run.run, name, 'digits', 'tiny', tmp_path, choice=chosen
+  )
+  assert not list(tmp_path.iterdir())
+
+
+def test_a_benchmark_has_all_methods_that_there_are(monkeypatch):
+  monkeypatch.setitem(all_methods.SPECS, 'new', all_methods.SPECS['mae'])
+  planned = registry.plan('benchmark', 'digits', 'tiny')
+  found = {spec.labels['method'] for spec in planned}
+  assert {*all_methods.SPECS} - found == {'gjs'}  # Digits have one view only.
+
+
 def test_recipe(report):
   page = report('recipe', 'mnist')
   row = page.rows('parts-of-paper', '')[('with schedule of apl',)]
@@ -403,8 +522,9 @@ def test_all_configs_can_be(name, dataset, scale):
   if name == 'recipe' and dataset not in ('mnist', 'cifar10'):
     pytest.skip('this data set has no two recipes')
   planned = registry.load(name).sweep(dataset, scale)
-  checked = {read.run_name(t.config): t.config for t in planned}
-  for config in checked.values():
+  seed = planned[0].labels['seed']  # The others differ in nothing else.
+  first = [t.config for t in planned if t.labels['seed'] == seed]
+  for config in {read.run_name(config): config for config in first}.values():
     config_lib.check_config(config)
   keys = [json.dumps(dict(t.labels), sort_keys=True) for t in planned]
   assert len(set(keys)) == len(keys)
