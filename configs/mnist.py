@@ -20,7 +20,7 @@ from configs import common
 
 DEFAULT = common.ConfigArgs('sl', 'symmetric', 0.4, recipe='paper')
 ASYMMETRIC = 'asymmetric_mnist'
-RUNS_PER_PROGRAM = 8
+RUNS_PER_PROGRAM = 9  # Three noises, three seeds.
 SCALES = {
   'full': common.Scale(5, {'eval.train_every': 5}),
   'short': common.Scale(

@@ -258,7 +258,8 @@ def test_launch_understands_the_command(name, arguments, monkeypatch):
   if config is not None:
     check.check_config(config)
   if command == 'experiment':
-    known = {*registry.NAMES, *(['alphas'] if 'alphas' in left else [])}
+    known = {*registry.NAMES, *registry.SEARCHES}
+    known |= {'alphas'} & set(left)
     assert set(left) <= known
     scales.scale_of(values.dataset, values.scale)
   else:
@@ -318,7 +319,8 @@ def test_the_names_are_those_of_the_code():
   assert set(codes('README.md', 'data sets')) == CONFIGS
   assert set(codes('README.md', 'networks')) == set(models.MODELS)
   assert first_column('sce_jax/noise/README.md') == noises
-  assert first_column('experiments/README.md') == list(registry.NAMES)
+  names = [*registry.NAMES, *registry.SEARCHES]
+  assert first_column('experiments/README.md') == names
   page = (REPOSITORY / 'sce_jax/noise/README.md').read_text()
   for name in CONFIGS:
     for label_set in scales.module(name).get_config().data.label_sets:

@@ -91,8 +91,8 @@ def plot(ranks: Ranks, wide: float) -> Figure:
   ax.set_yticks(range(len(names)), names, fontsize=8)
   ax.set_ylim(len(names) - 0.4, -0.6)
   if math.isfinite(wide):
-    low, high = ax.get_xlim()
-    end = min(low + wide, high)
+    low = 1.0
+    end = low + wide
     axis = ax.get_xaxis_transform()
     ax.plot(
       [low, end],

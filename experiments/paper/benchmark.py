@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ml_collections import config_dict
 
 from experiments.analysis import frame, marks, plots, ranks, statistics
-from experiments.paper import methods, published, scales
+from experiments.paper import methods, published_table, scales
 from experiments.paper.registry import EVERYTHING, Choice, Context, RunSpec
 from experiments.report.page import (
   Block,
@@ -135,7 +135,12 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
     Heading('Ranks'),
     *_ranks(scores, found, names),
     Heading('Beside what was published'),
-    *_published(context, ended, names),
+    *published_table.blocks(
+      context,
+      ended,
+      {loss: (plots.label(loss), name) for loss, name in names.items()},
+      _recipe(context.dataset, context.choice),
+    ),
     Heading('What it costs'),
     _costs(ended, names),
   ]
@@ -280,55 +285,6 @@ def _ranks(
       ' that diverged has the last rank. Friedman and Nemenyi, as Wilcoxon'
       ' with the correction of Holm cannot reach p < 0.05 with five noises.'
     ),
-  ]
-
-
-def _published(
-  context: Context, runs: 'pd.DataFrame', names: Mapping[str, str]
-) -> list[Block]:
-  dataset = scales.title(context.dataset)
-  recipe = _recipe(context.dataset, context.choice)
-  rows: list[list[Cell | str]] = []
-  sources: dict[str, str] = {}
-  for (loss, given), some in runs.groupby(['method', 'noise'], sort=False):
-    ours = 100 * some.test_accuracy
-    for known in published.find(dataset, plots.label(loss), given):
-      difference = ours.mean() - known.accuracy
-      spread = ours.std(ddof=1)
-      rows.append(
-        [
-          names[loss],
-          given,
-          statistics.format_mean_std(some.test_accuracy),
-          number(known.accuracy, '.2f'),
-          number(difference, '+.2f'),
-          number(difference / spread if spread else None, '+.1f'),
-          'the same' if known.protocol == recipe else known.protocol,
-          known.mark,
-        ]
-      )
-      sources[known.source] = known.mark
-  if not rows:
-    return [Text(f'No published figure is known for {dataset} here.')]
-  differs = scales.scale_of(context.dataset, context.scale).note
-  return [
-    Table(
-      'published',
-      'Ours and the published test accuracy, per cent',
-      [
-        *('method', 'noise', 'ours', 'published', 'difference'),
-        *('in standard deviations', 'protocol', 'mark'),
-      ],
-      rows,
-      ' '.join(
-        [
-          'Standard deviations: of ours over seeds; those of published figures'
-          ' are mostly unknown.',
-          *(f'{mark}: {source}.' for source, mark in sources.items()),
-          *([f'Not the published protocol: {differs}'] if differs else []),
-        ]
-      ),
-    )
   ]
 
 

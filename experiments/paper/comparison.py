@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 import numpy as np
 
 from experiments.analysis import frame, plots, statistics
-from experiments.paper import methods, published, scales
+from experiments.paper import methods, published_table, scales
 from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import (
   Block,
@@ -62,7 +62,9 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
     _memorised(runs[runs.noise != 'clean']),
     _curves(ended, noises),
     Heading('Beside what was published'),
-    *_published(context, ended),
+    *published_table.blocks(
+      context, ended, {m: (m, m) for m in METHODS}, 'paper', others=False
+    ),
     Heading('What D2L and the estimated T did'),
     *_estimates(ended[ended.method == 'Forward, estimated T']),
     *_turning_points(ended[ended.method == 'D2L']),
@@ -152,49 +154,6 @@ def _curves(runs: 'pd.DataFrame', noises: Sequence[str]) -> Figure:
     ' a band.',
     figure,
   )
-
-
-def _published(context: Context, runs: 'pd.DataFrame') -> list[Block]:
-  rows = []
-  sources = {}
-  groups = runs.groupby(['method', 'noise'], sort=False).test_accuracy
-  for (method, given), values in groups:
-    found = published.lookup(scales.title(context.dataset), method, given)
-    if found is None:
-      continue
-    rows.append(
-      [
-        method,
-        given,
-        statistics.format_mean_std(values),
-        number(found.accuracy, '.2f'),
-        found.mark,
-        number(100 * values.mean() - found.accuracy, '+.2f'),
-      ]
-    )
-    sources[found.mark] = found.source
-  if not rows:
-    return [
-      Text(f'No published figure of the paper is known for {context.dataset}.')
-    ]
-  differs = scales.scale_of(context.dataset, context.scale).note
-  return [
-    Table(
-      'published',
-      'Ours and the published test accuracy, per cent',
-      ['method', 'noise', 'ours', 'published', 'mark', 'difference'],
-      rows,
-      ' '.join(
-        [f'{mark}: {source}.' for mark, source in sources.items()]
-        + (
-          ['recalled figures were found in no source: do not quote them.']
-          if 'recalled' in sources
-          else []
-        )
-        + ([f'Not the published protocol. {differs}'] if differs else [])
-      ),
-    )
-  ]
 
 
 def _estimates(runs: 'pd.DataFrame') -> list[Block]:

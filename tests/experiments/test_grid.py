@@ -209,14 +209,17 @@ def test_what_depends_on_the_loss_follows_it():
 
 def test_methods_that_know_of_the_noise_rate_are_marked():
   runs = [result(0.5)]
-  lines = grid.table({'ce': runs, 'gjs': runs, 'co_teaching': runs})
-  *_, ce, gjs, co_teaching, note = lines.splitlines()
+  names = ('ce', 'gjs', 'co_teaching', 'forward')
+  lines = grid.table(dict.fromkeys(names, runs))
+  *_, ce, gjs, co_teaching, forward, note = lines.splitlines()
   assert ce.startswith('cross entropy (CE) ')
   assert '(GJS)‡ ' in gjs
   assert '(Co-teaching)† ' in co_teaching
+  assert '(Forward)§ ' in forward
   assert note == (
     '‡: has settings that were tuned for each noise rate; †: is told the noise'
-    ' rate; of real data nobody knows it.'
+    " rate; §: is told the noise's transition matrix, unless it is estimated; of"
+    ' real data nobody knows them.'
   )
   # Where no method is marked there is no note.
   assert '†' not in grid.table({'ce': runs})

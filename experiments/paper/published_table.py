@@ -1,0 +1,80 @@
+"""Our figures beside published ones, as a table."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from experiments.analysis import statistics
+from experiments.paper import published, scales
+from experiments.paper.registry import Context
+from experiments.report.page import Block, Cell, Table, Text, number
+
+if TYPE_CHECKING:  # Sweeps are planned without pandas.
+  import pandas as pd
+
+
+def blocks(
+  context: Context,
+  runs: 'pd.DataFrame',
+  names: Mapping[str, tuple[str, str]],
+  recipe: str | None,
+  *,
+  others: bool = True,
+) -> list[Block]:
+  """The table, or a sentence where nothing is known.
+
+  Args:
+    context: what the report is made for.
+    runs: those that ended well.
+    names: of each method of the runs, what published.py calls it and what the
+      table does.
+    recipe: the protocol of our runs.
+    others: whether figures of other protocols are shown.
+  """
+  dataset = scales.title(context.dataset)
+  rows: list[list[Cell | str]] = []
+  sources: dict[str, str] = {}
+  for (method, given), some in runs.groupby(['method', 'noise'], sort=False):
+    ours = 100 * some.test_accuracy
+    name, shown = names[method]
+    for known in published.find(dataset, name, given):
+      if known.protocol != recipe and not others:
+        continue
+      difference = ours.mean() - known.accuracy
+      spread = ours.std(ddof=1)
+      rows.append(
+        [
+          shown,
+          given,
+          statistics.format_mean_std(some.test_accuracy),
+          number(known.accuracy, '.2f'),
+          number(difference, '+.2f'),
+          number(difference / spread if spread else None, '+.1f'),
+          'the same' if known.protocol == recipe else known.protocol,
+          known.mark,
+        ]
+      )
+      sources[known.source] = known.mark
+  if not rows:
+    return [Text(f'No published figure of {dataset} is known for these runs.')]
+  notes = [
+    'Standard deviations: of ours over seeds; those of published figures are'
+    ' mostly unknown.',
+    *(f'{mark}: {source}.' for source, mark in sources.items()),
+  ]
+  if 'recalled' in sources.values():
+    notes.append('recalled figures were found in no source: do not quote them.')
+  differs = scales.scale_of(context.dataset, context.scale).note
+  if differs:
+    notes.append(f'Not the published protocol. {differs}')
+  return [
+    Table(
+      'published',
+      'Ours and the published test accuracy, per cent',
+      [
+        *('method', 'noise', 'ours', 'published', 'difference'),
+        *('in standard deviations', 'protocol', 'mark'),
+      ],
+      rows,
+      ' '.join(notes),
+    )
+  ]
