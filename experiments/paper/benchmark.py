@@ -40,7 +40,7 @@ NOISES = (
 )
 # What two CPU cores can finish, where a run takes more than seconds.
 SHORT = ('symmetric 0.4', 'asymmetric 0.4', 'part_dependent 0.4')
-# A mean below so many times 1 / K is called chance.
+# An accuracy below so many times 1 / K is called chance.
 _CHANCE = 1.5
 
 
@@ -158,6 +158,9 @@ def _protocol(context: Context) -> str:
     said = 'The data set has no recipe=apl; its default one is used.'
   else:
     said = f'recipe={recipe}.'
+  if recipe == 'apl' and scales.scale_of(context.dataset, context.scale).note:
+    # The note of a scale is on the data set's default recipe.
+    said += ' Its learning rate follows a cosine over the run, without steps.'
   return (
     f'{said} Asymmetric noise here: {scales.asymmetric(context.dataset)}.'
     ' Methods have the settings that their papers have for this data set, or'
@@ -238,22 +241,22 @@ def _not_trained(
 
 
 def _chance(runs: 'pd.DataFrame', names: Mapping[str, str]) -> list[Block]:
-  """Which methods learned next to nothing."""
+  """Which methods have runs that learned nothing."""
   if not len(runs):
     return []
   chance = _CHANCE / runs.run.iloc[0].info.num_classes
-  means = runs.groupby(['method', 'noise'], sort=False).test_accuracy.mean()
-  low: dict[str, list[str]] = {}
-  for (loss, given), mean in means.items():
-    if mean < chance:
-      low.setdefault(names[loss], []).append(given)
-  if not low:
+  listed = [
+    f'{names[loss]}: {low} of {len(some)}'
+    for loss, some in runs.groupby('method', sort=False)
+    if (low := (some.test_accuracy < chance).sum())
+  ]
+  if not listed:
     return []
-  listed = '; '.join(f'{name}: {", ".join(low[name])}' for name in low)
   return [
     Text(
-      f'At chance, a mean accuracy below {chance:.0%}: {listed}. Their settings'
-      ' do not fit this data set, network or schedule.',
+      f'Runs at chance, with an accuracy below {chance:.0%}:'
+      f' {"; ".join(listed)}. Where a method has many, its settings do not fit'
+      ' this data set, network or learning rate.',
       warning=True,
     )
   ]

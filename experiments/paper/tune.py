@@ -128,7 +128,7 @@ def _page(
 ) -> Page:
   best, count = trials[0], data.info.num_test
   error = math.sqrt(best.accuracy * (1 - best.accuracy) / count)
-  flags = ' '.join(f'--config.{k}={v:.4g}' for k, v in best.settings.items())
+  flags = ' '.join(f'--config.{k}={v:.9g}' for k, v in best.settings.items())
   blocks: list[Block] = [
     Text(
       f'{plots.label(request.loss)} under {request.noise} noise: {len(trials)}'

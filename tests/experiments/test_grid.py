@@ -218,8 +218,8 @@ def test_methods_that_know_of_the_noise_rate_are_marked():
   assert '(Forward)§ ' in forward
   assert note == (
     '‡: has settings that were tuned for each noise rate; †: is told the noise'
-    " rate; §: is told the noise's transition matrix, unless it is estimated; of"
-    ' real data nobody knows them.'
+    " rate; §: is told the noise's transition matrix, unless it is estimated;"
+    ' of real data nobody knows them.'
   )
   # Where no method is marked there is no note.
   assert '†' not in grid.table({'ce': runs})
