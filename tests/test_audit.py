@@ -10,9 +10,10 @@ import pytest
 
 from configs import digits
 from experiments.cli import runtime
-from sce_jax import audit, train
+from sce_jax import audit, label_issues, train
 from sce_jax.data import label_files
 from sce_jax.exit_codes import ExitCode
+from sce_jax.noise import near_duplicates
 from sce_jax.runs import files, read, restore
 from tests.data import reading
 
@@ -45,22 +46,22 @@ def features_of(degrees):
 
 @pytest.mark.parametrize('block', [1, 2**24])
 def test_near_duplicates_by_hand(block, monkeypatch):
-  monkeypatch.setattr(audit, '_BLOCK', block)
+  monkeypatch.setattr(near_duplicates, '_BLOCK', block)
   # Nearest neighbours are 1, 1, 20, 20, 30, 2, 2, 30 and 30 degrees apart: the
   # median distance is 1 - cos 20 = 0.06, and 0.13 of that 1 - cos 7.2.
   degrees = [0, 1, 40, 60, 90, 120, 122, 160, 190]
   labels = np.array([0, 1, 0, 1, 0, 1, 2, 0, 1])
-  pairs = audit.near_duplicates(features_of(degrees), labels)
+  pairs = near_duplicates.near_duplicates(features_of(degrees), labels)
   assert pairs.tolist() == [[0, 1], [5, 6]]
   # Of the same label they are no contradiction.
   labels[6] = 1
-  pairs = audit.near_duplicates(features_of(degrees), labels)
+  pairs = near_duplicates.near_duplicates(features_of(degrees), labels)
   assert pairs.tolist() == [[0, 1]]
 
 
 def test_copies_are_near_duplicates():
   features = features_of([0, 90, 0, 90])
-  pairs = audit.near_duplicates(features, np.array([0, 1, 2, 1]))
+  pairs = near_duplicates.near_duplicates(features, np.array([0, 1, 2, 1]))
   assert pairs.tolist() == [[0, 2]]
 
 
@@ -71,7 +72,7 @@ def judged(**changes):
   probability = np.empty((4, 2))
   probability[np.arange(4), labels] = given
   probability[np.arange(4), 1 - labels] = 1 - given
-  return audit.judge(labels, probability, **changes)
+  return label_issues.judge(labels, probability, **changes)
 
 
 def test_detection_by_hand():
@@ -80,7 +81,7 @@ def test_detection_by_hand():
   flagged = dataclasses.replace(issues, is_issue=np.array([1, 1, 0, 0], bool))
   # Wrong are the first and the third. Pairs in the right order: 3 of 4;
   # precisions at the wrong ones: 1 and 2/3.
-  assert audit.detection(flagged) == pytest.approx(
+  assert label_issues.detection(flagged) == pytest.approx(
     {
       'wrong labels': 2,
       'AUROC': 0.75,
@@ -93,10 +94,10 @@ def test_detection_by_hand():
   )
   # By AUM the third and the first come first: 4 of 4.
   other = dataclasses.replace(issues, aum=np.array([1.0, 2.0, -1.0, 3.0]))
-  assert audit.detection(other)['AUROC, AUM'] == 1
+  assert label_issues.detection(other)['AUROC, AUM'] == 1
   # The fourth is not known.
   some = judged(clean_label=np.array([1, 1, 1, -1]))
-  assert audit.detection(some)['AUROC'] == 0.5
+  assert label_issues.detection(some)['AUROC'] == 0.5
 
 
 def test_averages_rank_and_what_is_out_of_sample_suggests():
@@ -104,7 +105,7 @@ def test_averages_rank_and_what_is_out_of_sample_suggests():
   labels = np.array([0, 0, 0, 1])
   first = np.array([0.9, 0.95, 0.1, 0.1])
   averaged = np.array([0.2, 0.6, 0.5, 0.1])
-  issues = audit.judge(
+  issues = label_issues.judge(
     labels,
     np.stack([first, 1 - first], axis=1),
     np.stack([averaged, 1 - averaged], axis=1),
@@ -121,7 +122,7 @@ def test_averages_rank_and_what_is_out_of_sample_suggests():
 @pytest.mark.parametrize('clean', [None, [0, 1, 0, 1], [-1, -1, -1, -1]])
 def test_nothing_to_detect(clean):
   clean = clean and np.array(clean)
-  assert audit.detection(judged(clean_label=clean)) is None
+  assert label_issues.detection(judged(clean_label=clean)) is None
 
 
 def test_confused_classes_come_by_their_number():

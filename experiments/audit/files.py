@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from experiments.audit import page
-from sce_jax.audit import LabelIssues
 from sce_jax.data.dataset import Dataset
 from sce_jax.data.info import DatasetInfo
 from sce_jax.errors import UserError
+from sce_jax.label_issues import LabelIssues
 from sce_jax.storage import paths
 
 PROBABILITIES = 'probabilities.npz'

@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from experiments import report
-from sce_jax.audit import LabelIssues
 from sce_jax.data.dataset import Dataset
+from sce_jax.label_issues import LabelIssues
 
 # Of many issues the first are shown; with pictures of up to so many pixels.
 _MOST = 10_000

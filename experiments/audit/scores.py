@@ -18,7 +18,7 @@ import numpy as np
 import tabulate
 
 from experiments.audit import files
-from sce_jax import audit
+from sce_jax import label_issues
 from sce_jax.errors import UserError
 from sce_jax.exit_codes import ExitCode
 from sce_jax.noise import confident
@@ -70,7 +70,7 @@ def _rows(folder: str) -> Iterator[dict[str, Any]]:
   }
   count = f'{wrong.sum():,} of {len(wrong):,}'
   for name, values in scores.items():
-    figures = audit.ranking_figures(values, wrong)
+    figures = label_issues.ranking_figures(values, wrong)
     yield {'audit': path.name, 'wrong': count, 'ranked by': name, **figures}
 
 

@@ -16,8 +16,8 @@ from experiments.cli import command_line, common_flags, runtime
 from sce_jax.errors import UserError
 
 if TYPE_CHECKING:  # The help needs no jax.
-  from sce_jax.audit import LabelIssues
   from sce_jax.data.dataset import Dataset
+  from sce_jax.label_issues import LabelIssues
 
 _SHOWN = 10
 
@@ -80,7 +80,6 @@ def summary(issues: 'LabelIssues', dataset: 'Dataset') -> str:
   """What is printed: estimates, the most suspicious, pairs, duplicates."""
   from experiments.audit import page  # noqa: PLC0415
   from experiments.report import text  # noqa: PLC0415
-  from sce_jax import audit  # noqa: PLC0415
 
   names = page.example_names(issues, dataset)
   classes = dataset.info.class_titles
@@ -132,7 +131,7 @@ def summary(issues: 'LabelIssues', dataset: 'Dataset') -> str:
       for name, rows in errors.items()
     ]
     lines.append(text.aligned(table))
-  found = audit.detection(issues)
+  found = label_issues.detection(issues)
   if found is not None:
     lines += ['', 'Against the true labels']
     lines += [

@@ -11,7 +11,7 @@ from PIL import Image
 import pytest
 
 from experiments.audit import page
-from sce_jax import audit
+from sce_jax import label_issues
 from sce_jax.data import ids, label_files
 from tests import browser, synthetic
 
@@ -35,7 +35,7 @@ def found():
   share = 0.9 - 0.005 * np.arange(SIZE)
   probability[np.arange(SIZE), labels] = 1 - share
   probability[np.arange(SIZE), 2 + (np.arange(SIZE) >= 60)] = share
-  issues = audit.judge(labels, probability, example_id=train.example_id)
+  issues = label_issues.judge(labels, probability, example_id=train.example_id)
   issues = dataclasses.replace(issues, is_issue=np.ones(SIZE, bool))
   return issues, dataclasses.replace(dataset, train=train, info=info)
 
