@@ -48,6 +48,7 @@ class Loop:
     self._seconds_before = 0.0
     self._start = self._epoch_start = time.monotonic()
     self._compiles = True
+    self._waited_before = 0.0
 
   def run(self) -> None:
     """Trains to the end; records, saves and finishes each run."""
@@ -94,6 +95,7 @@ class Loop:
             return
     finally:
       self._progress.close()
+      self._trainer.close()
     for run in self._runs:
       if run.result is None:
         record = run.workdir.metrics_at(last)
@@ -182,6 +184,7 @@ class Loop:
     self._epoch_start = now
     # The first epoch took a compilation, which tells nothing of the others.
     compiled, self._compiles = self._compiles, False
+    waited = self._trainer.input_wait
     rate = self._plan.images * len(self._runs) / epoch_seconds
     epoch = step // self._plan.steps
     records = []
@@ -195,6 +198,8 @@ class Loop:
         'seconds': round(self._seconds(), 3),
         'images_per_second': round(rate, 1),
       }
+      if waited is not None:
+        record['input_wait'] = round(waited - self._waited_before, 3)
       for name in ('train', 'test', 'train_eval'):
         if name in own:
           record[name] = metrics.summarise(own[name])
@@ -206,6 +211,7 @@ class Loop:
         record['method'] = figures
       run.workdir.write_metrics(record)
       records.append(record)
+    self._waited_before = waited or 0.0
     if records:
       self._progress.update(
         epoch,

@@ -168,6 +168,8 @@ def _groups(
       None if rows is None else len(rows),
       _images_key(config),
     )
+    if config.data.feed == 'stream':  # One at a time.
+      key = (*key, i)
     groups.setdefault(key, []).append(i)
   yield from groups.values()
 
@@ -304,7 +306,7 @@ def _fit(
       run.fail(result['failed'])
       fitted.append(None)
       continue
-    images = dataset.train.image[run.positions]
+    images = dataset.train.rows(run.positions).image
     probability, features = restore.load(folder).predict(images)
     fitted.append(Evidence(probability, run.labels, features))
   return fitted

@@ -174,7 +174,17 @@ def base_config(
   # What was decided about some labels: a .csv (example_id,label or drop), as
   # an audit's page saves it. It replaces the labels, noise included.
   d.relabel = config_dict.placeholder(str)
+  # How pixels reach the device: resident: all lie on it; stream: they are read
+  # and decoded on the host while it computes, and only one run is trained at a
+  # time. Files that are decoded as they are read can only be streamed.
+  d.feed = 'resident'
+  # stream: processes that read and decode; 0: threads; None: chosen by the
+  # machine. The batches are the same, and a run may be resumed with others.
+  d.workers = config_dict.placeholder(int)
   d.augment = a = config_dict.ConfigDict()
+  # Of files that are decoded as they are read, the square that training sees:
+  # center, random, or resized, a random part (8 to 100 %) made that large.
+  a.crop = 'center'
   a.pad_crop = 0  # Pad by so many pixels, then crop at random; 0: off.
   a.shift = 0.0  # Largest shift, as a share of the image's size; 0: off.
   a.rotate = 0.0  # Largest rotation, degrees; 0: off.

@@ -11,7 +11,7 @@ from typing import Any
 
 from sce_jax import methods, models, noise
 from sce_jax.config import choose, fields
-from sce_jax.data import augment, batches, labels
+from sce_jax.data import augment, batches, crops, labels
 from sce_jax.data.data_config import DataConfig
 from sce_jax.data.dataset import SOURCES
 from sce_jax.data.info import DatasetInfo
@@ -127,6 +127,9 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
   'data.std': (lambda x: all(v > 0 for v in x), 'numbers above 0'),
   'data.normalization': _one_of(batches.NORMALIZATIONS),
   'data.limit': _COUNT,
+  'data.feed': _one_of(('resident', 'stream')),
+  'data.workers': _NOT_NEGATIVE,
+  'data.augment.crop': _one_of(crops.CROPS),
   'data.augment.pad_crop': _NOT_NEGATIVE,
   'data.augment.shift': _SHARE,
   'data.augment.rotate': (lambda x: 0 <= x <= 180, 'degrees in [0, 180]'),
@@ -195,15 +198,21 @@ def check_config(config: fields.RawConfig | Config) -> Config:
   left = choose.left(values)
   values = choose.with_values(values, {x: choose.FIELDS[x] for x in left})
   checked = dataclasses.replace(_section(Config, values, ''), left=left)
-  _check_views(checked)
+  _check_method(checked)
   _check_initial(checked)
   labels.check_name(checked.noise, checked.data.label_sets)
   return checked
 
 
-def _check_views(config: Config) -> None:
+def _check_method(config: Config) -> None:
   method = methods.build(config.loss.name, config.loss.hparams)
-  if method.two_views and not config.data.augment.is_on:
+  if method.uses_features and config.data.feed == 'stream':
+    raise UserError(
+      f'loss {config.loss.name!r} looks at training images after each epoch,'
+      ' which config.data.feed=stream does not keep on the device: use resident'
+    )
+  is_cropped = config.data.augment.crop != 'center'
+  if method.two_views and not (config.data.augment.is_on or is_cropped):
     raise UserError(
       f'loss {config.loss.name!r} compares two augmentations of each image, and'
       ' config.data.augment has none: add one, such as'

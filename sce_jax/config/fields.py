@@ -30,7 +30,12 @@ LATER: Mapping[str, Any] = {
   'train.record_averages': False,
   'train.record_margins': False,
   'loss.fit_share': 1.0,
+  'data.feed': 'resident',
+  'data.workers': None,
+  'data.augment.crop': 'center',
 }
+# Fields that change nothing that a run computes, only how fast.
+FREE = ('data.workers',)
 
 
 def plain(config: RawConfig) -> dict[str, Any]:
@@ -62,12 +67,15 @@ def _flatten(config: RawConfig, prefix: str) -> dict[str, Any]:
 
 
 def differences(old: RawConfig, new: RawConfig) -> list[str]:
-  """Where two configs differ, as 'optim.momentum: 0.9 -> 0.5'."""
+  """Where two configs differ, as 'optim.momentum: 0.9 -> 0.5'.
+
+  What does not matter (FREE) is no difference.
+  """
   a, b = flatten(old), flatten(new)
   missing = 'absent'
   return [
     f'{path}: {a.get(path, missing)} -> {b.get(path, missing)}'
-    for path in sorted(a.keys() | b.keys())
+    for path in sorted((a.keys() | b.keys()).difference(FREE))
     if a.get(path, missing) != b.get(path, missing)
   ]
 
@@ -78,7 +86,7 @@ def fingerprint(config: RawConfig) -> str:
   kept = {
     path: value
     for path, value in flat.items()
-    if path not in LATER or value != LATER[path]
+    if path not in FREE and (path not in LATER or value != LATER[path])
   }
   text = json.dumps(kept, sort_keys=True)
   return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -27,10 +27,11 @@ class AugmentConfig:
   rotate: float
   flip: bool
   fill: str
+  crop: str = 'center'  # Done on the host, see crops.py.
 
   @property
   def is_on(self) -> bool:
-    """Whether anything is augmented."""
+    """Whether anything is augmented on the device."""
     return bool(self.pad_crop or self.shift or self.rotate or self.flip)
 
 

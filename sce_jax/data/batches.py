@@ -41,17 +41,36 @@ class Normalization:
 @struct.dataclass
 @typing.no_type_check  # A pytree holds whatever jax maps it to.
 class DeviceSplit:
-  """The images of a whole split, as they lie on the device.
+  """What lies on the device of a whole split.
 
   Attributes:
-    image: pixels as stored, or feature vectors.
+    image: pixels as stored, or feature vectors; None if they are streamed.
     clean_label: the true labels, -1 where one is not known; None if none is.
     pixel_mean: mean training image of pixels scaled to [0, 1].
+    size: the number of examples.
   """
 
-  image: Shaped[Array, 'M ...']
+  image: Shaped[Array, 'M ...'] | None
   clean_label: Int[Array, ' M'] | None
   pixel_mean: Float[Array, '...']
+  size: int = struct.field(pytree_node=False)
+
+
+@struct.dataclass
+@typing.no_type_check
+class Fed:
+  """Batches of pixels that are streamed to the device, one after the other.
+
+  Attributes:
+    place: which of the run's examples they are, as `take` is told.
+    image: pixels as stored.
+    second_image: of the same examples, cropped anew; None if nothing asks for
+      it.
+  """
+
+  place: Int[Array, '*S N']
+  image: Shaped[Array, '*S N H W C']
+  second_image: Shaped[Array, '*S N H W C'] | None = None
 
 
 @struct.dataclass
@@ -85,14 +104,21 @@ class Batch:
 
 
 def to_device_split(
-  split: Split, pixel_mean: Float[np.ndarray, '...']
+  split: Split, pixel_mean: Float[np.ndarray, '...'], with_images: bool = True
 ) -> DeviceSplit:
-  """Gathers what the device needs of a split, apart from its labels."""
+  """Gathers what the device needs of a split, apart from its labels.
+
+  Args:
+    split: the split.
+    pixel_mean: mean training image of pixels scaled to [0, 1].
+    with_images: False if they are streamed.
+  """
   clean = split.clean_label
   return DeviceSplit(
-    jnp.asarray(split.image),
+    jnp.asarray(split.image) if with_images else None,
     None if clean is None else jnp.asarray(clean),
     jnp.asarray(pixel_mean),
+    len(split),
   )
 
 
@@ -105,6 +131,7 @@ def take(
   normalization: Normalization,
   augmentation: tuple[augment.AugmentParams, augment.AugmentConfig]
   | None = None,
+  pixels: Shaped[Array, 'N ...'] | None = None,
 ) -> Batch:
   """Makes a batch.
 
@@ -116,13 +143,15 @@ def take(
     mask: False for what only fills up the batch; None if it is full.
     normalization: how pixels become input.
     augmentation: what was sampled to augment the batch with; None for none.
+    pixels: of these examples, where the split's are streamed; None: its own.
   """
   rows = positions[places]
   clean = split.clean_label
+  if pixels is None:
+    assert split.image is not None
+    pixels = split.image[rows]
   return Batch(
-    image=normalize(
-      split.image[rows], split.pixel_mean, normalization, augmentation
-    ),
+    image=normalize(pixels, split.pixel_mean, normalization, augmentation),
     label=labels[places],
     clean_label=None if clean is None else clean[rows],
     position=rows,

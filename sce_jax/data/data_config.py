@@ -24,4 +24,6 @@ class DataConfig:
   normalization: str
   limit: int | None
   relabel: str | None
+  feed: str
+  workers: int | None
   augment: AugmentConfig

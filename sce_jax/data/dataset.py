@@ -6,22 +6,27 @@ Nobody looks a data set up by its name: what is known of one travels as its
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+import pathlib
 from typing import Any
 import zlib
 
-from jaxtyping import Float32, Int32, Int64, Shaped
+from jaxtyping import Float32, Int, Int32, Int64, Shaped
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sce_jax.data import features, held_out, ids, label_files
 from sce_jax.data.data_config import DataConfig
 from sce_jax.data.info import DatasetInfo
+from sce_jax.data.records import Records
 from sce_jax.data.sources import arrays, folder, found, npz, table, tfds
 from sce_jax.data.sources.columns import Columns, Inputs, Part
 from sce_jax.errors import UserError
 from sce_jax.noise import Replaced
 from sce_jax.parallel import processes
 
+# The side of the square that the network is shown of files, unless the config
+# names another.
+STREAMED_SIZE = 224
 # The choice for an example that keeps its label.
 UNDECIDED = -2
 
@@ -31,20 +36,31 @@ class Split:
   """A split in memory.
 
   Attributes:
-    image: pixels as stored, or feature vectors.
+    image: pixels as stored, or feature vectors; or files of images, which are
+      decoded as they are read.
     label: the labels, which the network sees once noise has been applied.
     clean_label: the true labels, -1 where one is not known; None if none is.
     example_id: numbers of the data set's own ids, see ids.py; where it has
       none, the place in the order of reading.
   """
 
-  image: Inputs
+  image: Inputs | Records
   label: Int32[np.ndarray, ' N']
   clean_label: Int32[np.ndarray, ' N'] | None
   example_id: Int64[np.ndarray, ' N']
 
   def __len__(self) -> int:
     return len(self.label)
+
+  def rows(self, rows: Int[np.ndarray, ' M']) -> 'Split':
+    """Some of the examples."""
+    image, clean = self.image, self.clean_label
+    return Split(
+      image.rows(rows) if isinstance(image, Records) else image[rows],
+      self.label[rows],
+      None if clean is None else clean[rows],
+      self.example_id[rows],
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +104,12 @@ class Dataset:
 
   @property
   def pixel_mean(self) -> Float32[np.ndarray, '...']:
-    """The mean training image, of pixels scaled to [0, 1]; of features, too."""
+    """The mean training image, of pixels scaled to [0, 1]; of features, too.
+
+    Of files that are decoded as they are read nobody knows it: it is black.
+    """
+    if isinstance(self.train.image, Records):
+      return np.zeros(self.info.image_shape, np.float32)
     mean = self.train.image.mean(axis=0, dtype=np.float64)
     return (mean / self.info.pixel_max).astype(np.float32)
 
@@ -236,13 +257,15 @@ def from_columns(columns: Columns, data_config: DataConfig) -> Dataset:
     _check_labels(f'{where}, label set {name!r}', labels, num_classes)
   if num_classes < 2:
     raise UserError(f'{where} has {num_classes} class; at least 2 are needed')
-  mean, std = _channel_statistics(train.image, data_config)
+  check_feed(train.image, data_config)
+  shape = image_shape(train.image, data_config)
+  mean, std = _channel_statistics(train.image, shape, data_config)
   info = DatasetInfo(
     data_config.name,
     num_classes,
-    train.image.shape[1:],
+    shape,
     columns.class_names,
-    1.0 if train.image.ndim == 2 else data_config.pixel_max,
+    1.0 if len(shape) == 1 else data_config.pixel_max,
     mean,
     std,
     len(train),
@@ -277,15 +300,51 @@ def _check_labels(where: str, labels: np.ndarray, num_classes: int) -> None:
     )
 
 
+def image_shape(
+  image: Inputs | Records, data_config: DataConfig
+) -> tuple[int, ...]:
+  """The shape of what a network is shown of an example."""
+  if isinstance(image, Records):
+    side = data_config.image_size or STREAMED_SIZE
+    return side, side, 3
+  return image.shape[1:]
+
+
+def check_feed(image: Inputs | Records, data_config: DataConfig) -> None:
+  """Checks that images can reach the device in the way that a config says.
+
+  Raises:
+    UserError: they cannot.
+  """
+  name, crop = data_config.name, data_config.augment.crop
+  if not isinstance(image, Records):
+    if crop != 'center':
+      raise UserError(
+        f'config.data.augment.crop={crop} is for files that are decoded as they'
+        f' are read, but {name!r} lies in memory: use'
+        ' config.data.augment.pad_crop'
+      )
+  elif data_config.feed != 'stream':
+    raise UserError(
+      f'the images of {name!r} are decoded as they are read: set'
+      ' config.data.feed=stream'
+    )
+  elif data_config.normalization == 'pixel_mean':
+    raise UserError(
+      f'the mean image of {name!r} is not known, for its images are decoded as'
+      ' they are read: set config.data.normalization=mean_std'
+    )
+
+
 def _channel_statistics(
-  image: np.ndarray, data_config: DataConfig
+  image: Inputs | Records, shape: tuple[int, ...], data_config: DataConfig
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
   """Mean and standard deviation of each channel: the config's, or measured."""
   given = data_config.mean, data_config.std
-  channels = image.shape[-1]
+  channels = shape[-1]
   for name, values in zip(('mean', 'std'), given, strict=True):
     if values is not None and len(values) != channels:
-      is_image = image.ndim > 2
+      is_image = len(shape) > 1
       what = 'images' if is_image else 'feature vectors'
       unit = 'channel(s)' if is_image else 'number(s)'
       raise UserError(
@@ -295,6 +354,11 @@ def _channel_statistics(
   mean, std = (None if v is None else tuple(map(float, v)) for v in given)
   if mean is not None and std is not None:
     return mean, std
+  if isinstance(image, Records):
+    raise UserError(
+      f'the images of {data_config.name!r} are decoded as they are read, so that'
+      ' nothing is measured: set config.data.mean and config.data.std'
+    )
   if image.ndim == 2:
     found = [tuple(x.tolist()) for x in features.statistics(image)]
     return mean or found[0], std or found[1]
@@ -348,6 +412,10 @@ def check_same(dataset: Dataset) -> None:
     )
 
 
-def digest(array: Shaped[np.ndarray, '...']) -> int:
-  """A checksum, to compare arrays between processes."""
+def digest(array: Shaped[np.ndarray, '...'] | Records) -> int:
+  """A checksum, to compare arrays between processes; of files, their names."""
+  if isinstance(array, Records):
+    names = [pathlib.PurePath(file).name for file in array.files]
+    text = repr((names, array.sizes))
+    return zlib.crc32(array.record.tobytes(), zlib.crc32(text.encode()))
   return zlib.crc32(array.tobytes())

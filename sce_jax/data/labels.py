@@ -164,7 +164,7 @@ def _noisy(
     # Labels of replaced images stay: the noise is that of the others.
     own = ~np.isin(train.example_id[rows], dataset.replaced.ids)
     rows = rows[own]
-  part = rows_of_split(train, rows)
+  part = train.rows(rows)
   try:
     drawn = _find(dataset, part, rows, noise_config)(
       part.label,
@@ -310,17 +310,6 @@ def _told(made: noise.Noise, path: str) -> noise.Noise:
       raise ValueError(f'{path}: {error}') from None
 
   return apply
-
-
-def rows_of_split(split: Split, rows: Integer[np.ndarray, ' P']) -> Split:
-  """Some examples of a split."""
-  clean = split.clean_label
-  return Split(
-    split.image[rows],
-    split.label[rows],
-    None if clean is None else clean[rows],
-    split.example_id[rows],
-  )
 
 
 def with_labels(split: Split, labels: Int32[np.ndarray, ' N']) -> Split:

@@ -10,6 +10,7 @@ from sce_jax.data import dataset as dataset_lib
 from sce_jax.data import label_files, labels
 from sce_jax.data.data_config import DataConfig
 from sce_jax.data.dataset import Dataset, Split
+from sce_jax.data.records import Records
 from sce_jax.data.labels import NoiseConfig
 from sce_jax.errors import UserError
 
@@ -69,6 +70,11 @@ def apply(
     )
   if not source:
     return dataset
+  if isinstance(dataset.train.image, Records):
+    raise UserError(
+      'config.noise.open_set_from replaces images in memory, and those of'
+      f' {dataset.info.name!r} are decoded as they are read: leave it out'
+    )
   other = _other(dataset, data_config, source, data_dir)
   if given is None:
     rows = labels.left_rows(dataset, noise_config, seed)
@@ -123,7 +129,7 @@ def _other(
     )
   own = {image.tobytes() for image in dataset.train.image}
   new = [image.tobytes() not in own for image in other.image]
-  return labels.rows_of_split(other, np.flatnonzero(new))
+  return other.rows(np.flatnonzero(new))
 
 
 def _replaced(

@@ -8,6 +8,13 @@ from typing import Any, TypeVar
 T = TypeVar('T')
 
 
+def num_cores() -> int:
+  """How many cores this process may use."""
+  if hasattr(os, 'sched_getaffinity'):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
+
+
 def in_threads(do: Callable[[Any], T], items: Sequence[Any]) -> list[T]:
   """Does something to each item, on all cores; results in order.
 
@@ -16,12 +23,7 @@ def in_threads(do: Callable[[Any], T], items: Sequence[Any]) -> list[T]:
   Raises:
     Exception: what `do` raises first; what has not begun is not done.
   """
-  cores = (
-    len(os.sched_getaffinity(0))
-    if hasattr(os, 'sched_getaffinity')
-    else os.cpu_count()
-  )
-  pool = concurrent.futures.ThreadPoolExecutor(cores)
+  pool = concurrent.futures.ThreadPoolExecutor(num_cores())
   try:
     return list(pool.map(do, items))
   finally:  # On Ctrl-C, too.

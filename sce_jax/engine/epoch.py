@@ -5,6 +5,7 @@ import dataclasses
 import jax
 from jax import lax
 import jax.numpy as jnp
+from jaxtyping import Array, Int
 
 from sce_jax.data import augment, batches
 from sce_jax.engine import metrics, randomness, step
@@ -14,10 +15,20 @@ from sce_jax.engine.recipe import Recipe
 from sce_jax.engine.train_state import RunInputs, TrainState
 
 
+def epoch_order(
+  inputs: RunInputs, epoch: Int[Array, '']
+) -> Int[Array, ' P']:
+  """In which order an epoch takes a run's examples, as their places."""
+  return jax.random.permutation(
+    randomness.shuffle_key(inputs.key, epoch), inputs.labels.shape[0]
+  )
+
+
 def train_steps(
   state: TrainState,
   inputs: RunInputs,
   split: batches.DeviceSplit,
+  fed: batches.Fed | None = None,
   *,
   dispatch: Dispatch,
   recipe: Recipe,
@@ -28,6 +39,7 @@ def train_steps(
     state: the run.
     inputs: its key, examples, labels and hyper-parameters.
     split: the training split.
+    fed: this device's share of each step's pixels, where they are streamed.
     dispatch: how many steps, and where in the epoch.
     recipe: what the program is compiled from.
 
@@ -36,12 +48,11 @@ def train_steps(
     the method's figures of it.
   """
   plan, runner = recipe.plan, recipe.runner
-  key, num_examples = inputs.key, inputs.labels.shape[0]
-  epoch = state.step // plan.steps
+  key = inputs.key
   first = state.step % plan.steps
-  order = jax.random.permutation(
-    randomness.shuffle_key(key, epoch), num_examples
-  )
+  order = None
+  if fed is None:
+    order = epoch_order(inputs, state.step // plan.steps)
   # A new epoch counts from zero.
   state = dataclasses.replace(
     state,
@@ -51,43 +62,50 @@ def train_steps(
   )
   devices = runner.num_devices
   size = plan.remainder_size if dispatch.is_partial else plan.batch_size
-  # A partial batch is filled up to what the devices can share equally.
-  filled = -(-size // devices) * devices
-  split_size = split.image.shape[0]
+  filled = plan.filled(dispatch.is_partial, devices)
 
-  def body(state, number):
-    place = number * plan.batch_size + jnp.arange(filled, dtype=jnp.int32)
-    places = order[jnp.minimum(place, num_examples - 1)]
+  def body(state, xs):
+    number, given = xs
+    if given is None:
+      place = number * plan.batch_size + jnp.arange(filled, dtype=jnp.int32)
+      places = runner.shard(order[jnp.minimum(place, order.size - 1)])
+      pixels = second_pixels = None
+    else:
+      places, pixels = given.place, given.image
+      second_pixels = pixels
+      if given.second_image is not None:
+        second_pixels = given.second_image
     mask = None
     if filled != size:
       mask = runner.shard(jnp.arange(filled, dtype=jnp.int32) < size)
 
-    def take(augment_key):
+    def take(augment_key, pixels):
       config, augmentation = recipe.augment_config, None
       if config.is_on:
-        params = augment.sample_params(
-          augment_key, filled, split.image.shape[1:], config
-        )
+        shape = (split.image if pixels is None else pixels).shape[1:]
+        params = augment.sample_params(augment_key, filled, shape, config)
         augmentation = jax.tree.map(runner.shard, params), config
       return batches.take(
         split,
         inputs.labels,
         inputs.positions,
-        runner.shard(places),
+        places,
         mask,
         recipe.normalization,
         augmentation,
+        pixels,
       )
 
-    batch = take(randomness.augment_key(key, state.step))
+    batch = take(randomness.augment_key(key, state.step), pixels)
     if recipe.method.two_views:
-      second = take(randomness.second_augment_key(key, state.step))
+      second_key = randomness.second_augment_key(key, state.step)
+      second = take(second_key, second_pixels)
       batch = batch.replace(second_image=second.image)
     state = step.train_step(
       state,
       batch,
       inputs.hparams,
-      recipe.context(key, state.step, split_size),
+      recipe.context(key, state.step, split.size),
       network=recipe.network,
       method=recipe.method,
       runner=runner,
@@ -95,7 +113,7 @@ def train_steps(
     return state, None
 
   numbers = first + jnp.arange(dispatch.num_steps, dtype=jnp.int32)
-  state, _ = lax.scan(body, state, numbers)
+  state, _ = lax.scan(body, state, (numbers, fed))
   figures: dict[str, jax.Array] = {}
   if dispatch.ends_epoch:
 
@@ -106,7 +124,7 @@ def train_steps(
       state,
       features,
       inputs.hparams,
-      recipe.context(key, state.step, split_size),
+      recipe.context(key, state.step, split.size),
       method=recipe.method,
     )
   return state, (state.sums, figures)

@@ -45,6 +45,11 @@ class Plan:
     """Number of examples that are trained on in an epoch."""
     return self.batch_size * self.full_steps + self.remainder_size
 
+  def filled(self, is_partial: bool, num_devices: int) -> int:
+    """Size of a batch with what fills it up for all devices to share it."""
+    size = self.remainder_size if is_partial else self.batch_size
+    return -(-size // num_devices) * num_devices
+
   def next_boundary(self, step: int) -> int:
     """Where the dispatch that begins at (or contains) a step ends."""
     epoch, within = divmod(step, self.steps)
@@ -74,16 +79,19 @@ class Dispatch:
   ends_epoch: bool
 
 
-def make_plan(train_config: TrainConfig, num_examples: int) -> Plan:
+def make_plan(
+  train_config: TrainConfig, num_examples: int, most_steps: int | None = None
+) -> Plan:
   """The plan of an epoch over num_examples.
 
   Args:
     train_config: the `train` section of a config.
     num_examples: number of training examples.
+    most_steps: of a dispatch, where the config names no number; None: an epoch.
   """
   full, rest = divmod(num_examples, train_config.batch_size)
   last = 0 if train_config.drop_remainder else rest
-  limit = train_config.steps_per_dispatch or full
+  limit = train_config.steps_per_dispatch or min(full, most_steps or full)
   dispatches = [limit] * (full // limit)
   if full % limit:
     dispatches.append(full % limit)

@@ -37,6 +37,12 @@ class Recipe:
   augment_config: AugmentConfig
   eval_batch_size: int
 
+  def eval_batches(self, num_examples: int) -> tuple[int, int]:
+    """The size of an evaluation's batches over all devices, and their number."""
+    devices = self.runner.num_devices
+    size = -(-min(self.eval_batch_size, num_examples) // devices) * devices
+    return size, -(-num_examples // size)
+
   def context(
     self, key: jax.Array, step: jax.Array, num_examples: int
   ) -> Context:

@@ -23,6 +23,7 @@ from sce_jax.engine import (
   predict,
   randomness,
 )
+from sce_jax.engine.feed import StreamFeed, steps_within
 from sce_jax.engine.network import Network
 from sce_jax.engine.recipe import Recipe
 from sce_jax.engine.train_state import RunInputs, TrainState
@@ -103,7 +104,16 @@ class Trainer:
         f'config.train.batch_size is {config.train.batch_size}, but'
         f' {info.name} has {num_examples} examples to train on: make it smaller'
       )
-    self.plan = plan.make_plan(config.train, num_examples)
+    self._streams = config.data.feed == 'stream'
+    if self._streams and num_runs > 1:
+      raise UserError(
+        'config.data.feed=stream trains one run at a time, but'
+        f' {num_runs} are to share a program: use resident'
+      )
+    most_steps = None
+    if self._streams:
+      most_steps = steps_within(config.train.batch_size, info.image_shape)
+    self.plan = plan.make_plan(config.train, num_examples, most_steps)
     method = methods.build(config.loss.name, config.loss.hparams)
     if config.train.record_averages:
       margins = config.train.record_margins
@@ -128,13 +138,16 @@ class Trainer:
     )
     self._strategy = strategy or multirun.choose_strategy(info.image_shape)
     self._splits: dict[str, batches.DeviceSplit] = {}
+    self._data_config = config.data
+    self._feed: StreamFeed | None = None
     self._test_labels: np.ndarray | None = None
     self._evaluate = self._compile(
       functools.partial(
         evaluate.evaluate_split,
         num_classes=info.num_classes,
         recipe=self._recipe,
-      )
+      ),
+      batches=self._streams,
     )
     self._train = functools.cache(self._compile_train)
 
@@ -154,28 +167,47 @@ class Trainer:
         ' cannot share equally: make it a multiple'
       )
 
-  def _compile(self, fn, *, donate: bool = False):
+  def _compile(self, fn, **options: bool):
     if self.num_runs > 1:
       fn = multirun.map_over_runs(fn, strategy=self._strategy)
-    return self._runner.compile(fn, donate=donate)
+    return self._runner.compile(fn, **options)
 
   def _compile_train(self, dispatch: plan.Dispatch):
     self.check_trainable()
     fn = functools.partial(
       epoch.train_steps, dispatch=dispatch, recipe=self._recipe
     )
-    return self._compile(fn, donate=True)
+    return self._compile(fn, donate=True, batches=self._streams)
 
   def load(self, dataset: Dataset) -> None:
-    """Puts a data set's pixels on the devices, for `train` and `evaluate`."""
+    """Puts a data set on the devices, for `train` and `evaluate`.
+
+    Its pixels, too, unless they are streamed: then call `close` at the end.
+    """
+    if self._streams:
+      self.close()
+      self._feed = StreamFeed(dataset, self._data_config, self._recipe)
     mean = dataset.pixel_mean
     for name, split in (('train', dataset.train), ('test', dataset.test)):
       if split is not None:
         self._splits[name] = self._runner.place(
-          batches.to_device_split(split, mean)
+          batches.to_device_split(split, mean, not self._streams)
         )
     if dataset.test is not None:
       self._test_labels = dataset.test.label
+
+  def close(self) -> None:
+    """Ends what streams pixels, if anything does."""
+    if self._feed is not None:
+      self._feed.close()
+
+  @property
+  def input_wait(self) -> float | None:
+    """Seconds that the devices have waited for pixels; None: all lie on them.
+
+    At most: see StreamFeed.waited.
+    """
+    return None if self._feed is None else self._feed.waited
 
   @property
   def has_test(self) -> bool:
@@ -283,8 +315,11 @@ class Trainer:
       The state after them, what this epoch has counted so far, and at its end
       the method's figures.
     """
+    fed = ()
+    if self._feed is not None:
+      fed = (self._feed.train(inputs, step, state.step),)
     return self._train(self.plan.dispatch(step))(
-      state, inputs, self._splits['train']
+      state, inputs, self._splits['train'], *fed
     )
 
   def lower(self, state: TrainState, inputs: RunInputs, step: int) -> Any:
@@ -315,7 +350,15 @@ class Trainer:
     if split == 'test':
       positions, labels = self._test_inputs
       inputs = dataclasses.replace(inputs, positions=positions, labels=labels)
-    return self._evaluate(state, inputs, self._splits[split])
+    if self._feed is None:
+      return self._evaluate(state, inputs, self._splits[split])
+    sums, before = None, state.step
+    for _ in range(self._feed.num_evaluations(inputs)):
+      fed = self._feed.evaluate(inputs, split, before)
+      seen = self._evaluate(state, inputs, self._splits[split], fed)
+      sums, before = seen if sums is None else sums + seen, seen.loss
+    assert sums is not None
+    return sums
 
   @functools.cached_property
   def _test_inputs(self) -> Any:

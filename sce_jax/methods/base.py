@@ -109,6 +109,8 @@ class Method(NamedTuple):
     figures: names of the figures that `loss` gives in training.
     two_views: whether the batches of training have a `second_image`, another
       random augmentation of the same examples.
+    uses_features: whether `end_epoch` calls `features`, and so needs training
+      examples on the device.
   """
 
   init: Callable[..., PyTree]
@@ -120,6 +122,7 @@ class Method(NamedTuple):
   num_networks: int = 1
   figures: tuple[str, ...] = ()
   two_views: bool = False
+  uses_features: bool = False
 
 
 def no_state(key: Array, num_examples: int, num_classes: int) -> tuple[()]:

@@ -187,4 +187,6 @@ def d2l(window: int, neighbours: int) -> Method:
     weight = jnp.where(turned, weight, 1.0)
     return D2LState(lids, lowest, epochs, turned, weight), {'lid': lid}
 
-  return Method(init, loss, end_epoch, figures=('label_weight',))
+  return Method(
+    init, loss, end_epoch, figures=('label_weight',), uses_features=True
+  )

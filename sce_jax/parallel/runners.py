@@ -14,7 +14,8 @@ of a batch:
 
 The devices may be those of several processes, each of which makes the same
 calls with the same whole values and hands them to its own devices: what hosts
-share is the work on a batch, not the (small) data set.
+share is the work on a batch, not the (small) data set. Only of batches that are
+streamed does each process give its own devices' share, by `place_batches`.
 
   pmap  jax.pmap: one program a device, collectives written out.
   jit   jax.jit with NamedSharding: one program, XLA adds the collectives. The
@@ -66,6 +67,27 @@ class Runner(abc.ABC):
     """Makes per-run arrays whole on every process, to be read."""
     return tree
 
+  @property
+  def local_devices(self) -> range:
+    """Which of the num_devices belong to this process."""
+    return range(self.num_devices)
+
+  def place_batches(self, tree: PyTree) -> PyTree:
+    """Hands each device its share of stacked batches.
+
+    Args:
+      tree: arrays [S, b, ...]: of each of S batches the examples of this
+        process's devices, in order.
+
+    Returns:
+      What `compile`'s functions are given as `batches`; inside them each
+      device holds its share, as `shard` would give it.
+
+    Raises:
+      NotImplementedError: the devices do not share batches.
+    """
+    raise NotImplementedError
+
   @abc.abstractmethod
   def shard(self, x: Shaped[Array, 'B ...']) -> Shaped[Array, 'b ...']:
     """This device's share of a batch; B is a multiple of num_devices."""
@@ -79,14 +101,17 @@ class Runner(abc.ABC):
     """Makes this device's share of a batch whole again, in its order."""
 
   @abc.abstractmethod
-  def compile(self, fn: Callable, *, donate: bool = False) -> Any:
-    """Compiles a function of (state, inputs, shared).
+  def compile(
+    self, fn: Callable, *, donate: bool = False, batches: bool = False
+  ) -> Any:
+    """Compiles a function of (state, inputs, shared) or those and batches.
 
     Args:
       fn: the function. The state, the inputs and its result are per run: if
         there are several runs they have a leading axis. What is shared has
         none.
       donate: whether the state's memory is given to the result.
+      batches: whether there is a fourth argument, which `place_batches` gives.
 
     Returns:
       The compiled function; `lower` with its arguments gives what jax.stages
@@ -105,14 +130,28 @@ class PmapRunner(Runner):
     # Of several processes each deals with its own devices' part.
     mesh = Mesh(np.array(self._devices), (AXIS,)).local_mesh
     self._whole = NamedSharding(mesh, PartitionSpec())
-    # pmap asks for one argument with a mapped axis; all ours are whole.
+    # pmap asks for one argument with a mapped axis; without batches all ours
+    # are whole.
     self._mapped = jax.device_put(
       np.arange(mesh.size, dtype=np.int32),
       NamedSharding(mesh, PartitionSpec(AXIS)),
     )
+    self._spread = NamedSharding(mesh, PartitionSpec(None, AXIS))
+
+  @property
+  def local_devices(self) -> range:
+    return _local(self._devices)
 
   def place(self, tree: PyTree) -> PyTree:
     return jax.device_put(tree, self._whole)
+
+  def place_batches(self, tree: PyTree) -> PyTree:
+    num = len(self.local_devices)
+
+    def by_device(x):
+      return x.reshape(len(x), num, x.shape[1] // num, *x.shape[2:])
+
+    return jax.device_put(jax.tree.map(by_device, tree), self._spread)
 
   def shard(self, x: Shaped[Array, 'B ...']) -> Shaped[Array, 'b ...']:
     if self.num_devices == 1:
@@ -128,11 +167,13 @@ class PmapRunner(Runner):
       return x
     return lax.all_gather(x, AXIS, tiled=True)
 
-  def compile(self, fn: Callable, *, donate: bool = False) -> Any:
+  def compile(
+    self, fn: Callable, *, donate: bool = False, batches: bool = False
+  ) -> Any:
     mapped = jax.pmap(
-      lambda _, state, inputs, shared: fn(state, inputs, shared),
+      lambda _, *arguments: fn(*arguments),
       axis_name=AXIS,
-      in_axes=(0, None, None, None),
+      in_axes=(0, None, None, None, *((1,) if batches else ())),
       out_axes=None,
       devices=self._devices,
       donate_argnums=(1,) if donate else (),
@@ -159,13 +200,23 @@ class JitRunner(Runner):
   axis_name = None
 
   def __init__(self, devices: Sequence[jax.Device]):
-    self.num_devices = len(devices)
-    mesh = Mesh(np.array(list(devices)), (AXIS,))
-    self._whole = NamedSharding(mesh, PartitionSpec())
-    self._shared = NamedSharding(mesh, PartitionSpec(AXIS))
+    self._devices = list(devices)
+    self.num_devices = len(self._devices)
+    self._mesh = Mesh(np.array(self._devices), (AXIS,))
+    self._whole = NamedSharding(self._mesh, PartitionSpec())
+    self._shared = NamedSharding(self._mesh, PartitionSpec(AXIS))
+
+  @property
+  def local_devices(self) -> range:
+    return _local(self._devices)
 
   def place(self, tree: PyTree) -> PyTree:
     return _put(tree, self._whole)
+
+  def place_batches(self, tree: PyTree) -> PyTree:
+    sharding = NamedSharding(self._mesh, PartitionSpec(None, AXIS))
+    put = jax.make_array_from_process_local_data
+    return jax.tree.map(lambda x: put(sharding, x), tree)
 
   def shard(self, x: Shaped[Array, 'B ...']) -> Shaped[Array, 'b ...']:
     return lax.with_sharding_constraint(x, self._shared)
@@ -176,7 +227,10 @@ class JitRunner(Runner):
   def gather(self, x: Shaped[Array, 'b ...']) -> Shaped[Array, 'B ...']:
     return lax.with_sharding_constraint(x, self._whole)
 
-  def compile(self, fn: Callable, *, donate: bool = False) -> Any:
+  def compile(
+    self, fn: Callable, *, donate: bool = False, batches: bool = False
+  ) -> Any:
+    del batches  # They lie as they are wanted.
     return jax.jit(
       fn, out_shardings=self._whole, donate_argnums=(0,) if donate else ()
     )
@@ -216,7 +270,10 @@ class RunParallelRunner(Runner):
   def gather(self, x: Shaped[Array, 'b ...']) -> Shaped[Array, 'B ...']:
     return x
 
-  def compile(self, fn: Callable, *, donate: bool = False) -> Any:
+  def compile(
+    self, fn: Callable, *, donate: bool = False, batches: bool = False
+  ) -> Any:
+    assert not batches
     spread, whole = PartitionSpec(AXIS), PartitionSpec()
     # Nothing is exchanged, so there is nothing to check.
     run = jax.shard_map(
@@ -227,6 +284,13 @@ class RunParallelRunner(Runner):
       check_vma=False,
     )
     return jax.jit(run, donate_argnums=(0,) if donate else ())
+
+
+def _local(devices: Sequence[jax.Device]) -> range:
+  """The places of this process's devices, which are side by side."""
+  own = jax.process_index()
+  places = [i for i, d in enumerate(devices) if d.process_index == own]
+  return range(places[0], places[-1] + 1)
 
 
 def _put(tree: PyTree, sharding: NamedSharding) -> PyTree:

@@ -14,9 +14,10 @@ from sce_jax.config.check import Config
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data import info as info_lib
 from sce_jax.data import labels as labels_lib
-from sce_jax.data import open_set
+from sce_jax.data import open_set, stream
 from sce_jax.data.dataset import Dataset, Split
 from sce_jax.data.info import DatasetInfo
+from sce_jax.data.records import Records
 from sce_jax.engine import metrics
 from sce_jax.engine.train_state import TrainState
 from sce_jax.engine.trainer import Trainer
@@ -24,6 +25,9 @@ from sce_jax.errors import UserError
 from sce_jax.parallel import processes
 from sce_jax.runs import files
 from sce_jax.runs.checkpointing import Checkpoints, restore_newest
+
+# Images that are decoded, and predicted, at a time.
+_PIECE = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,16 +57,22 @@ class SavedRun:
     return self.step // self.trainer.plan.steps
 
   def predict(
-    self, images: Shaped[np.ndarray, 'N ...']
+    self, images: Shaped[np.ndarray, 'N ...'] | Records
   ) -> tuple[Float[np.ndarray, 'N K'], Float[np.ndarray, 'N D']]:
     """Probabilities and the last hidden layer's activations on images.
 
     Args:
-      images: uint8 pixels as the data set stores them, or feature vectors.
+      images: uint8 pixels as the data set stores them, or feature vectors; or
+        files, which are decoded in pieces.
 
     Raises:
       UserError: the images are not of the size or type that the network takes.
     """
+    if isinstance(images, Records):
+      pieces = stream.evaluated(images, self.info.image_shape[0], _PIECE)
+      parts = [self.predict(piece) for piece in pieces]
+      probability, hidden = zip(*parts, strict=True)
+      return np.concatenate(probability), np.concatenate(hidden)
     images = info_lib.check_input(np.asarray(images), self.info.image_shape)
     outputs = jax.device_get(
       self.trainer.predict(self.state, images, self.pixel_mean)
@@ -145,8 +155,7 @@ def predict_run(
   examples = dataset.test
   if split == 'train':
     positions, labels = _own_examples(workdir, dataset)
-    own = labels_lib.rows_of_split(dataset.train, positions)
-    examples = labels_lib.with_labels(own, labels)
+    examples = labels_lib.with_labels(dataset.train.rows(positions), labels)
   if examples is None:
     raise UserError(f'data set {dataset.info.name!r} has no test split')
   return Predictions(run.epoch, examples, *run.predict(examples.image))
@@ -221,11 +230,14 @@ def evaluate_run(
     [run.config.seed], [labels], [hparams], [positions]
   )
   figures: dict[str, Any] = {'epoch': run.epoch, 'step': run.step}
-  if trainer.has_test:
-    figures['test'] = metrics.summarise(
-      trainer.evaluate(run.state, inputs, 'test')
+  try:
+    if trainer.has_test:
+      figures['test'] = metrics.summarise(
+        trainer.evaluate(run.state, inputs, 'test')
+      )
+    figures['train_eval'] = metrics.summarise(
+      trainer.evaluate(run.state, inputs, 'train')
     )
-  figures['train_eval'] = metrics.summarise(
-    trainer.evaluate(run.state, inputs, 'train')
-  )
+  finally:
+    trainer.close()
   return figures

@@ -7,6 +7,8 @@ from typing import Any
 from jaxtyping import Float32, Int32, Shaped, UInt8
 import numpy as np
 
+from sce_jax.data.records import Records
+
 # What a network is shown, as stored: pixels, or feature vectors.
 Inputs = UInt8[np.ndarray, 'N H W C'] | Float32[np.ndarray, 'N D']
 
@@ -16,23 +18,24 @@ class Part:
   """The examples of a split: arrays of equal length.
 
   Attributes:
-    image: pixels; feature vectors where there are no images.
+    image: pixels; feature vectors where there are no images; files that are
+      decoded as they are read.
     label: labels.
     ids: any numbers, texts or bytes, see ids.py.
     clean_label: the true labels, -1 where one is not known; None: the source
       tells nothing of them.
   """
 
-  image: Inputs
+  image: Inputs | Records
   label: Int32[np.ndarray, ' N']
   ids: Shaped[np.ndarray, ' N']
   clean_label: Int32[np.ndarray, ' N'] | None = None
 
   def rows(self, rows: np.ndarray) -> 'Part':
     """Some of the examples."""
-    clean = self.clean_label
+    image, clean = self.image, self.clean_label
     return Part(
-      self.image[rows],
+      image.rows(rows) if isinstance(image, Records) else image[rows],
       self.label[rows],
       self.ids[rows],
       None if clean is None else clean[rows],

@@ -1,0 +1,203 @@
+"""Batches read and decoded on the host, ahead of use: the file that knows grain.
+
+A batch is a pure function of its number: which examples it has, and how their
+images are cropped, from (seed, epoch, example). So the number of the next batch
+is all the state that reading has. A checkpoint has it, as its step: from there
+on the batches are the same again, whatever the number of workers or hosts.
+"""
+
+from collections.abc import Iterator
+import dataclasses
+import functools
+from typing import Any
+
+from absl import flags
+import grain
+from jaxtyping import Int, Int32, Shaped, UInt8
+import numpy as np
+
+from sce_jax.data import crops, threads
+from sce_jax.data.records import Records
+
+# Kept apart from a generator of the same seed elsewhere.
+_CROP = 0x63726F70
+# Batches that are ready beside those that are being made.
+_READY = 2
+# Above so many cores threads wait for each other; then processes decode.
+_MOST_THREADS = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+  """Which examples each batch has.
+
+  Attributes:
+    positions: a run's examples, as rows of the split.
+    order: an .npy file, [E, P]: of each epoch from `first_epoch` on, their
+      places; None: as they stand, epoch after epoch. A file, so that worker
+      processes share it.
+    first_epoch: of the file.
+    batch_size: over all devices.
+    sizes: of each batch of an epoch with what fills it up, over all devices:
+      that of the full ones and that of the last.
+    num_batches: of an epoch.
+    share: this process's part of a batch, as a share's (start, stop, of).
+  """
+
+  positions: Int[np.ndarray, ' P']
+  order: str | None
+  first_epoch: int
+  batch_size: int
+  sizes: tuple[int, int]
+  num_batches: int
+  share: tuple[int, int, int]
+
+  def batch(
+    self, number: int
+  ) -> tuple[int, Int32[np.ndarray, ' b'], Int[np.ndarray, ' b']]:
+    """Of a batch, counted from the first epoch on: this process's part.
+
+    Returns:
+      Its epoch; the examples' places, behind the last one where `order` is None
+      and they only fill up; and their rows in the split.
+    """
+    epoch, within = divmod(number, self.num_batches)
+    size = self.sizes[within == self.num_batches - 1]
+    start, stop, of = self.share
+    place = np.arange(size * start // of, size * stop // of, dtype=np.int32)
+    place += within * self.batch_size
+    inside = np.minimum(place, len(self.positions) - 1)
+    if self.order is None:
+      return epoch, place, self.positions[inside]
+    place = np.asarray(_open(self.order)[epoch - self.first_epoch][inside])
+    return epoch, place, self.positions[place]
+
+
+@functools.lru_cache(maxsize=2)
+def _open(file: str) -> np.ndarray:
+  return np.load(file, mmap_mode='r')
+
+
+@dataclasses.dataclass(frozen=True)
+class Pixels:
+  """Where pixels come from, and how they are cropped.
+
+  Attributes:
+    images: an array, whose rows are taken as they are; or JPEGs.
+    size: of the square that JPEGs are cropped to.
+    crop: a key of crops.CROPS.
+    seed: of random crops.
+    views: how often each example is cropped, 1 or 2.
+  """
+
+  images: Shaped[np.ndarray, 'N ...'] | Records
+  size: int
+  crop: str = 'center'
+  seed: int = 0
+  views: int = 1
+
+  def take(
+    self, rows: Int[np.ndarray, ' b'], epoch: int
+  ) -> list[Shaped[np.ndarray, 'b ...']]:
+    """The pixels of some examples in an epoch, once for each view."""
+    if not isinstance(self.images, Records):
+      return [self.images[rows]]
+    made = np.empty((self.views, len(rows), self.size, self.size, 3), np.uint8)
+    contents = self.images.read(rows)
+    for i, (row, content) in enumerate(zip(rows, contents, strict=True)):
+      for view in range(self.views):
+        key = _CROP, self.seed, epoch, int(row), view
+        rng = np.random.default_rng(key)
+        made[view, i] = crops.CROPS[self.crop](content, self.size, rng)
+    return list(made)
+
+
+class _Source:
+  """The batches of a run by their numbers, as grain wants them."""
+
+  def __init__(self, pixels: Pixels, order: Order, first: int, stop: int | None):
+    self._pixels, self._order = pixels, order
+    self._first = first
+    # grain asks for a length.
+    self._stop = 2**40 if stop is None else stop
+
+  def __len__(self) -> int:
+    return self._stop - self._first
+
+  def __getitem__(self, index: int) -> dict[str, np.ndarray]:
+    epoch, place, rows = self._order.batch(self._first + index)
+    image, *second = self._pixels.take(rows, epoch)
+    batch = {'place': place, 'image': image}
+    return batch | ({'second_image': second[0]} if second else {})
+
+
+def batches(
+  pixels: Pixels,
+  order: Order,
+  first: int = 0,
+  stop: int | None = None,
+  workers: int | None = None,
+) -> Any:
+  """The batches of this process, prepared ahead.
+
+  Args:
+    pixels: where pixels come from.
+    order: which examples each batch has.
+    first: the number of the first batch.
+    stop: the number behind the last; None: there is no last.
+    workers: processes that prepare them; 0: threads of this process, one for
+      each core; None: chosen, see `choose_workers`.
+
+  Returns:
+    An iterator over 'place', 'image' and, with two views, 'second_image', to be
+    closed by its `close`.
+  """
+  if workers is None:
+    workers = choose_workers(pixels)
+  num_threads = 1 if workers else threads.num_cores()
+  dataset: Any = grain.MapDataset.source(
+    _Source(pixels, order, first, stop)
+  ).to_iter_dataset(
+    grain.ReadOptions(
+      num_threads=num_threads, prefetch_buffer_size=num_threads + _READY
+    )
+  )
+  if workers:
+    if not flags.FLAGS.is_parsed():  # grain reads its own; ours are not these.
+      flags.FLAGS.mark_as_parsed()
+    dataset = dataset.mp_prefetch(
+      grain.MultiprocessingOptions(
+        num_workers=workers, per_worker_buffer_size=_READY
+      )
+    )
+  return iter(dataset)
+
+
+def choose_workers(pixels: Pixels) -> int:
+  """How many processes prepare batches; 0: threads of this one do.
+
+  Threads do where there is nothing to decode, or are few cores: decoders
+  release the interpreter's lock, but what remains would hold up many.
+  """
+  cores = threads.num_cores()
+  if not isinstance(pixels.images, Records) or cores <= _MOST_THREADS:
+    return 0
+  return cores
+
+
+def evaluated(
+  images: Records, size: int, at_a_time: int
+) -> Iterator[UInt8[np.ndarray, 'b H W 3']]:
+  """Images as evaluations see them, in order, so many at a time."""
+  num = len(images)
+  order = Order(
+    np.arange(num), None, 0, at_a_time, (at_a_time, at_a_time), 1, (0, 1, 1)
+  )
+  num_batches = -(-num // at_a_time)
+  order = dataclasses.replace(order, num_batches=num_batches)
+  made = batches(Pixels(images, size), order, stop=num_batches)
+  try:
+    for number, batch in enumerate(made):
+      yield batch['image'][: num - number * at_a_time]
+  finally:
+    made.close()
