@@ -23,6 +23,7 @@ from sce_jax.data import dataset as dataset_lib
 from sce_jax.data import labels as labels_lib
 from sce_jax.data import open_set
 from sce_jax.data.dataset import Dataset
+from sce_jax.data.records import Records
 from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.label_issues import LabelIssues, judge
 from sce_jax.noise import confident, near_duplicates
@@ -112,7 +113,7 @@ def audit(
     # All have the same program, which is compiled once.
     state, _ = restore.last_state(folder, run.trainer)
     judging = dataclasses.replace(run, state=state)
-    images = train_split.image[rows[fold == k]]
+    images = train_split.rows(rows[fold == k]).image
     probability[fold == k] = _predict(judging, images)[0]
     sums += np.asarray(state.method.probability)[rows]
     count += np.asarray(state.method.count)[rows, None]
@@ -130,7 +131,7 @@ def audit(
   features = None
   if len(rows) <= near_duplicates.MOST_COMPARED:
     # Of one network, or they could not be compared.
-    features = _predict(run, train_split.image[rows])[1]
+    features = _predict(run, train_split.rows(rows).image)[1]
   clean = train_split.clean_label
   return judge(
     labels,
@@ -183,9 +184,11 @@ def training_positions(
 
 
 def _predict(
-  run: SavedRun, images: np.ndarray
+  run: SavedRun, images: np.ndarray | Records
 ) -> tuple[np.ndarray, np.ndarray]:
   """Probabilities and features, of batches that all have the same size."""
+  if isinstance(images, Records):
+    return run.predict(images)
   size = min(_AT_A_TIME, len(images))
   parts = []
   for start in range(0, len(images), size):

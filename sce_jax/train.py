@@ -163,13 +163,10 @@ def _groups(
   """Runs that share a program, in order of appearance."""
   groups: dict[tuple, list[int]] = {}
   for i, (config, rows) in enumerate(zip(configs, positions, strict=True)):
-    key = (
-      config.compile_key,
-      None if rows is None else len(rows),
-      _images_key(config),
-    )
-    if config.data.feed == 'stream':  # One at a time.
-      key = (*key, i)
+    # What streams is trained one run at a time.
+    alone = i if config.data.feed == 'stream' else None
+    count = None if rows is None else len(rows)
+    key = (config.compile_key, count, _images_key(config), alone)
     groups.setdefault(key, []).append(i)
   yield from groups.values()
 

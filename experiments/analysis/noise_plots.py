@@ -203,6 +203,7 @@ def wrong_images(
   )
   for ax in axes.flat:
     ax.set_axis_off()
+  assert isinstance(split.image, np.ndarray)
   for ax, i in zip(axes.flat, chosen, strict=False):
     ax.imshow(split.image[i].squeeze(), cmap='gray')
     label, true = names[split.label[i]], names[split.clean_label[i]]

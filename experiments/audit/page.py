@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from experiments import report
+from sce_jax.data import stream
 from sce_jax.data.dataset import Dataset
 from sce_jax.label_issues import LabelIssues
 
@@ -78,8 +79,10 @@ def page_data(issues: LabelIssues, dataset: Dataset) -> dict[str, Any]:
     'image': None
     if dataset.info.has_features
     else [
-      thumbnail(dataset.train.image[issues.index[row]], dataset.info.pixel_max)
-      for row in rows
+      thumbnail(image, dataset.info.pixel_max)
+      for image in stream.look_at(
+        dataset.train, dataset.info, issues.index[rows]
+      )
     ],
   }
 

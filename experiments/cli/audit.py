@@ -80,6 +80,7 @@ def summary(issues: 'LabelIssues', dataset: 'Dataset') -> str:
   """What is printed: estimates, the most suspicious, pairs, duplicates."""
   from experiments.audit import page  # noqa: PLC0415
   from experiments.report import text  # noqa: PLC0415
+  from sce_jax import label_issues  # noqa: PLC0415
 
   names = page.example_names(issues, dataset)
   classes = dataset.info.class_titles

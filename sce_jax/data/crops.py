@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 import simplejpeg
 
-Pixels = UInt8[np.ndarray, 'H W 3']
+Pixels = UInt8[np.ndarray, '_ _ 3']
 # As torchvision's RandomResizedCrop, which ImageNet's recipes use.
 _AREA = (0.08, 1.0)
-_ASPECT = (3 / 4, 4 / 3)
+_LOG_ASPECT = math.log(4 / 3)
 _TRIES = 10
 
 
@@ -67,8 +67,8 @@ def resized(content: bytes, size: int, rng: np.random.Generator) -> Pixels:
   image = _decode(content, 1)
   height, width = image.shape[:2]
   for _ in range(_TRIES):
-    area = height * width * rng.uniform(*_AREA)
-    aspect = math.exp(rng.uniform(*map(math.log, _ASPECT)))
+    area = height * width * rng.uniform(_AREA[0], _AREA[1])
+    aspect = math.exp(rng.uniform(-_LOG_ASPECT, _LOG_ASPECT))
     w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
     if 0 < w <= width and 0 < h <= height:
       top = int(rng.integers(height - h + 1))

@@ -356,8 +356,8 @@ def _channel_statistics(
     return mean, std
   if isinstance(image, Records):
     raise UserError(
-      f'the images of {data_config.name!r} are decoded as they are read, so that'
-      ' nothing is measured: set config.data.mean and config.data.std'
+      f'the images of {data_config.name!r} are decoded as they are read, and so'
+      ' not measured: set config.data.mean and config.data.std'
     )
   if image.ndim == 2:
     found = [tuple(x.tolist()) for x in features.statistics(image)]

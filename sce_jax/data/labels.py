@@ -11,6 +11,7 @@ from sce_jax import noise
 from sce_jax.data import label_files, probability_files
 from sce_jax.data.dataset import Dataset, Split
 from sce_jax.data.info import DatasetInfo
+from sce_jax.data.records import Records
 from sce_jax.errors import UserError
 from sce_jax.noise import NoisyLabels
 
@@ -173,7 +174,10 @@ def _noisy(
       noise_config.rate,
       noise_seed(noise_config, seed),
       noise_config.mode,
-      noise.Images(part.image, info.mean, info.std, info.pixel_max),
+      # Nobody can look at images that are decoded as they are read.
+      None
+      if isinstance(part.image, Records)
+      else noise.Images(part.image, info.mean, info.std, info.pixel_max),
     )
   except ValueError as error:
     raise UserError(str(error)) from None

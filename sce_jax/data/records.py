@@ -61,7 +61,7 @@ class Records:
     return found
 
 
-@functools.lru_cache(maxsize=64)
+# All stay open: opening one takes as long as decoding an image.
+@functools.cache
 def _reader(file: str) -> Any:
-  """An open file; few at a time, for a process may have only so many."""
   return array_record_module.ArrayRecordReader(file)

@@ -1,4 +1,4 @@
-"""Batches read and decoded on the host, ahead of use: the file that knows grain.
+"""Batches that the host prepares ahead of use: the file that knows grain.
 
 A batch is a pure function of its number: which examples it has, and how their
 images are cropped, from (seed, epoch, example). So the number of the next batch
@@ -9,15 +9,19 @@ on the batches are the same again, whatever the number of workers or hosts.
 from collections.abc import Iterator
 import dataclasses
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
-import grain
 from jaxtyping import Int, Int32, Shaped, UInt8
 import numpy as np
 
 from sce_jax.data import crops, threads
 from sce_jax.data.records import Records
+from sce_jax.errors import UserError
+
+if TYPE_CHECKING:  # Which would cost each worker process a second.
+  from sce_jax.data.dataset import Split
+  from sce_jax.data.info import DatasetInfo
 
 # Kept apart from a generator of the same seed elsewhere.
 _CROP = 0x63726F70
@@ -33,7 +37,7 @@ class Order:
 
   Attributes:
     positions: a run's examples, as rows of the split.
-    order: an .npy file, [E, P]: of each epoch from `first_epoch` on, their
+    order: an .npy file, [E, M]: of each epoch from `first_epoch` on, their
       places; None: as they stand, epoch after epoch. A file, so that worker
       processes share it.
     first_epoch: of the file.
@@ -66,10 +70,11 @@ class Order:
     start, stop, of = self.share
     place = np.arange(size * start // of, size * stop // of, dtype=np.int32)
     place += within * self.batch_size
-    inside = np.minimum(place, len(self.positions) - 1)
     if self.order is None:
-      return epoch, place, self.positions[inside]
-    place = np.asarray(_open(self.order)[epoch - self.first_epoch][inside])
+      last = len(self.positions) - 1
+      return epoch, place, self.positions[np.minimum(place, last)]
+    order = _open(self.order)[epoch - self.first_epoch]
+    place = np.asarray(order[np.minimum(place, len(order) - 1)])
     return epoch, place, self.positions[place]
 
 
@@ -99,7 +104,11 @@ class Pixels:
   def take(
     self, rows: Int[np.ndarray, ' b'], epoch: int
   ) -> list[Shaped[np.ndarray, 'b ...']]:
-    """The pixels of some examples in an epoch, once for each view."""
+    """The pixels of some examples in an epoch, once for each view.
+
+    Raises:
+      UserError: an image cannot be decoded.
+    """
     if not isinstance(self.images, Records):
       return [self.images[rows]]
     made = np.empty((self.views, len(rows), self.size, self.size, 3), np.uint8)
@@ -108,14 +117,29 @@ class Pixels:
       for view in range(self.views):
         key = _CROP, self.seed, epoch, int(row), view
         rng = np.random.default_rng(key)
-        made[view, i] = crops.CROPS[self.crop](content, self.size, rng)
+        try:
+          made[view, i] = crops.CROPS[self.crop](content, self.size, rng)
+        except ValueError as error:
+          raise UserError(
+            f'{_where(self.images, int(row))} is no whole JPEG ({error}): remove the'
+            ' file, so that it is prepared again'
+          ) from None
     return list(made)
+
+
+def _where(images: Records, row: int) -> str:
+  """The file and record of an example, for messages."""
+  record, ends = int(images.record[row]), np.cumsum(images.sizes)
+  k = int(np.searchsorted(ends, record, side='right'))
+  return f'{images.files[k]}: record {record - int(ends[k]) + images.sizes[k]}'
 
 
 class _Source:
   """The batches of a run by their numbers, as grain wants them."""
 
-  def __init__(self, pixels: Pixels, order: Order, first: int, stop: int | None):
+  def __init__(
+    self, pixels: Pixels, order: Order, first: int, stop: int | None
+  ):
     self._pixels, self._order = pixels, order
     self._first = first
     # grain asks for a length.
@@ -152,6 +176,8 @@ def batches(
     An iterator over 'place', 'image' and, with two views, 'second_image', to be
     closed by its `close`.
   """
+  import grain  # noqa: PLC0415  Takes 0.3 s, and few runs stream.
+
   if workers is None:
     workers = choose_workers(pixels)
   num_threads = 1 if workers else threads.num_cores()
@@ -201,3 +227,10 @@ def evaluated(
       yield batch['image'][: num - number * at_a_time]
   finally:
     made.close()
+
+
+def look_at(
+  split: 'Split', info: 'DatasetInfo', rows: Int[np.ndarray, ' M']
+) -> Shaped[np.ndarray, 'M ...']:
+  """Some images of a split as evaluations see them."""
+  return Pixels(split.image, info.image_shape[0]).take(rows, 0)[0]

@@ -5,23 +5,14 @@ import dataclasses
 import jax
 from jax import lax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
 
 from sce_jax.data import augment, batches
 from sce_jax.engine import metrics, randomness, step
+from sce_jax.engine.order import epoch_order
 from sce_jax.engine.plan import Dispatch
 from sce_jax.engine.predict import activations
 from sce_jax.engine.recipe import Recipe
 from sce_jax.engine.train_state import RunInputs, TrainState
-
-
-def epoch_order(
-  inputs: RunInputs, epoch: Int[Array, '']
-) -> Int[Array, ' P']:
-  """In which order an epoch takes a run's examples, as their places."""
-  return jax.random.permutation(
-    randomness.shuffle_key(inputs.key, epoch), inputs.labels.shape[0]
-  )
 
 
 def train_steps(

@@ -22,7 +22,7 @@ from sce_jax.data import stream
 from sce_jax.data.batches import Fed
 from sce_jax.data.data_config import DataConfig
 from sce_jax.data.dataset import Dataset
-from sce_jax.engine import epoch as epoch_lib
+from sce_jax.engine import order as order_lib
 from sce_jax.engine.recipe import Recipe
 from sce_jax.engine.train_state import RunInputs
 
@@ -49,9 +49,7 @@ class StreamFeed:
       was over before the next one's pixels were there.
   """
 
-  def __init__(
-    self, dataset: Dataset, data_config: DataConfig, recipe: Recipe
-  ):
+  def __init__(self, dataset: Dataset, data_config: DataConfig, recipe: Recipe):
     self._dataset = dataset
     self._config = data_config
     self._recipe = recipe
@@ -62,7 +60,7 @@ class StreamFeed:
     self._share = local.start, local.stop, recipe.runner.num_devices
     self.waited = 0.0
 
-  def train(self, inputs: RunInputs, step: int, before: jax.Array) -> Fed:
+  def train(self, inputs: RunInputs, step: int, before: Any) -> Fed:
     """The pixels of the dispatch at a step.
 
     Those that follow are being prepared already. Another step than theirs, or
@@ -85,7 +83,7 @@ class StreamFeed:
     """In how many dispatches some examples are evaluated."""
     return len(self._evaluation_sizes(len(inputs.labels)))
 
-  def evaluate(self, inputs: RunInputs, split: str, before: jax.Array) -> Fed:
+  def evaluate(self, inputs: RunInputs, split: str, before: Any) -> Fed:
     """The pixels of the next dispatch of an evaluation.
 
     `num_evaluations` of them have each example once, those after them again.
@@ -115,7 +113,7 @@ class StreamFeed:
     self._training, self._evaluations = None, {}
     self._folder.cleanup()
 
-  def _timed(self, ahead: '_Ahead', before: jax.Array) -> Fed:
+  def _timed(self, ahead: '_Ahead', before: Any) -> Fed:
     start = time.monotonic()
     fed = ahead.take()
     if before.is_ready():
@@ -142,7 +140,7 @@ class StreamFeed:
       self._dataset.info.image_shape[0],
       self._config.augment.crop,
       # Of the run's key, which has no other number that lasts.
-      int(jax.random.key_data(inputs.key)[-1]),
+      int(np.asarray(jax.random.key_data(inputs.key))[-1]),
       views=1 + two,
     )
     stop = recipe.num_epochs * plan.steps
@@ -160,11 +158,14 @@ class StreamFeed:
     """The orders of all epochs from one on, in a file."""
     name = f'{time.monotonic_ns()}.npy'
     file = str(pathlib.Path(self._folder.name, name))
-    shape = self._recipe.num_epochs - first, inputs.labels.shape[0]
-    orders = np.lib.format.open_memmap(file, 'w+', np.int32, shape)
-    make = jax.jit(epoch_lib.epoch_order)
-    for i in range(shape[0]):
-      orders[i] = make(inputs, jnp.int32(first + i))
+    make = jax.jit(order_lib.epoch_order)
+    epochs = range(first, self._recipe.num_epochs)
+    length = jax.eval_shape(make, inputs, jnp.int32(first)).shape
+    orders = np.lib.format.open_memmap(
+      file, 'w+', np.int32, (len(epochs), *length)
+    )
+    for i, epoch in enumerate(epochs):
+      orders[i] = make(inputs, jnp.int32(epoch))
     orders.flush()
     return file
 
@@ -211,7 +212,7 @@ class _Ahead:
 
   def _submit(self) -> futures.Future | None:
     size = next(self._sizes, None)
-    return size and self._pool.submit(self._make, size)
+    return None if size is None else self._pool.submit(self._make, size)
 
   def _make(self, size: int) -> Fed:
     made = [next(self._batches) for _ in range(size)]

@@ -116,6 +116,7 @@ def activations(
     independent=False,
   )
   rows = inputs.positions[order[:num].astype(jnp.int32)]
+  assert split.image is not None  # See Method.uses_features.
   return predict(
     state,
     split.image,

@@ -38,7 +38,7 @@ class Recipe:
   eval_batch_size: int
 
   def eval_batches(self, num_examples: int) -> tuple[int, int]:
-    """The size of an evaluation's batches over all devices, and their number."""
+    """An evaluation's batches: their size over all devices, and number."""
     devices = self.runner.num_devices
     size = -(-min(self.eval_batch_size, num_examples) // devices) * devices
     return size, -(-num_examples // size)

@@ -315,7 +315,7 @@ class Trainer:
       The state after them, what this epoch has counted so far, and at its end
       the method's figures.
     """
-    fed = ()
+    fed: tuple[batches.Fed, ...] = ()
     if self._feed is not None:
       fed = (self._feed.train(inputs, step, state.step),)
     return self._train(self.plan.dispatch(step))(

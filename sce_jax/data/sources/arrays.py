@@ -109,7 +109,7 @@ def columns(
   if clean is not None:
     numbers = summary.numbers(keys, clean)
     parts[0] = Part(parts[0].image, parts[0].label, parts[0].ids, numbers)
-  digests = [[summary.digest(x.tobytes()) for x in p.image] for p in parts]
+  digests = [[summary.digest(x.tobytes()) for x in image] for image in pixels]
   return Columns(
     parts[0],
     parts[1] if len(parts) > 1 else None,

@@ -90,7 +90,7 @@ def warnings(
     *_rare(names, parts[0].label),
     *_alike(names),
     *_copies(names, parts, digests),
-    *_constant(parts[0].image),
+    *_constant(np.asarray(parts[0].image)),
   ]
 
 
@@ -124,7 +124,8 @@ def _copies(
   digests: Sequence[Sequence[bytes]],
 ) -> list[str]:
   """Examples of equal content: within a class, across classes and splits."""
-  what = 'rows' if parts[0].image.ndim == 2 else 'images'
+  is_image = np.asarray(parts[0].image).ndim > 2
+  what = 'images' if is_image else 'rows'
   first: dict[bytes, tuple[int, int]] = {}
   found: dict[str, list[tuple[str, str]]] = {}
   for p, (part, keys) in enumerate(zip(parts, digests, strict=True)):
