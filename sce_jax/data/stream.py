@@ -120,9 +120,10 @@ class Pixels:
         try:
           made[view, i] = crops.CROPS[self.crop](content, self.size, rng)
         except ValueError as error:
+          where = _where(self.images, int(row))
           raise UserError(
-            f'{_where(self.images, int(row))} is no whole JPEG ({error}): remove the'
-            ' file, so that it is prepared again'
+            f'{where} is no whole JPEG ({error}): remove the file, which is then'
+            ' prepared again'
           ) from None
     return list(made)
 

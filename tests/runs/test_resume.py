@@ -32,7 +32,7 @@ ARGUMENTS = (
   # Batch norm, so that there are running statistics to restore.
   '--config.model.name=mnist_cnn',
 )
-TIMES = ('seconds', 'images_per_second')
+TIMES = ('seconds', 'images_per_second', 'input_wait')
 
 
 def metrics(folder):
@@ -62,10 +62,10 @@ def undisturbed(data_dir, tmp_path_factory):
   return folder
 
 
-def stop(folder, data_dir, home, num_epochs, with_signals, delay):
+def stop(folder, data_dir, home, num_epochs, with_signals, delay, *more):
   """Starts the run and stops it some time after an epoch was recorded."""
   process = subprocess.Popen(
-    conftest.command(*ARGUMENTS, f'--workdir={folder}'),
+    conftest.command(*ARGUMENTS, *more, f'--workdir={folder}'),
     env=conftest.environment(data_dir, home),
     stdout=subprocess.PIPE,
     stderr=subprocess.PIPE,
@@ -103,6 +103,22 @@ def test_killed(num_epochs, delay, undisturbed, data_dir, tmp_path, launch):
   assert code == -signal.SIGKILL
   assert len(metrics(folder)) < EPOCHS
   assert launch(*ARGUMENTS, f'--workdir={folder}').returncode == 0
+  check_same(folder, undisturbed)
+
+
+def test_streamed_killed_and_resumed_with_other_workers(
+  undisturbed, data_dir, tmp_path, launch
+):
+  """It ends as a run whose images lie on the device."""
+  folder = tmp_path / 'run'
+  stream = '--config.data.feed=stream'
+  code = stop(folder, data_dir, tmp_path, 3, [signal.SIGKILL], 0.0, stream)
+  assert code == -signal.SIGKILL
+  done = launch(
+    *ARGUMENTS, stream, '--config.data.workers=2', f'--workdir={folder}'
+  )
+  assert done.returncode == 0, done.stderr
+  assert all('input_wait' in record for record in files.read_metrics(folder))
   check_same(folder, undisturbed)
 
 
