@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from experiments.benchmarks import harness, run, steps
 from experiments.benchmarks.data_paths import data_paths
+from experiments.benchmarks.decoding import decoding
 from experiments.benchmarks.losses import loss
 from experiments.benchmarks.versus_torch import versus_torch
 from experiments.benchmarks.workload import NETWORKS
@@ -31,6 +32,7 @@ COMMANDS: dict[str, Callable[..., harness.Report]] = {
   'step': steps.step,
   'run': run.run,
   'input': data_paths,
+  'decode': decoding,
   'loss': loss,
   'trials': steps.trials,
   'scaling': steps.scaling,
@@ -48,6 +50,7 @@ ALL = {
   'trials': 'trials --runs=8 --rounds=3',
   'loss': 'loss',
   'input': 'input',
+  'decode': 'decode --sides=256 --qualities=90',
 }
 
 
@@ -112,6 +115,11 @@ FLAGS: dict[str, tuple[Callable[[str], Any], str]] = {
   'num_train': (_whole, 'number of training images'),
   'num_test': (_whole, 'number of test images'),
   'classes': (_list(lambda x: _whole(x, 2)), 'numbers of classes'),
+  'sides': (_list(lambda x: _whole(x, 32)), 'short sides, pixels'),
+  'qualities': (_list(_whole), 'of the JPEGs, 1 to 95'),
+  'num_images': (_whole, 'number of different JPEGs'),
+  'seconds': (float, 'of processor time for each figure'),
+  'share': (float, "of the devices' peak that the network uses"),
   'size': (_whole, 'about how many logits'),
   'data_dir': (str, 'tfds folder with digits; default: a temporary one'),
   'torch_python': (str, 'interpreter that has PyTorch; default: this one'),

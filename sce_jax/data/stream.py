@@ -122,8 +122,8 @@ class Pixels:
         except ValueError as error:
           where = _where(self.images, int(row))
           raise UserError(
-            f'{where} is no whole JPEG ({error}): remove the file, which is then'
-            ' prepared again'
+            f'{where} is no whole JPEG ({error}): remove this file, so that it'
+            ' is prepared again'
           ) from None
     return list(made)
 

@@ -174,6 +174,16 @@ def test_two_end_as_one_jit(one, data_dir, home, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('runner', list(runners.RUNNERS))
+def test_two_that_stream_end_as_one(runner, one, data_dir, home, tmp_path):
+  """Each reads its own share of every batch."""
+  folder = tmp_path / 'run'
+  stream = '--config.data.feed=stream'
+  train(data_dir, home, folder, 2, stream, f'--config.train.runner={runner}')
+  check_close(folder, one)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('runner', list(runners.RUNNERS))
 def test_four_end_as_one(runner, one, data_dir, home, tmp_path):
   folder = tmp_path / 'run'
   train(data_dir, home, folder, 4, f'--config.train.runner={runner}')

@@ -106,6 +106,7 @@ def test_killed(num_epochs, delay, undisturbed, data_dir, tmp_path, launch):
   check_same(folder, undisturbed)
 
 
+@pytest.mark.slow  # In one process: engine/test_feed.py, data/test_stream.py.
 def test_streamed_killed_and_resumed_with_other_workers(
   undisturbed, data_dir, tmp_path, launch
 ):

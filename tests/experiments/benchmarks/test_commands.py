@@ -221,3 +221,15 @@ def test_all_runs_the_rest_if_one_fails(tmp_path, monkeypatch, capsys):
   table = (tmp_path / 'good.md').read_text()
   assert table.startswith('loss --classes=2') and table in out
   assert sorted(x.name for x in tmp_path.iterdir()) == ['good.json', 'good.md']
+
+
+def test_decode_measures_each_decoder_crop_and_the_feed(measure):
+  rows, _ = measure(
+    'decode', '--sides=64', '--qualities=90', '--num_images=4', '--seconds=0.01'
+  )
+  names = [row['what'] for row in rows]
+  assert {'Pillow', 'simplejpeg', 'crop: random', 'feed'} <= set(names)
+  for row in rows:
+    # 2.4e10 operations an image, of which eight chips make 30 % of 1.6e15.
+    needed = 0.3 * 8 * 197e12 / 24.6e9 / row['images/s a core']
+    assert row['cores for 8 v5e chips'] == pytest.approx(needed)
