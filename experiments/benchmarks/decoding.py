@@ -31,7 +31,7 @@ def _pillow(content: bytes) -> np.ndarray:
   return np.asarray(Image.open(io.BytesIO(content)).convert('RGB'))
 
 
-def _opencv() -> Callable[[bytes], np.ndarray]:
+def _opencv() -> Callable[[bytes], object]:
   import cv2  # noqa: PLC0415  Only measured where it is installed.
 
   cv2.setNumThreads(1)
@@ -40,14 +40,14 @@ def _opencv() -> Callable[[bytes], np.ndarray]:
   )
 
 
-def _libvips() -> Callable[[bytes], np.ndarray]:
+def _libvips() -> Callable[[bytes], object]:
   import pyvips  # noqa: PLC0415  Only measured where it is installed.
 
   pyvips.cache_set_max(0)
   return lambda content: pyvips.Image.new_from_buffer(content, '').numpy()
 
 
-def _turbojpeg() -> Callable[[bytes], np.ndarray]:
+def _turbojpeg() -> Callable[[bytes], object]:
   import turbojpeg  # noqa: PLC0415  Only measured where it is installed.
 
   return turbojpeg.TurboJPEG().decode

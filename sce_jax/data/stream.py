@@ -9,6 +9,10 @@ on the batches are the same again, whatever the number of workers or hosts.
 from collections.abc import Iterator
 import dataclasses
 import functools
+import os
+import signal
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
@@ -195,9 +199,29 @@ def batches(
     dataset = dataset.mp_prefetch(
       grain.MultiprocessingOptions(
         num_workers=workers, per_worker_buffer_size=_READY
-      )
+      ),
+      worker_init_fn=_begin_worker,
     )
   return iter(dataset)
+
+
+def _begin_worker(index: int, count: int) -> None:
+  """A worker ends when its parent does, and not before.
+
+  A signal may reach all processes of a job. The parent answers it: it saves
+  after the current dispatch, for which it needs its workers. Should it be
+  killed, nobody else would end them.
+  """
+  del index, count
+  signal.signal(signal.SIGINT, signal.SIG_IGN)
+  signal.signal(signal.SIGTERM, signal.SIG_IGN)
+  threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+  while os.getppid() == parent:
+    time.sleep(1)
+  os._exit(1)
 
 
 def choose_workers(pixels: Pixels) -> int:

@@ -1,12 +1,19 @@
 """Batches that the host prepares: which examples, and which pixels of them."""
 
 import itertools
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 
 from sce_jax import errors
 from sce_jax.data import stream
+from tests import conftest
 from tests.data import jpegs
 
 SIZE = 16
@@ -126,6 +133,49 @@ def test_any_number_of_workers_makes_the_same(order, images, undisturbed):
   # Begun by this process's threads, continued by two others.
   batches = read(random_pixels(images), order, 10, 15, workers=2)
   check_same(batches, undisturbed[1:])
+
+
+_KILLED = """
+import multiprocessing, os, signal
+import numpy as np
+from sce_jax.data import stream
+order = stream.Order(np.arange(4), None, 0, 4, (4, 4), 1, (0, 1, 1))
+if __name__ == '__main__':
+  images = np.zeros((4, 8, 8, 1), np.uint8)
+  made = stream.batches(stream.Pixels(images, 8), order, workers=2)
+  next(made), next(made)  # Both have begun.
+  workers = multiprocessing.active_children()
+  for worker in workers:  # As a signal to a whole group reaches them.
+    os.kill(worker.pid, signal.SIGTERM)
+    os.kill(worker.pid, signal.SIGINT)
+  for _ in range(8):
+    next(made)
+  print(*(worker.pid for worker in workers), flush=True)
+  os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.process
+def test_workers_outlive_signals_but_not_their_parent(tmp_path):
+  script = tmp_path / 'script.py'
+  script.write_text(_KILLED)
+  done = subprocess.run(
+    [sys.executable, str(script)],
+    env={**os.environ, 'PYTHONPATH': str(conftest.REPOSITORY)},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == -signal.SIGKILL, done.stderr
+  pids = [int(pid) for pid in done.stdout.split()]
+  assert len(pids) == 2
+  folders = [pathlib.Path('/proc', str(pid)) for pid in pids]
+  for _ in range(1200):
+    if not any(folder.exists() for folder in folders):
+      return
+    time.sleep(0.1)
+  pytest.fail('the workers are left')
 
 
 def test_crops_belong_to_seed_epoch_example_and_view(order, images):
