@@ -111,9 +111,11 @@ def test_every_field_is_read(data_dir, tmp_path, monkeypatch):
   optim.make_schedule(
     dataclasses.replace(checked.optim, schedule='cosine'), 2, 1
   )
-  # Read where the noise is made from a file only, and of a user's own data.
+  # Read where the noise is made from a file only, of a user's own data, and
+  # where data are streamed.
   seen |= {('NoiseConfig', 'path')} | {
-    ('DataConfig', name) for name in ('path', 'image_size', 'max_unreadable')
+    ('DataConfig', name)
+    for name in ('path', 'image_size', 'max_unreadable', 'workers')
   }
   unread = {
     (name, field.name)
@@ -284,10 +286,16 @@ def test_runs_of_earlier_versions_are_the_same_runs():
     assert fields.flatten(config)[path] == value
   before = config.to_dict()
   for path in fields.LATER:
-    section, field = path.split('.')
-    before[section].pop(field, None)  # Of some methods only.
+    *sections, field = path.split('.')
+    section = before
+    for name_of_section in sections:
+      section = section[name_of_section]
+    section.pop(field, None)  # Of some methods only.
   assert config_lib.check_config(before) == checked
   assert fields.differences(before, config) == []
+  config.data.workers = 3  # Another machine: the same run.
+  assert fields.differences(before, config) == []
+  assert read.run_name(config) == name
   config.data.held_out = 0.2
   assert fields.differences(before, config) == ['data.held_out: 0.0 -> 0.2']
   assert read.run_name(config) != name
