@@ -14,7 +14,7 @@ from jaxtyping import Float32, Int, Int32, Int64, Shaped
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sce_jax.data import features, held_out, ids, label_files
+from sce_jax.data import features, held_out, ids, label_files, records
 from sce_jax.data.data_config import DataConfig
 from sce_jax.data.info import DatasetInfo
 from sce_jax.data.records import Records
@@ -24,9 +24,6 @@ from sce_jax.errors import UserError
 from sce_jax.noise import Replaced
 from sce_jax.parallel import processes
 
-# The side of the square that the network is shown of files, unless the config
-# names another.
-STREAMED_SIZE = 224
 # The choice for an example that keeps its label.
 UNDECIDED = -2
 
@@ -305,7 +302,7 @@ def image_shape(
 ) -> tuple[int, ...]:
   """The shape of what a network is shown of an example."""
   if isinstance(image, Records):
-    side = data_config.image_size or STREAMED_SIZE
+    side = data_config.image_size or records.SIDE
     return side, side, 3
   return image.shape[1:]
 

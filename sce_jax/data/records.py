@@ -12,6 +12,8 @@ from array_record.python import array_record_module
 from jaxtyping import Int, Int64
 import numpy as np
 
+# The side of the square that a network is shown of them, where no config says.
+SIDE = 224
 # A record is read alone, and what is in it hardly shrinks.
 OPTIONS = 'group_size:1,uncompressed'
 
@@ -59,6 +61,11 @@ class Records:
       for place, content in zip(places.tolist(), contents, strict=True):
         found[place] = content
     return found
+
+
+def close() -> None:
+  """Closes all files: what lies there may be written anew."""
+  _reader.cache_clear()
 
 
 # All stay open: opening one takes as long as decoding an image.
