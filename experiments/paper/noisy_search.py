@@ -116,11 +116,10 @@ def hide(dataset: Dataset, config: Config, share: float) -> Dataset:
 
   def part(chosen: np.ndarray, *, known: bool) -> Split:
     given = labels[chosen]
-    return Split(
-      dataset.train.image[chosen],
-      given,
-      given if known else None,
-      dataset.train.example_id[chosen],
+    return dataclasses.replace(
+      dataset.train.rows(chosen),
+      label=given,
+      clean_label=given if known else None,
     )
 
   info = dataclasses.replace(

@@ -49,6 +49,12 @@ class Split:
   def __len__(self) -> int:
     return len(self.label)
 
+  @property
+  def pixels(self) -> Inputs:
+    """`image`, where it is known to lie in memory."""
+    assert not isinstance(self.image, Records)
+    return self.image
+
   def rows(self, rows: Int[np.ndarray, ' M']) -> 'Split':
     """Some of the examples."""
     image, clean = self.image, self.clean_label

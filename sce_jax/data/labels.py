@@ -4,7 +4,7 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
-from jaxtyping import Float64, Int32, Int64, Integer
+from jaxtyping import Float64, Int32, Int64
 import numpy as np
 
 from sce_jax import noise

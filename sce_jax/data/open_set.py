@@ -10,8 +10,8 @@ from sce_jax.data import dataset as dataset_lib
 from sce_jax.data import label_files, labels
 from sce_jax.data.data_config import DataConfig
 from sce_jax.data.dataset import Dataset, Split
-from sce_jax.data.records import Records
 from sce_jax.data.labels import NoiseConfig
+from sce_jax.data.records import Records
 from sce_jax.errors import UserError
 
 # The true label of an image that is of none of the classes.
@@ -120,15 +120,15 @@ def _other(
     relabel=None,
   )
   other = dataset_lib.load_on_all_processes(section, data_dir).train
-  shape = dataset.train.image.shape[1:]
-  if other.image.shape[1:] != shape:
-    sizes = ['x'.join(map(str, x)) for x in (other.image.shape[1:], shape)]
+  shape = dataset.train.pixels.shape[1:]
+  if other.pixels.shape[1:] != shape:
+    sizes = ['x'.join(map(str, x)) for x in (other.pixels.shape[1:], shape)]
     raise UserError(
       f'config.noise.open_set_from={name} has images of {sizes[0]}, and'
       f' {dataset.info.name!r} of {sizes[1]}: name a data set of the same size'
     )
-  own = {image.tobytes() for image in dataset.train.image}
-  new = [image.tobytes() not in own for image in other.image]
+  own = {image.tobytes() for image in dataset.train.pixels}
+  new = [image.tobytes() not in own for image in other.pixels]
   return other.rows(np.flatnonzero(new))
 
 
@@ -147,8 +147,8 @@ def _replaced(
         f'there is no {what} {ids[np.flatnonzero(found < 0)[0]]}, which the'
         ' file of labels names: is it of other data?'
       )
-  image = train.image.copy()
-  image[rows] = other.image[theirs]
+  image = train.pixels.copy()
+  image[rows] = other.pixels[theirs]
   clean = train.clean_label
   if clean is not None:
     clean = clean.copy()
