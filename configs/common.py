@@ -126,7 +126,9 @@ TINY_NOTE = (
 )
 # full is the config's own protocol; short is what two CPU cores can finish.
 # A config file may have SCALES of its own; likewise ASYMMETRIC, the name of its
-# asymmetric noise, and RUNS_PER_PROGRAM, how many runs are trained together.
+# asymmetric noise, RUNS_PER_PROGRAM, how many runs are trained together, and
+# NOISES = (GIVEN,), if its labels come with wrong ones and true ones are not
+# known: experiments then add no noise.
 SCALES: Mapping[str, Scale] = {
   'full': Scale(3),
   'short': Scale(3, few=True),
@@ -134,6 +136,8 @@ SCALES: Mapping[str, Scale] = {
 }
 ASYMMETRIC = 'pair_flip'
 RUNS_PER_PROGRAM = 4
+GIVEN = 'as given'
+NOISES: tuple[str, ...] | None = None
 
 
 def grid(*noises: tuple[str, float]) -> Iterator[dict[str, str]]:
@@ -187,3 +191,26 @@ def use_apl(
   del c.optim.weight_decay  # Which would only be given the new field's value.
   c.optim.weight_decay = base.WeightDecay(weight_decay, c.loss)
   c.optim.clip_norm = 5.0
+
+
+def web_config(choice: ConfigArgs, dataset: str) -> config_dict.ConfigDict:
+  """What configs of images from the web share.
+
+  Args:
+    choice: what the argument string says.
+    dataset: the name of the data set and of its source.
+  """
+  c = base_config(choice, dataset)
+  c.data.source = dataset
+  c.data.clean_labels = False
+  c.data.image_size = 224
+  c.data.normalization = 'mean_std'
+  # ImageNet's, which pretrained networks were shown.
+  c.data.mean = (0.485, 0.456, 0.406)
+  c.data.std = (0.229, 0.224, 0.225)
+  c.data.augment.flip = True
+  c.model.name = 'resnet50'
+  c.model.batch_norm_momentum = 0.9
+  c.model.batch_norm_epsilon = 1e-5
+  c.checkpoint.every = 1
+  return c

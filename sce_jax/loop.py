@@ -103,9 +103,10 @@ class Loop:
         run.finish(record, seconds)
 
   def _evaluate(self, state: TrainState, epoch: int) -> dict[str, Any]:
-    report = {}
-    if self._trainer.has_test:
-      report['test'] = self._trainer.evaluate(state, self._inputs, 'test')
+    report = {
+      split: self._trainer.evaluate(state, self._inputs, split)
+      for split in self._trainer.evaluated
+    }
     due = self._eval_every and epoch % self._eval_every == 0
     if due or epoch == self._epochs:
       report['train_eval'] = self._trainer.evaluate(
@@ -200,7 +201,7 @@ class Loop:
       }
       if waited is not None:
         record['input_wait'] = round(waited - self._waited_before, 3)
-      for name in ('train', 'test', 'train_eval'):
+      for name in ('train', 'test', 'validation', 'train_eval'):
         if name in own:
           record[name] = metrics.summarise(own[name])
       if self._info.noisy_test:

@@ -34,7 +34,11 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   initial = files.read_initial(values.workdir)
   if initial is not None:
     print(f'initial weights: {files.initial_title(initial)}')
-  for split, name in (('test', 'test'), ('train_eval', 'training')):
+  for split, name in (
+    ('test', 'test'),
+    ('validation', 'validation'),
+    ('train_eval', 'training'),
+  ):
     found = figures.get(split)
     if found is None:
       continue

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 
+from configs.common import GIVEN
 from experiments.analysis import frame, plots
-from experiments.paper import methods
+from experiments.paper import methods, scales
 from experiments.paper.registry import Context, RunSpec
 from experiments.report import runs_page
 from experiments.report.page import Block, Figure, Heading, Table, Text, number
@@ -24,18 +25,18 @@ NOISY = ('CE', 'LSR', 'SL')
 
 def sweep(dataset: str, scale: str) -> list[RunSpec]:
   """CE on clean labels; CE, LSR and SL on noisy ones."""
-  cells = [('CE', 'clean')]
-  cells += [(method, noise) for noise in RATES for method in NOISY]
+  rates = scales.noises(dataset, RATES)
+  cells = [] if rates == (GIVEN,) else [('CE', 'clean')]
+  cells += [(method, noise) for noise in rates for method in NOISY]
   return methods.trials(dataset, scale, cells)
 
 
 def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """Curves of each class, and the gap between the worst and the best."""
-  del context
   runs = frame.finished(runs)
   runs = runs.assign(row=runs.method + ', ' + runs.noise)
   blocks: list[Block] = []
-  for noise in RATES:
+  for noise in scales.noises(context.dataset, RATES):
     shown = runs[runs.noise.isin([noise, 'clean'])]
     if not len(shown):
       continue

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from matplotlib import pyplot as plt
 import numpy as np
 
+from configs.common import GIVEN
 from experiments.analysis import frame, plots, statistics
 from experiments.paper import methods, published_table, scales
 from experiments.paper.registry import Context, RunSpec
@@ -47,7 +48,9 @@ SHORT = ('clean', 'symmetric 0.4', 'symmetric 0.6', 'asymmetric 0.4')
 
 def sweep(dataset: str, scale: str) -> list[RunSpec]:
   """All methods, under all noises, with all seeds."""
-  noises = SHORT if scales.scale_of(dataset, scale).few else NOISES
+  noises = scales.noises(
+    dataset, SHORT if scales.scale_of(dataset, scale).few else NOISES
+  )
   cells = [(method, given) for method in METHODS for given in noises]
   return methods.trials(dataset, scale, cells)
 
@@ -59,7 +62,7 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   blocks: list[Block] = [
     Heading('Accuracy'),
     _accuracy(runs),
-    _memorised(runs[runs.noise != 'clean']),
+    *_memorised(runs[~runs.noise.isin(['clean', GIVEN])]),
     _curves(ended, noises),
     Heading('Beside what was published'),
     *published_table.blocks(
@@ -78,9 +81,12 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
         warning=True,
       ),
     )
-  blocks.insert(
-    0, Text(f'Asymmetric noise here: {scales.asymmetric(context.dataset)}.')
-  )
+  about = f'Asymmetric noise here: {scales.asymmetric(context.dataset)}.'
+  if noises == [GIVEN]:
+    about = (
+      'Labels are as they came with the data, in part wrong; no noise is added.'
+    )
+  blocks.insert(0, Text(about))
   return blocks
 
 
@@ -100,19 +106,23 @@ def _accuracy(runs: 'pd.DataFrame') -> Table:
   )
 
 
-def _memorised(runs: 'pd.DataFrame') -> Table:
+def _memorised(runs: 'pd.DataFrame') -> list[Table]:
+  if not len(runs):
+    return []
   cells = {
     key: statistics.format_mean_std(values)
     for key, values in runs.groupby(['method', 'noise']).memorised
   }
   noises = list(dict.fromkeys(runs.noise))
-  return Table(
-    'memorised',
-    'Wrongly labelled training examples predicted as their wrong label, per'
-    ' cent',
-    ['method', *noises],
-    [[m, *(cells.get((m, n), '-') for n in noises)] for m in METHODS],
-  )
+  return [
+    Table(
+      'memorised',
+      'Wrongly labelled training examples predicted as their wrong label, per'
+      ' cent',
+      ['method', *noises],
+      [[m, *(cells.get((m, n), '-') for n in noises)] for m in METHODS],
+    )
+  ]
 
 
 def _curves(runs: 'pd.DataFrame', noises: Sequence[str]) -> Figure:
@@ -165,9 +175,18 @@ def _estimates(runs: 'pd.DataFrame') -> list[Block]:
       if prepared is None:
         continue
       matrix, settings = prepared['transition_matrix'], run.config['noise']
-      true = noise.transition_matrix(
-        settings['name'], len(matrix), settings['rate']
+      summary = files.read_summary(run.folder) or {}
+      true = (
+        np.array(summary.get('transition', ()))
+        if given == GIVEN
+        else (
+          noise.transition_matrix(
+            settings['name'], len(matrix), settings['rate']
+          )
+        )
       )
+      if not true.size:
+        continue
       errors.append(estimation.total_variation(matrix, true).mean())
       diagonals.append(np.diag(matrix).mean())
     if errors:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from configs import common
 from experiments.paper import scales
 from experiments.paper.registry import RunSpec
 from sce_jax.errors import UserError
@@ -27,11 +28,13 @@ def noise_of(dataset: str, noise: str) -> tuple[str, float]:
 
   Args:
     dataset: the data set, whose own asymmetric noise is 'asymmetric R'.
-    noise: such as 'clean', 'symmetric 0.4' or 'asymmetric 0.4'.
+    noise: such as 'clean', 'symmetric 0.4' or 'asymmetric 0.4'; common.GIVEN.
 
   Raises:
     UserError: what stands for the rate is no number.
   """
+  if noise == common.GIVEN:
+    return 'clean', 0.0
   kind, _, rate = noise.partition(' ')
   try:
     number = float(rate or 0)

@@ -1,11 +1,15 @@
 """Published figures, to stand beside ours: never ours, each with its source.
 
-verified: read in the source that is named. secondary: read in a review of it.
-recalled: from memory, found in no source that could be opened; a target to look
-at, not to be quoted as the paper's.
+verified: read in the source that is named. secondary: read in a review of it or
+in others' notes on it. recalled: from memory, found in no source that could be
+opened; a target to look at, not to be quoted as the paper's. claimed: on a page
+that says itself that it has not been verified.
 """
 
+from collections.abc import Sequence
 import dataclasses
+
+from configs.common import GIVEN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,7 +18,7 @@ class Published:
 
   Attributes:
     accuracy: in per cent.
-    mark: 'verified', 'secondary' or 'recalled'.
+    mark: 'verified', 'secondary', 'recalled' or 'claimed', see above.
     source: where it stands.
     protocol: the recipe of ours that it is of, 'paper' or 'apl', or else what
       was different, in a few words.
@@ -31,7 +35,8 @@ _TRANSCRIPT = (
   f'{_PAPER}, as transcribed in issue 3 of'
   ' YisenWang/symmetric_cross_entropy_for_noisy_labels'
 )
-_EPSILON = 'Wang et al. (eps-softmax), NeurIPS 2024, table 2, recipe=apl'
+_EPSILON_NAME = 'Wang et al. (eps-softmax), NeurIPS 2024'
+_EPSILON = f'{_EPSILON_NAME}, table 2, recipe=apl'
 _JAL = 'Wang et al. (JAL), ICCV 2025, as review notes have it'
 _SYMMETRIC = ('clean', 'symmetric 0.2', 'symmetric 0.4', 'symmetric 0.6')
 _ASYMMETRIC = ('asymmetric 0.2', 'asymmetric 0.3', 'asymmetric 0.4')
@@ -293,6 +298,68 @@ _TABLES = (
       'SOP': (72.97, 56.17),
     },
   ),
+  (
+    ('clothing1m', 'paper'),
+    'recalled',
+    _PAPER,
+    (GIVEN,),
+    {
+      'CE': (68.80,),
+      'Bootstrap': (68.94,),
+      'Forward': (69.84,),
+      'D2L': (69.47,),
+      'GCE': (69.75,),
+    },
+  ),
+  (
+    ('clothing1m', 'paper'),
+    'claimed',
+    f'{_PAPER}, as sotaverified.org quotes it, there marked as unverified',
+    (GIVEN,),
+    {'SL': (71.02,)},
+  ),
+  (
+    ('clothing1m', 'eps_softmax'),
+    'verified',
+    f'{_EPSILON_NAME}, recipe=eps_softmax',
+    (GIVEN,),
+    {'CE': (67.38,), 'GCE': (69.03,), 'SL': (67.40,), 'CE_eps+MAE': (69.85,)},
+  ),
+  (
+    ('clothing1m', 'anl'),
+    'secondary',
+    'Ye et al. (ANL), NeurIPS 2023, from notes on it',
+    (GIVEN,),
+    {'ANL-CE': (69.93,), 'NCE+RCE': (69.07,)},
+  ),
+  (
+    ('clothing1m', 'rrm'),
+    'secondary',
+    'RRM, from notes on it: CE and what it makes of CE',
+    (GIVEN,),
+    {'CE': (68.94,), 'CE with RRM': (71.48,)},
+  ),
+  (
+    ('webvision_mini', 'apl'),
+    'verified',
+    _EPSILON_NAME,
+    (GIVEN,),
+    {
+      'CE': (66.08,),
+      'GCE': (61.96,),
+      'SL': (67.92,),
+      'AGCE': (69.48,),
+      'NCE+RCE': (66.88,),
+      'CE_eps+MAE': (71.32,),
+    },
+  ),
+  (
+    ('animal10n', 'anl'),
+    'secondary',
+    'Ye et al. (ANL), NeurIPS 2023, from notes on it',
+    (GIVEN,),
+    {'ANL-CE': (80.72,)},
+  ),
 )
 
 
@@ -328,4 +395,15 @@ def find(dataset: str, method: str, noise: str) -> list[Published]:
     for name, values in rows.items()
     if method in _ROWS.get(name, (name,))
     and (value := values[noises.index(noise)]) is not None
+  ]
+
+
+def others(dataset: str, methods: Sequence[str]) -> list[tuple[str, Published]]:
+  """What was published for labels as given, and for none of some methods."""
+  return [
+    (row, Published(values[0], mark, source, protocol))
+    for (data, protocol), mark, source, noises, rows in _TABLES
+    if data == dataset and noises == (GIVEN,)
+    for row, values in rows.items()
+    if not {row, *_ROWS.get(row, ())} & set(methods)
   ]

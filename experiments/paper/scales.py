@@ -5,7 +5,7 @@ configs/common.py); so do the name of its asymmetric noise and how many of its
 runs share a program.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import functools
 import importlib.util
 import os
@@ -88,6 +88,16 @@ def scale_of(dataset: str, scale: str) -> common.Scale:
 def asymmetric(dataset: str) -> str:
   """The name of a data set's asymmetric noise."""
   return _constant(dataset, 'ASYMMETRIC')
+
+
+def noises(dataset: str, otherwise: Sequence[str]) -> tuple[str, ...]:
+  """The noises of a data set whose labels are wrong as they are, or others.
+
+  Args:
+    dataset: the data set.
+    otherwise: what an experiment adds to data with true labels.
+  """
+  return _constant(dataset, 'NOISES') or tuple(otherwise)
 
 
 def runs_per_program(dataset: str) -> int:

@@ -308,6 +308,9 @@ def _noise(runs: Sequence[Run]) -> list[Block]:
     first.setdefault(called, run)
   matrices = {}
   for called, run in first.items():
+    measured = (files.read_summary(run.folder) or {}).get('transition')
+    if measured is not None and len(measured) <= _MAX_CLASSES:
+      matrices[f'{run.config["data"]["name"]}, measured'] = np.array(measured)
     realised = files.read_noise(run.folder)
     if realised and len(realised['matrix']) <= _MAX_CLASSES:
       title = f'{called}, {realised["rate"]:.1%} wrong'
@@ -317,6 +320,7 @@ def _noise(runs: Sequence[Run]) -> list[Block]:
   return [
     noise_plots.heat_maps(
       matrices,
-      caption='As realised in the first run of each noise setting.',
+      caption='As realised in the first run of each noise setting; measured:'
+      ' on images with a noisy and a clean label.',
     )
   ]

@@ -181,6 +181,16 @@ def base_config(
   # stream: processes that read and decode; 0: threads; None: chosen by the
   # machine. The batches are the same, and a run may be resumed with others.
   d.workers = config_dict.placeholder(int)
+  # Of the sources clothing1m, animal10n, food101n and webvision_mini:
+  # noisy_train, clean_train or noisy_and_clean, each as the data set has it.
+  d.train_split = 'noisy_train'
+  # Train on so many images of each class; 0: on as many as the smallest class
+  # has; None: on all.
+  d.per_class = config_dict.placeholder(int)
+  d.per_class_seed = 0  # Which ones.
+  # Images are kept as JPEGs of this quality whose short side is so long.
+  d.prepared_side = 256
+  d.prepared_quality = 90
   d.augment = a = config_dict.ConfigDict()
   # Of files that are decoded as they are read, the square that training sees:
   # center, random, or resized, a random part (8 to 100 %) made that large.
@@ -265,6 +275,9 @@ def base_config(
   t.drop_remainder = (
     False  # Whether an epoch's last, partial batch is left out.
   )
+  # Train on so many full batches an epoch, drawn anew each epoch with as many
+  # examples of each class, by their noisy labels; None: on each example once.
+  t.balanced_batches = config_dict.placeholder(int)
   # Steps run in one dispatch; None: an epoch. SIGTERM waits for its end.
   t.steps_per_dispatch = config_dict.placeholder(int)
   t.runner = 'pmap'  # pmap or jit, see sce_jax/parallel/runners.py.

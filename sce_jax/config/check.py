@@ -16,6 +16,7 @@ from sce_jax.data.data_config import DataConfig
 from sce_jax.data.dataset import SOURCES
 from sce_jax.data.info import DatasetInfo
 from sce_jax.data.labels import NoiseConfig
+from sce_jax.data.sources.web import choosing
 from sce_jax.engine import optim
 from sce_jax.engine.evaluate import EvalConfig
 from sce_jax.engine.optim import OptimConfig
@@ -130,6 +131,11 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
   'data.feed': _one_of(('resident', 'stream')),
   'data.workers': _NOT_NEGATIVE,
   'data.augment.crop': _one_of(crops.CROPS),
+  'data.train_split': _one_of(choosing.TRAIN_SPLITS),
+  'data.per_class': _NOT_NEGATIVE,
+  'data.per_class_seed': _NOT_NEGATIVE,
+  'data.prepared_side': (lambda x: 8 <= x <= 2048, 'in [8, 2048]'),
+  'data.prepared_quality': (lambda x: 1 <= x <= 100, 'in [1, 100]'),
   'data.augment.pad_crop': _NOT_NEGATIVE,
   'data.augment.shift': _SHARE,
   'data.augment.rotate': (lambda x: 0 <= x <= 180, 'degrees in [0, 180]'),
@@ -163,6 +169,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
   'optim.clip_norm': _POSITIVE,
   'train.epochs': _COUNT,
   'train.batch_size': _COUNT,
+  'train.balanced_batches': _COUNT,
   'train.steps_per_dispatch': _COUNT,
   'train.runner': _one_of(runners.RUNNERS),
   'eval.batch_size': _COUNT,

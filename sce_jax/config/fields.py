@@ -27,12 +27,18 @@ LATER: Mapping[str, Any] = {
   'noise.imbalance_ratio': 1.0,
   'noise.open_set_from': '',
   'noise.open_set_rate': 0.0,
+  'data.train_split': 'noisy_train',
+  'data.per_class': None,
+  'data.per_class_seed': 0,
+  'data.prepared_side': 256,
+  'data.prepared_quality': 90,
   'train.record_averages': False,
   'train.record_margins': False,
   'loss.fit_share': 1.0,
   'data.feed': 'resident',
   'data.workers': None,
   'data.augment.crop': 'center',
+  'train.balanced_batches': None,
 }
 # Fields that change nothing that a run computes, only how fast.
 FREE = ('data.workers',)

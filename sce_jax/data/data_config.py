@@ -26,4 +26,9 @@ class DataConfig:
   relabel: str | None
   feed: str
   workers: int | None
+  train_split: str
+  per_class: int | None
+  per_class_seed: int
+  prepared_side: int
+  prepared_quality: int
   augment: AugmentConfig

@@ -10,7 +10,7 @@ import pathlib
 from typing import Any
 import zlib
 
-from jaxtyping import Float32, Int, Int32, Int64, Shaped
+from jaxtyping import Float32, Float64, Int, Int32, Int64, Shaped
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -20,6 +20,7 @@ from sce_jax.data.info import DatasetInfo
 from sce_jax.data.records import Records
 from sce_jax.data.sources import arrays, folder, found, npz, table, tfds
 from sce_jax.data.sources.columns import Columns, Inputs, Part
+from sce_jax.data.sources.web import animal10n, clothing1m, food101n, webvision
 from sce_jax.errors import UserError
 from sce_jax.noise import Replaced
 from sce_jax.parallel import processes
@@ -83,6 +84,9 @@ class Dataset:
       where there is nothing to tell.
     replaced: which training images are those of another data set, see
       open_set.py; None: all are its own.
+    validation: as `test`, to choose settings by; None if there is none.
+    transition: measured P(noisy j | clean i) of the training labels, where the
+      true ones of themselves are not known; None: it is not known.
     pixel_mean: the mean training image of pixels scaled to [0, 1], or the mean
       feature vector.
   """
@@ -97,6 +101,8 @@ class Dataset:
   train_names: Shaped[np.ndarray, ' N'] | None = None
   summary: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   replaced: Replaced | None = None
+  validation: Split | None = None
+  transition: Float64[np.ndarray, 'K K'] | None = None
 
   @property
   def kept(self) -> Int64[np.ndarray, ' P'] | None:
@@ -124,6 +130,10 @@ SOURCES: dict[str, Callable[[DataConfig, str | None], Columns]] = {
   'folder': folder.read,
   'table': table.read,
   'npz': npz.read,
+  'clothing1m': clothing1m.read,
+  'animal10n': animal10n.read,
+  'food101n': food101n.read,
+  'webvision_mini': webvision.read,
 }
 
 
@@ -244,16 +254,21 @@ def from_columns(columns: Columns, data_config: DataConfig) -> Dataset:
     if part is None:
       return None
     clean = part.clean_label
-    if data_config.clean_labels or name == 'test':
+    if data_config.clean_labels or name != 'training':
       clean = part.label
     numbers = _numbers(f'{where}, {name} split{feature}', part.ids)
     return Split(part.image, part.label, clean, numbers)
 
   train, test = make('training', columns.train), make('test', columns.test)
+  validation = make('validation', columns.validation)
   if train is None or not len(train):
     raise UserError(f'{where} has no training examples')
   num_classes = columns.num_classes
-  for name, split in (('training', train), ('test', test)):
+  for name, split in (
+    ('training', train),
+    ('test', test),
+    ('validation', validation),
+  ):
     if split is not None:
       _check_labels(f'{where}, {name} split', split.label, num_classes)
   for name, labels in columns.label_sets.items():
@@ -285,6 +300,8 @@ def from_columns(columns: Columns, data_config: DataConfig) -> Dataset:
     columns.label_sets,
     train_names=names,
     summary=columns.summary,
+    validation=validation,
+    transition=columns.transition,
   )
 
 

@@ -31,6 +31,8 @@ VERSION = 1
 _FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'TIFF', 'GIF')
 # Bytes; what is larger is no photograph, and several are read at a time.
 _LARGEST_FILE = 2**29
+# Times its short side, an image that is stored is long at most.
+LONGEST = 4
 _GREY = {'1', 'L', 'LA', 'La', 'I', 'F'}
 _TURNED = {
   2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -155,18 +157,40 @@ def pixels(
   Raises:
     UnreadableError: it is no image, or a damaged one.
   """
-  height, width = size
   with _open(content) as image:
-    # A large JPEG is decoded at a fraction of its size, many times faster.
-    draft = 2 * max(size)
-    image.draft(None, (draft, draft))
-    turned = _orientation(image)
-    made = _convert(image, 'L' if channels == 1 else 'RGB')
-    if turned in _TURNED:
-      made = made.transpose(_TURNED[turned])
-    if made.size != (width, height):
-      made = made.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(made).reshape(height, width, channels)
+    made = _squeezed(image, size, 'L' if channels == 1 else 'RGB')
+    return np.asarray(made).reshape(*size, channels)
+
+
+def jpeg(content: bytes, short_side: int, quality: int) -> bytes:
+  """Makes a JPEG of a file, RGB, whose shorter side has a given length.
+
+  Its aspect is kept, but for images more than LONGEST times as long as wide:
+  these are squeezed to that. A JPEG that is so already is left as it is.
+
+  Args:
+    content: the file's.
+    short_side: pixels.
+    quality: of the JPEG, 1 to 100; colours have half the resolution (4:2:0).
+
+  Raises:
+    UnreadableError: it is no image, or a damaged one.
+  """
+  found = header(content)
+  scale = short_side / min(found.size)
+  height, width = (
+    min(max(round(x * scale), short_side), LONGEST * short_side)
+    for x in found.size
+  )
+  with _open(content) as image:
+    is_done = image.format == 'JPEG' and image.mode == 'RGB'
+    if is_done and found.size == (height, width) and not found.conversions:
+      image.load()  # It may be damaged.
+      return content
+    made = io.BytesIO()
+    squeezed = _squeezed(image, (height, width), 'RGB')
+    squeezed.save(made, 'JPEG', quality=quality, subsampling='4:2:0')
+    return made.getvalue()
 
 
 @contextlib.contextmanager
@@ -196,6 +220,22 @@ def _open(content: bytes) -> Iterator[Image.Image]:
   except Exception as error:  # noqa: BLE001  Of any decoder.
     reason = ' '.join(str(error).split())[:200] or type(error).__name__
     raise UnreadableError(reason) from None
+
+
+def _squeezed(
+  image: Image.Image, size: tuple[int, int], mode: str
+) -> Image.Image:
+  """An open image as L or RGB of a (height, width), rotated as EXIF says."""
+  # A large JPEG is decoded at a fraction of its size, many times faster.
+  draft = 2 * max(size)
+  image.draft(None, (draft, draft))
+  turned = _orientation(image)
+  made = _convert(image, mode)
+  if turned in _TURNED:
+    made = made.transpose(_TURNED[turned])
+  if made.size != size[::-1]:
+    made = made.resize(size[::-1], Image.Resampling.BILINEAR)
+  return made
 
 
 def _convert(image: Image.Image, mode: str) -> Image.Image:

@@ -43,7 +43,9 @@ def train_steps(
   first = state.step % plan.steps
   order = None
   if fed is None:
-    order = epoch_order(inputs, state.step // plan.steps)
+    order = epoch_order(
+      inputs, state.step // plan.steps, plan, recipe.num_classes
+    )
   # A new epoch counts from zero.
   state = dataclasses.replace(
     state,

@@ -90,7 +90,7 @@ class StreamFeed:
 
     Args:
       inputs: which examples.
-      split: 'train' or 'test'.
+      split: 'train', 'test' or 'validation'.
       before: as in `train`.
     """
     kept = self._evaluations.get(split)
@@ -158,7 +158,13 @@ class StreamFeed:
     """The orders of all epochs from one on, in a file."""
     name = f'{time.monotonic_ns()}.npy'
     file = str(pathlib.Path(self._folder.name, name))
-    make = jax.jit(order_lib.epoch_order)
+    make = jax.jit(
+      functools.partial(
+        order_lib.epoch_order,
+        plan=self._recipe.plan,
+        num_classes=self._recipe.num_classes,
+      )
+    )
     epochs = range(first, self._recipe.num_epochs)
     length = jax.eval_shape(make, inputs, jnp.int32(first)).shape
     orders = np.lib.format.open_memmap(

@@ -3,6 +3,8 @@
 import dataclasses
 import itertools
 
+from sce_jax.errors import UserError
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
@@ -11,6 +13,7 @@ class TrainConfig:
   epochs: int
   batch_size: int
   drop_remainder: bool
+  balanced_batches: int | None
   steps_per_dispatch: int | None
   runner: str
   record_averages: bool
@@ -28,12 +31,15 @@ class Plan:
       there is none or it is dropped.
     dispatches: the sizes of an epoch's dispatches, in steps; the partial
       batch is a separate dispatch, the last.
+    is_balanced: whether an epoch draws as many examples of each class, instead
+      of taking each example once.
   """
 
   batch_size: int
   full_steps: int
   remainder_size: int
   dispatches: tuple[int, ...]
+  is_balanced: bool = False
 
   @property
   def steps(self) -> int:
@@ -88,8 +94,20 @@ def make_plan(
     train_config: the `train` section of a config.
     num_examples: number of training examples.
     most_steps: of a dispatch, where the config names no number; None: an epoch.
+
+  Raises:
+    UserError: there are fewer examples than an epoch is to draw.
   """
   full, rest = divmod(num_examples, train_config.batch_size)
+  balanced = train_config.balanced_batches
+  if balanced is not None:
+    if balanced > full:
+      raise UserError(
+        f'config.train.balanced_batches is {balanced}, but {num_examples}'
+        f' examples are only {full} batches of {train_config.batch_size}: make'
+        ' it smaller'
+      )
+    full, rest = balanced, 0
   last = 0 if train_config.drop_remainder else rest
   limit = train_config.steps_per_dispatch or min(full, most_steps or full)
   dispatches = [limit] * (full // limit)
@@ -97,4 +115,10 @@ def make_plan(
     dispatches.append(full % limit)
   if last:
     dispatches.append(1)
-  return Plan(train_config.batch_size, full, last, tuple(dispatches))
+  return Plan(
+    train_config.batch_size,
+    full,
+    last,
+    tuple(dispatches),
+    balanced is not None,
+  )

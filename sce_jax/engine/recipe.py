@@ -26,6 +26,7 @@ class Recipe:
     normalization: how pixels become input.
     augment_config: the `data.augment` section of a config.
     eval_batch_size: examples of a batch in evaluations, over all devices.
+    num_classes: number of classes.
   """
 
   network: Network
@@ -36,6 +37,7 @@ class Recipe:
   normalization: batches.Normalization
   augment_config: AugmentConfig
   eval_batch_size: int
+  num_classes: int
 
   def eval_batches(self, num_examples: int) -> tuple[int, int]:
     """An evaluation's batches: their size over all devices, and number."""

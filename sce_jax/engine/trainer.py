@@ -135,12 +135,15 @@ class Trainer:
       normalization=batches.Normalization.of(config.data, info),
       augment_config=config.data.augment,
       eval_batch_size=config.eval.batch_size,
+      num_classes=info.num_classes,
     )
     self._strategy = strategy or multirun.choose_strategy(info.image_shape)
     self._splits: dict[str, batches.DeviceSplit] = {}
     self._data_config = config.data
     self._feed: StreamFeed | None = None
-    self._test_labels: np.ndarray | None = None
+    # Of the splits that all runs are evaluated on.
+    self._labels: dict[str, np.ndarray] = {}
+    self._eval_inputs: dict[str, Any] = {}
     self._evaluate = self._compile(
       functools.partial(
         evaluate.evaluate_split,
@@ -188,13 +191,17 @@ class Trainer:
       self.close()
       self._feed = StreamFeed(dataset, self._data_config, self._recipe)
     mean = dataset.pixel_mean
-    for name, split in (('train', dataset.train), ('test', dataset.test)):
+    for name, split in (
+      ('train', dataset.train),
+      ('test', dataset.test),
+      ('validation', dataset.validation),
+    ):
       if split is not None:
         self._splits[name] = self._runner.place(
           batches.to_device_split(split, mean, not self._streams)
         )
-    if dataset.test is not None:
-      self._test_labels = dataset.test.label
+        if name != 'train':
+          self._labels[name] = split.label
 
   def close(self) -> None:
     """Ends what streams pixels, if anything does."""
@@ -212,7 +219,12 @@ class Trainer:
   @property
   def has_test(self) -> bool:
     """Whether there is a test split."""
-    return 'test' in self._splits
+    return 'test' in self._labels
+
+  @property
+  def evaluated(self) -> tuple[str, ...]:
+    """The splits beside the training split, those of test and validation."""
+    return tuple(self._labels)
 
   def make_inputs(
     self,
@@ -345,10 +357,10 @@ class Trainer:
     Args:
       state: the state.
       inputs: what differs between the runs.
-      split: 'train', on each run's examples and labels, or 'test'.
+      split: 'train', on each run's examples and labels, or one of `evaluated`.
     """
-    if split == 'test':
-      positions, labels = self._test_inputs
+    if split in self._labels:
+      positions, labels = self._inputs_of(split)
       inputs = dataclasses.replace(inputs, positions=positions, labels=labels)
     if self._feed is None:
       return self._evaluate(state, inputs, self._splits[split])
@@ -360,16 +372,17 @@ class Trainer:
     assert sums is not None
     return sums
 
-  @functools.cached_property
-  def _test_inputs(self) -> Any:
-    labels = np.asarray(self._test_labels, np.int32)
-    positions = np.arange(len(labels), dtype=np.int32)
-    return self._runner.place_per_run(
-      tuple(
-        multirun.stack([jnp.asarray(x)] * self.num_runs)
-        for x in (positions, labels)
+  def _inputs_of(self, split: str) -> Any:
+    if split not in self._eval_inputs:
+      labels = np.asarray(self._labels[split], np.int32)
+      positions = np.arange(len(labels), dtype=np.int32)
+      self._eval_inputs[split] = self._runner.place_per_run(
+        tuple(
+          multirun.stack([jnp.asarray(x)] * self.num_runs)
+          for x in (positions, labels)
+        )
       )
-    )
+    return self._eval_inputs[split]
 
   def predict(
     self,

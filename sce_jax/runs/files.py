@@ -228,6 +228,17 @@ def read_dataset(
   return info, np.array(mean, np.float32)
 
 
+def read_summary(path: str | os.PathLike) -> dict[str, Any] | None:
+  """What was found in a run's data, see data/sources/summary.py.
+
+  None: its data are what their name says.
+
+  Raises:
+    UserError: the record is damaged.
+  """
+  return read_record(path, 'data.json', ('source', 'classes'))
+
+
 def has_noisy_test(path: str | os.PathLike) -> bool:
   """Whether part of a run's test labels may be wrong, see DatasetInfo.
 

@@ -201,7 +201,7 @@ def evaluate_run(
 
   Returns:
     Its epoch and step, and the figures of 'train_eval' and, if there is a test
-    split, 'test'.
+    split, 'test'; likewise 'validation'.
 
   Raises:
     UserError: there is no such run, or it has no checkpoint.
@@ -231,13 +231,10 @@ def evaluate_run(
   )
   figures: dict[str, Any] = {'epoch': run.epoch, 'step': run.step}
   try:
-    if trainer.has_test:
-      figures['test'] = metrics.summarise(
-        trainer.evaluate(run.state, inputs, 'test')
-      )
-    figures['train_eval'] = metrics.summarise(
-      trainer.evaluate(run.state, inputs, 'train')
-    )
+    for split in (*trainer.evaluated, 'train'):
+      name = 'train_eval' if split == 'train' else split
+      found = trainer.evaluate(run.state, inputs, split)
+      figures[name] = metrics.summarise(found)
   finally:
     trainer.close()
   return figures

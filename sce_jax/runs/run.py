@@ -101,7 +101,7 @@ class TrainingRun:
     except UserError:
       workdir.close()
       raise
-    noise, transition = None, None
+    noise, transition = None, dataset.transition
     if clean is not None:
       noise = files.actual_noise(labels, clean, info.num_classes)
       transition = labels_lib.transition_matrix(config.noise, info)
@@ -222,4 +222,6 @@ class TrainingRun:
     if initial is not None:
       self.result['init_from'] = initial['init_from']
       self.result['init_sha256'] = initial.get('sha256')
+    if 'validation' in record:
+      self.result['validation'] = record['validation']
     self.workdir.finish(self.result)

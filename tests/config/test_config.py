@@ -16,6 +16,7 @@ from sce_jax.engine import optim
 from sce_jax.runs import read
 
 NAMES = scales.names()
+WEB = ('clothing1m', 'animal10n', 'food101n', 'webvision_mini')
 HUMAN = {'cifar10_n': 'worse', 'cifar100_n': 'noisy'}
 
 
@@ -24,7 +25,14 @@ def get_config(name, argument):
 
 
 def recipes(name):
-  few = {'digits': ['small'], 'own': ['own']}
+  few = {
+    'digits': ['small'],
+    'own': ['own'],
+    'clothing1m': ['paper', 'eps_softmax', 'dividemix'],
+    'animal10n': ['plc'],
+    'food101n': ['plc'],
+    'webvision_mini': ['apl'],
+  }
   return few.get(name, ['paper', 'apl'])
 
 
@@ -63,8 +71,8 @@ def test_every_config_says_what_it_is(name):
 @pytest.mark.slow  # The larger networks compile for minutes on two cores.
 @pytest.mark.parametrize(
   ('name', 'recipe'),
-  # That of a user's own data is run in data/sources/test_folder.py.
-  [v for v in VARIANTS if v[0] != 'own'],
+  # Those that read files are run in data/sources, test_folder.py and web/.
+  [v for v in VARIANTS if v[0] not in ('own', *WEB)],
 )
 def test_the_tiny_variant_runs(name, recipe, data_dir, tmp_path):
   config = get_config(name, f'sl,recipe={recipe},tiny')

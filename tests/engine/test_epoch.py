@@ -14,6 +14,7 @@ def make_plan(size=44, **changes):
     'epochs': 1,
     'batch_size': 16,
     'drop_remainder': False,
+    'balanced_batches': None,
     'steps_per_dispatch': None,
     'runner': 'pmap',
     'record_averages': False,

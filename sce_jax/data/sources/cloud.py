@@ -34,7 +34,7 @@ def fetch(name: str, data_dir: str) -> str:
   """
   folder = name.partition(':')[0]  # Of one version of it, too.
   there = paths.path(data_dir) / folder
-  root = cache_folder() / _folder(data_dir)
+  root = mirror(data_dir)
   here = root / folder
   if any(here.rglob(missing.PREPARED)):
     return str(root)
@@ -61,7 +61,11 @@ def cache_folder() -> pathlib.Path:
   return cache / 'data'
 
 
-def _folder(data_dir: str) -> str:
-  """A folder name for an address: told by its end, unique by a checksum."""
+def mirror(data_dir: str) -> pathlib.Path:
+  """The local folder for what a folder in a cloud holds.
+
+  Its name is told by the address's end, and unique by a checksum.
+  """
   text = data_dir.rstrip('/')
-  return f'{text.rpartition("/")[2]}-{zlib.crc32(text.encode()):08x}'
+  name = f'{text.rpartition("/")[2]}-{zlib.crc32(text.encode()):08x}'
+  return cache_folder() / name

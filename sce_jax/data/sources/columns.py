@@ -4,7 +4,7 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
-from jaxtyping import Float32, Int32, Shaped, UInt8
+from jaxtyping import Float32, Float64, Int32, Shaped, UInt8
 import numpy as np
 
 from sce_jax.data.records import Records
@@ -56,6 +56,9 @@ class Columns:
       none, and they are the places in the order of reading.
     summary: what was found and done, see summary.py; empty where a data set
       is what its name says.
+    validation: a split to choose settings by; None: there is none.
+    transition: measured P(noisy j | clean i) of the training labels, where they
+      tell nothing of their own true ones; None: it is not known.
   """
 
   train: Part
@@ -67,3 +70,5 @@ class Columns:
   )
   id_feature: str = ''
   summary: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  validation: Part | None = None
+  transition: Float64[np.ndarray, 'K K'] | None = None

@@ -18,11 +18,10 @@ from typing import Any
 
 from jaxtyping import Int, UInt8
 import numpy as np
-import tqdm
 
 from sce_jax.data import decode, threads
 from sce_jax.data.decode import Header, UnreadableError
-from sce_jax.data.sources import memory, shards, summary
+from sce_jax.data.sources import bar, memory, shards, summary
 from sce_jax.errors import UserError
 
 # The sides that are chosen among where images have several sizes, or are
@@ -226,9 +225,7 @@ def _passed(
   for row, key in enumerate(keys):
     shard = int.from_bytes(key[:8], 'big') >> (64 - bits)
     rows_of.setdefault(shard, []).append(row)
-  with tqdm.tqdm(
-    desc=what, total=len(keys), unit=' files', leave=False, disable=None
-  ) as bar:
+  with bar.show(what, len(keys)) as done:
     for rows in rows_of.values():
 
       def make_all(rows: Sequence[int] = rows) -> tuple[list[bytes], bool]:
@@ -237,7 +234,7 @@ def _passed(
 
       found = shards.records(name(rows), len(rows), make_all)
       yield from zip(rows, found, strict=True)
-      bar.update(len(rows))
+      done(len(rows))
 
 
 def _record(make: Callable[[int], bytes], row: int) -> tuple[bytes, bool]:

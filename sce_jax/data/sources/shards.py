@@ -13,10 +13,8 @@ import uuid
 
 from array_record.python import array_record_module
 
+from sce_jax.data.records import OPTIONS
 from sce_jax.data.sources import cloud
-
-# A record is read alone, and pixels hardly shrink.
-_OPTIONS = 'group_size:1,uncompressed'
 
 
 def records(
@@ -36,7 +34,8 @@ def records(
   if found is None or len(found) != size:
     found, may_be_kept = make()
     if may_be_kept:
-      _write(file, found)
+      with contextlib.suppress(Exception):
+        write(file, found)
   return found
 
 
@@ -59,7 +58,12 @@ def _read(file: pathlib.Path) -> Sequence[bytes] | None:
     return None
 
 
-def _write(file: pathlib.Path, records: Sequence[bytes]) -> None:
+def write(file: pathlib.Path, records: Sequence[bytes]) -> None:
+  """Writes a shard; it appears whole or not at all.
+
+  Raises:
+    Exception: it cannot be written; the writer's are of several types.
+  """
   # Not by paths.write: the writer wants a path.
   temporary = file.with_name(f'{file.name}.{uuid.uuid4().hex}')
   try:
@@ -68,11 +72,11 @@ def _write(file: pathlib.Path, records: Sequence[bytes]) -> None:
     # same shard, it does without its own.
     for left in file.parent.glob(f'{file.name}.*'):
       left.unlink(missing_ok=True)
-    writer = array_record_module.ArrayRecordWriter(str(temporary), _OPTIONS)
+    writer = array_record_module.ArrayRecordWriter(str(temporary), OPTIONS)
     for record in records:
       writer.write(record)
     writer.close()
     os.replace(temporary, file)
-  except Exception:  # noqa: BLE001  The writer's are of several types.
+  finally:
     with contextlib.suppress(OSError):
       temporary.unlink(missing_ok=True)

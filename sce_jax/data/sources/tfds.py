@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 import contextlib
 import io
-import os
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from sce_jax.data.data_config import DataConfig
-from sce_jax.data.sources import builders, cloud, missing, prepare
+from sce_jax.data.sources import builders, cloud, missing, place, prepare
 from sce_jax.data.sources.columns import Columns, Part
 from sce_jax.errors import UserError
 from sce_jax.storage import paths
@@ -106,11 +105,7 @@ def _image_and_label(name: str, info: Any) -> tuple[str, str]:
 def _prepared_builder(
   name: str, data_dir: str | None
 ) -> tfds.core.DatasetBuilder:
-  named = data_dir or os.environ.get('TFDS_DATA_DIR')
-  try:
-    data_dir = paths.expand(named or os.path.join('~', 'tensorflow_datasets'))
-  except UserError as error:
-    raise UserError(f'{error}, with --data_dir or TFDS_DATA_DIR') from None
+  data_dir = place.data_dir(data_dir)
   missing.check_folder(name, data_dir)
   asked = data_dir
   if paths.is_cloud(data_dir):
