@@ -202,6 +202,8 @@ def web_config(choice: ConfigArgs, dataset: str) -> config_dict.ConfigDict:
   """
   c = base_config(choice, dataset)
   c.data.source = dataset
+  c.data.feed = 'stream'
+  c.data.augment.crop = 'random'
   c.data.clean_labels = False
   c.data.image_size = 224
   c.data.normalization = 'mean_std'

@@ -25,6 +25,7 @@ def get_config(argument: str | None = None) -> config_dict.ConfigDict:
   """The config of an argument string, see common.py."""
   choice = common.parse(argument, DEFAULT, ('apl',))
   c = common.web_config(choice, 'webvision_mini')
+  c.data.augment.crop = 'resized'
   c.optim.learning_rate = 0.4
   c.optim.schedule = 'cosine'
   c.optim.nesterov = True

@@ -8,6 +8,7 @@ devices.
 
 from collections.abc import Iterator
 from concurrent import futures
+import functools
 import itertools
 import pathlib
 import tempfile

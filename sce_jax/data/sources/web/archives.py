@@ -71,7 +71,8 @@ class ImageFiles:
       try:
         with tarfile.open(tar, 'r:') as archive:
           while (member := archive.next()) is not None:
-            archive.members.clear()  # It would keep a million of them.
+            # It would keep a million of them; its types do not say so.
+            archive.members.clear()  # type: ignore[attr-defined]
             if not member.isreg():
               continue
             name = _name(member.name, inside, wanted)

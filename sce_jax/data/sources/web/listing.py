@@ -141,11 +141,11 @@ def make(
   if not {NOISY_TRAIN, CLEAN_TRAIN} & made.keys():
     raise UserError(f'{path}: no training image has a label')
   for split, rows in made.items():
-    for labels in (rows.noisy_label, rows.clean_label):
-      if labels.max() >= len(class_names):
-        row = int(labels.argmax())
+    for given in (rows.noisy_label, rows.clean_label):
+      if given.max() >= len(class_names):
+        row = int(given.argmax())
         raise UserError(
-          f'{path}: {rows.names[row]} ({split}) has label {labels[row]}, but'
+          f'{path}: {rows.names[row]} ({split}) has label {given[row]}, but'
           f' there are names of {len(class_names)} classes, 0 to'
           f' {len(class_names) - 1}: is the file of class names another one?'
         )

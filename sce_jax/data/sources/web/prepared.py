@@ -140,7 +140,8 @@ def load(folder: pathlib.Path) -> Prepared | None:
 def index_file(index: Mapping[str, np.ndarray]) -> tuple[str, bytes]:
   """Name and content of an index."""
   content = io.BytesIO()
-  np.savez_compressed(content, **index)
+  arrays: dict[str, Any] = dict(index)
+  np.savez_compressed(content, **arrays)
   made = content.getvalue()
   digest = summary.digest(b''.join(index[x].tobytes() for x in _COLUMNS))
   return f'index-{digest.hex()[:16]}.npz', made

@@ -8,7 +8,7 @@ import numpy as np
 
 from sce_jax.data import decode, threads
 from sce_jax.data.data_config import DataConfig
-from sce_jax.data.records import Records
+from sce_jax.data.records import SIDE, Records
 from sce_jax.data.sources import memory, place, summary
 from sce_jax.data.sources.columns import Columns, Part
 from sce_jax.data.sources.web import choosing, listing, preparation
@@ -16,8 +16,6 @@ from sce_jax.data.sources.web.listing import Listing
 from sce_jax.data.sources.web.prepared import Prepared
 from sce_jax.errors import UserError
 
-# Where a config does not say: what networks made for ImageNet are shown.
-_SIDE = 224
 # Images that are decoded between two steps of the bar.
 _AT_A_TIME = 1024
 
@@ -114,7 +112,7 @@ def _columns(made: Prepared, config: DataConfig) -> Columns:
       'source': f'{config.source}, {config.train_split}',
       'path': config.path or str(made.folder),
       'classes': summary.by_class(names, [x for x in parts if x is not None]),
-      'image_shape': [config.image_size or _SIDE] * 2 + [3],
+      'image_shape': [config.image_size or SIDE] * 2 + [3],
       'notes': notes,
       'warnings': list(manifest['warnings']),
       'unreadable': made.unreadable(),
@@ -164,10 +162,9 @@ def _images(
   made: Prepared, rows: Int64[np.ndarray, ' M'], config: DataConfig
 ) -> Records | UInt8[np.ndarray, 'M H W 3']:
   images = made.images(rows)
-  if getattr(config, 'feed', 'resident') == 'stream':
+  if config.feed == 'stream':
     return images
-  side = config.image_size or _SIDE
-  return _decoded(images, side)
+  return _decoded(images, config.image_size or SIDE)
 
 
 def _decoded(images: Records, side: int) -> UInt8[np.ndarray, 'M H W 3']:

@@ -1,5 +1,6 @@
 """Data sets from the web, from their files to arrays; generated images."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -11,14 +12,21 @@ from sce_jax.data.records import Records
 from sce_jax.data.sources import memory
 from sce_jax.data.sources.web import choosing, preparation, prepared
 from tests import fake_web
-from tests.data.reading import read, told
+from tests.data.reading import data_config, read, told
 
-SIDE = {'prepared_side': 16, 'image_size': 16}
+SMALL = {'prepared_side': 16, 'image_size': 16, 'feed': 'resident'}
+
+
+# Of files that have this size their bytes are kept.
+BYTES = {'prepared_side': 64, 'image_size': 64}
 
 
 def load(folder, name='clothing1m', **changes):
+  """Reads a data set into memory, small."""
   path = None if folder is None else str(folder)
-  return read(name, None, **{'path': path, **SIDE, **changes})
+  augment = dataclasses.replace(data_config(name).augment, crop='center')
+  fields = {'path': path, 'augment': augment, **SMALL}
+  return read(name, None, **(fields | changes))
 
 
 @pytest.fixture
@@ -165,7 +173,7 @@ def test_images_stay_encoded_until_they_are_wanted(clothes):
 def test_animal10n(tmp_path):
   fake_web.write_animal10n(tmp_path / 'animals')
   (tmp_path / 'animals' / 'raw_image' / 'training' / 'odd.jpg').touch()
-  dataset = load(tmp_path / 'animals', 'animal10n', prepared_side=64)
+  dataset = load(tmp_path / 'animals', 'animal10n', **BYTES)
   assert len(dataset.train) == 40 and len(dataset.test) == 20
   for name, label in zip(dataset.train_names, dataset.train.label, strict=True):
     assert name.startswith(f'training/{label}_')
