@@ -211,7 +211,9 @@ def web_config(choice: ConfigArgs, dataset: str) -> config_dict.ConfigDict:
   c.data.mean = (0.485, 0.456, 0.406)
   c.data.std = (0.229, 0.224, 0.225)
   c.data.augment.flip = True
-  c.model.name = 'resnet50'
+  c.model.name = 'imagenet_resnet50'
+  c.model.init_from = 'required'
+  c.model.use_bias = False
   c.model.batch_norm_momentum = 0.9
   c.model.batch_norm_epsilon = 1e-5
   c.checkpoint.every = 1

@@ -26,6 +26,7 @@ def get_config(argument: str | None = None) -> config_dict.ConfigDict:
   choice = common.parse(argument, DEFAULT, ('apl',))
   c = common.web_config(choice, 'webvision_mini')
   c.data.augment.crop = 'resized'
+  c.model.init_from = None
   c.optim.learning_rate = 0.4
   c.optim.schedule = 'cosine'
   c.optim.nesterov = True

@@ -259,7 +259,7 @@ def test_a_run_on_it(tmp_path):
   config = clothing1m.get_config('forward,tiny')
   config.data.path = str(clothes)
   config.data.prepared_side = config.data.image_size = 8
-  config.model.name = 'mlp'
+  config.model.name, config.model.init_from = 'mlp', None
   config.train.balanced_batches = 2
   config.checkpoint.every = 10
   result = train.train_and_evaluate(config, tmp_path / 'run')
