@@ -17,8 +17,10 @@ NAMES = ('digits', 'mnist', 'cifar10', 'cifar100', 'cifar10_n', 'cifar100_n')
 
 def data_config(name: str = 'digits', /, **changes) -> DataConfig:
   """The `data` section of configs/NAME.py, with some fields changed."""
-  module = importlib.import_module(f'configs.{name}')
-  checked = check_config(module.get_config())
+  config = importlib.import_module(f'configs.{name}').get_config()
+  if config.model.init_from == 'required':
+    config.model.init_from = 'random'
+  checked = check_config(config)
   return dataclasses.replace(checked.data, **changes)
 
 
