@@ -10,9 +10,10 @@ import numpy as np
 from sce_jax.config.check import Config
 from sce_jax.data.dataset import Dataset
 from sce_jax.engine import metrics, optim
+from sce_jax.engine.pace import Pace
 from sce_jax.engine.train_state import TrainState
 from sce_jax.engine.trainer import Trainer
-from sce_jax.parallel import multirun, preemption
+from sce_jax.parallel import multirun, preemption, processes
 from sce_jax.runs import files, initial, progress
 from sce_jax.runs.checkpointing import restore_newest
 from sce_jax.runs.run import TrainingRun
@@ -53,6 +54,7 @@ class Loop:
   def run(self) -> None:
     """Trains to the end; records, saves and finishes each run."""
     state, step = self._restore()
+    self._runs[0].checkpoints.check_space(state)
     start = step
     last = self._epochs * self._plan.steps
     self._announce(step)
@@ -60,15 +62,23 @@ class Loop:
     self._progress = progress.Progress(
       label, self._epochs, step // self._plan.steps, self._info.noisy_test
     )
-    pending = None
+    pending, pending_steps = None, 0
+    pace, over = Pace(), None
     try:
       with preemption.PreemptionHandler() as preempted:
         while step < last:
+          most = None
+          if self._trainer.is_paced:
+            # All processes take the same number of steps.
+            most = processes.broadcast(pace.most_steps)
+          begin = step
           state, (sums, figures) = self._trainer.train(
-            state, self._inputs, step
+            state, self._inputs, step, most
           )
           preempted.training_begins()
-          step = self._plan.next_boundary(step)
+          for run in self._runs:  # A full disk is told at once.
+            run.checkpoints.check_saved()
+          step = self._plan.next_boundary(step, most)
           report = {'train': sums, 'finite_steps': state.finite_steps + 0}
           epoch, within = divmod(step, self._plan.steps)
           if within == 0:
@@ -76,14 +86,19 @@ class Loop:
           # Fetched one dispatch late, so that the device never waits for us.
           if pending is not None:
             self._record(*pending)
-          pending = (step, report)
+            now = time.monotonic()
+            # Alone the steps: no compilation, and no evaluation.
+            if over is not None and pending[0] % self._plan.steps:
+              pace.seen(pending_steps, now - over)
+            over = now
+          pending, pending_steps = (step, report), step - begin
           stop = preempted.should_stop()
           save = within == 0 and (epoch % self._save_every == 0 or step == last)
           if stop:
             preempted.saving()
           if save or stop:
             self._record(*pending)
-            pending = None
+            pending = over = None
             self._save(state)
           if stop and step < last:
             self._wait_until_saved()
@@ -119,6 +134,8 @@ class Loop:
       [run.checkpoints for run in self._runs], self._trainer.abstract_state()
     )
     step = found[0] if found else 0
+    for run in self._runs:  # Before anything is changed.
+      run.workdir.check_metrics(step, step // self._plan.steps)
     for run in self._runs:
       run.checkpoints.set_damaged_aside()
       run.workdir.truncate_metrics_after(step)

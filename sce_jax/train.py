@@ -1,6 +1,6 @@
 """Trains a run, or many; those that share a program are trained together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 import dataclasses
 import functools
 import os
@@ -32,6 +32,7 @@ def train_and_evaluate(
   workdir: str | os.PathLike,
   data_dir: str | None = None,
   dataset: Dataset | None = None,
+  allow_config_change: Collection[str] = (),
 ) -> Result:
   """Trains a run to its end and evaluates it.
 
@@ -43,6 +44,9 @@ def train_and_evaluate(
     workdir: the run's folder, see runs/files.py.
     data_dir: the tfds folder; None for TFDS_DATA_DIR or tfds's default.
     dataset: the config's data set, if it is in memory already.
+    allow_config_change: fields, such as 'train.epochs', in which the config
+      may differ from that of the run in the folder, which is then continued;
+      'code': the code may.
 
   Returns:
     The figures of the last epoch, as in result.json.
@@ -53,7 +57,13 @@ def train_and_evaluate(
     preemption.Preempted: SIGTERM or SIGHUP was received; the run has saved.
     KeyboardInterrupt: Ctrl-C; the run has saved.
   """
-  (result,) = train_many([config], [workdir], data_dir, dataset=dataset)
+  (result,) = train_many(
+    [config],
+    [workdir],
+    data_dir,
+    dataset=dataset,
+    allow_config_change=allow_config_change,
+  )
   if 'failed' in result:
     raise NonFiniteLoss(result['failed'])
   return result
@@ -65,6 +75,7 @@ def train_many(
   data_dir: str | None = None,
   positions: Sequence[Int[np.ndarray, ' P']] | None = None,
   dataset: Dataset | None = None,
+  allow_config_change: Collection[str] = (),
 ) -> list[Result]:
   """Trains runs; those that share a program are trained together.
 
@@ -80,6 +91,7 @@ def train_many(
       split; None for all that are to be used.
     dataset: the data set of all configs, which then have the same `data`
       section, if it is in memory already; None: each config's is read.
+    allow_config_change: as in train_and_evaluate.
 
   Returns:
     The result of each run.
@@ -151,6 +163,7 @@ def train_many(
       datasets[_images_key(checked[group[0]])],
       [chosen[i] for i in group],
       [None] * len(group),
+      allow_config_change,
     )
     for i, result in zip(group, trained, strict=True):
       results[i] = result
@@ -185,7 +198,10 @@ def _size(positions: np.ndarray | None, num_train: int) -> int:
 
 
 def _have_ended(workdirs: Sequence[str | os.PathLike]) -> bool:
-  return all(files.read_result(path) is not None for path in workdirs)
+  try:
+    return all(files.read_result(path) is not None for path in workdirs)
+  except files.DamagedError:  # It is made again.
+    return False
 
 
 def _have_checkpoints(workdirs: Sequence[str | os.PathLike]) -> bool:
@@ -211,13 +227,16 @@ def _train_group(
   dataset: Dataset,
   positions: Sequence[np.ndarray | None],
   labels: Sequence[np.ndarray | None],
+  allow_changes: Collection[str] = (),
 ) -> list[Result]:
   runs: list[TrainingRun] = []
   try:
     for config, path, rows, given in zip(
       configs, workdirs, positions, labels, strict=True
     ):
-      runs.append(TrainingRun.open(config, path, dataset, rows, given))
+      runs.append(
+        TrainingRun.open(config, path, dataset, rows, given, allow_changes)
+      )
     # A pure function of seed and example, so the same in every process.
     processes.check_same(
       {'the labels': [dataset_lib.digest(run.labels) for run in runs]}

@@ -16,6 +16,14 @@ from sce_jax.exit_codes import ExitCode
 from sce_jax.parallel import preemption, processes
 from sce_jax.storage import paths
 
+# Why a disk cannot be written, and what to do.
+_DISK = (
+  ((errno.ENOSPC, errno.EDQUOT), 'the disk is full', 'make room'),
+  ((errno.EFBIG,), 'files may not be so large', 'raise the limit (ulimit -f)'),
+  ((errno.EIO,), 'a save failed', 'look whether its disk works'),
+  ((errno.EROFS,), 'the disk is read-only', 'mount it for writing'),
+)
+
 
 def run(argv: Sequence[str]) -> int:
   """Runs a command line.
@@ -86,13 +94,14 @@ def _explain(error: BaseException | None, workdir: str | None) -> str | None:
         "the device's memory is too small: train with a smaller"
         ' --config.train.batch_size'
       )
-    if (
-      isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    ) or 'No space left on device' in text:
-      return (
-        f'the disk of {workdir or "runs"} is full: make room, and give the same'
-        ' command again; it resumes from the last whole checkpoint'
-      )
+    number = error.errno if isinstance(error, OSError) else None
+    for codes, what, advice in _DISK:
+      # Of what orbax writes only the text is known.
+      if number in codes or any(os.strerror(x) in text for x in codes):
+        return (
+          f'{workdir or "runs"} cannot be written, {what}: {advice}, and give'
+          ' the same command again; it resumes from the last whole checkpoint'
+        )
     error = error.__cause__ or error.__context__
   return None
 

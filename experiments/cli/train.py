@@ -17,6 +17,13 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
   common_flags.define_config(values, argv)
   common_flags.define_workdir(values, 'Folder of the run. None: one in runs/.')
   common_flags.define_run_flags(values)
+  flags.DEFINE_list(
+    'allow_config_change',
+    [],
+    'Fields, such as train.epochs, in which the config may differ from that of'
+    ' the run in --workdir, which is then continued; code: the code may.',
+    flag_values=values,
+  )
   flags.DEFINE_string(
     'manifest',
     None,
@@ -55,7 +62,12 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   folder = paths.path(
     values.workdir or os.path.join('runs', read.run_name(config))
   )
-  result = train.train_and_evaluate(config, folder, values.data_dir)
+  result = train.train_and_evaluate(
+    config,
+    folder,
+    values.data_dir,
+    allow_config_change=values.allow_config_change,
+  )
   if processes.is_primary():
     label = plots.label(config.loss.name)
     picture = plots.plot_runs({label: [folder]}, folder / 'run.png')

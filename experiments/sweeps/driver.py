@@ -143,9 +143,9 @@ class Driver:
     for entry in job.entries:
       if entry.id in self._done or entry.id in self.failed:
         continue
-      result = files.read_result(entry.workdir)
-      if result is None:
+      if entry.ended is None:
         continue
+      result = files.read_result(entry.workdir) or {}
       if 'failed' in result:
         self._fail(entry.id, result['failed'])
       else:

@@ -2,6 +2,9 @@
 
   {"id": ..., "workdir": ..., "config": {...}, "data_dir": ..., "labels": {...}}
 
+Each line also has its digest and, as "of", the number of lines, so that damage
+is found.
+
 `workdir` is relative to the folder of all runs, which is the manifest's own
 unless --workdir names another.
 """
@@ -15,7 +18,7 @@ from typing import Any
 from sce_jax.config import fields
 from sce_jax.errors import UserError
 from sce_jax.runs import files, read
-from sce_jax.storage import paths
+from sce_jax.storage import digests, paths
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +42,10 @@ class Entry:
   @property
   def ended(self) -> str | None:
     """'done' or 'failed', or None if it is still to be run."""
-    result = files.read_result(self.workdir)
+    try:
+      result = files.read_result(self.workdir)
+    except files.DamagedError:  # The run makes it again.
+      return None
     if result is None:
       return None
     return 'failed' if 'failed' in result else 'done'
@@ -68,10 +74,11 @@ def write(path: paths.Path, entries: Iterable[Entry]) -> None:
   """Writes a manifest, whole or not at all, to the folder of all runs."""
   paths.make_folder(path.parent)
   lines = []
+  entries = list(entries)
   for one in entries:
     folder = paths.path(one.workdir).relative_to(path.parent)
     values = dataclasses.asdict(one) | {'workdir': os.fspath(folder)}
-    lines.append(json.dumps(values) + '\n')
+    lines.append(digests.dumps({**values, 'of': len(entries)}))
   paths.write(path, ''.join(lines))
 
 
@@ -100,7 +107,12 @@ def load(
   entries = []
   for number, line in enumerate(lines, 1):
     try:
-      one = Entry(**json.loads(line))
+      values = json.loads(line)
+      if digests.is_sealed(values) or 'of' in values:
+        values = digests.unseal(values)
+        if values.pop('of') != len(lines):
+          raise ValueError
+      one = Entry(**values)
       entries.append(
         dataclasses.replace(
           one,
@@ -111,7 +123,12 @@ def load(
       )
     except (ValueError, TypeError):
       raise UserError(
-        f'{path}, line {number} is no run of a sweep: write the manifest anew'
-        ' with launch.py sweep'
+        f'{path}, line {number} is no run of a sweep, or is damaged, or lines'
+        ' are missing: write the manifest anew with launch.py sweep'
       ) from None
+  if not entries:
+    raise UserError(
+      f'{path} holds no run of a sweep: write the manifest anew with launch.py'
+      ' sweep'
+    )
   return entries

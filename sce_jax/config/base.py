@@ -278,7 +278,8 @@ def base_config(
   # Train on so many full batches an epoch, drawn anew each epoch with as many
   # examples of each class, by their noisy labels; None: on each example once.
   t.balanced_batches = config_dict.placeholder(int)
-  # Steps run in one dispatch; None: an epoch. SIGTERM waits for its end.
+  # Steps run in one dispatch, at most; None: an epoch. SIGTERM waits for its
+  # end, so that it has no more than take 1.5 s, as measured: engine/pace.py.
   t.steps_per_dispatch = config_dict.placeholder(int)
   t.runner = 'pmap'  # pmap or jit, see sce_jax/parallel/runners.py.
   # Whether each example's outputs are summed over the epochs, for audits.

@@ -1,12 +1,11 @@
 """Labels in files, for programs that know nothing of this one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import csv
 import functools
 import io
 import os
 from typing import Any
-import zipfile
 
 from jaxtyping import Int32, Int64, Integer
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from sce_jax.data import ids as ids_lib
 from sce_jax.errors import UserError
 from sce_jax.noise import Replaced, checks
-from sce_jax.storage import paths
+from sce_jax.storage import digests, paths
 
 # The label of an example that is not to be used.
 DROP = -1
@@ -32,7 +31,8 @@ def save_npz(
   The arrays are `ids` (int64[N]), `labels` and, where they are known,
   `clean_labels` (int32[N]). Where images were replaced there are
   `replaced_ids`, whose were, and `replaced_by`, ids in the data set that is
-  named in `replaced_from`. The file is written atomically.
+  named in `replaced_from`. By `digest`, a text, `read` finds damage. The file
+  is written atomically.
 
   Args:
     path: ends in .npz; its folder exists.
@@ -61,6 +61,7 @@ def save_npz(
     arrays['replaced_ids'] = replaced.ids
     arrays['replaced_by'] = replaced.images
     arrays['replaced_from'] = np.array(replaced.source)
+  arrays['digest'] = np.array(_digest(arrays))
   content = io.BytesIO()
   np.savez_compressed(content, **arrays)
   paths.write(path, content.getvalue())
@@ -187,6 +188,16 @@ def _read(
 
 
 def _read_npz(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+  arrays = _arrays(content)
+  return arrays['ids'], arrays['labels']
+
+
+def _arrays(content: bytes) -> dict[str, np.ndarray]:
+  """The arrays of an .npz file of labels.
+
+  Raises:
+    ValueError: it is none, or is damaged.
+  """
   try:
     file = np.load(io.BytesIO(content), allow_pickle=False)
     if not isinstance(file, np.lib.npyio.NpzFile):
@@ -197,9 +208,20 @@ def _read_npz(content: bytes) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(
           f'lacks {", ".join(missing)}: a file of labels holds ids and labels'
         )
-      return file['ids'], file['labels']
-  except (OSError, EOFError, zipfile.BadZipFile) as error:
+      known = ('ids', 'labels', 'clean_labels', 'digest')
+      arrays = {name: file[name] for name in known if name in file}
+  except ValueError:
+    raise
+  except Exception as error:  # noqa: BLE001  Of a damaged one, of any type.
     raise ValueError(f'is no .npz file ({error})') from None
+  if str(arrays.get('digest', '')) not in ('', _digest(arrays)):
+    raise ValueError('is damaged (its labels have another digest)')
+  return arrays
+
+
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+  names = ('ids', 'labels', 'clean_labels')
+  return digests.of_arrays(*(arrays[name] for name in names if name in arrays))
 
 
 def _read_csv(

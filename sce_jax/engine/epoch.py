@@ -5,6 +5,7 @@ import dataclasses
 import jax
 from jax import lax
 import jax.numpy as jnp
+from jaxtyping import Array, Int
 
 from sce_jax.data import augment, batches
 from sce_jax.engine import metrics, randomness, step
@@ -18,7 +19,7 @@ from sce_jax.engine.train_state import RunInputs, TrainState
 def train_steps(
   state: TrainState,
   inputs: RunInputs,
-  split: batches.DeviceSplit,
+  given: tuple[batches.DeviceSplit, Int[Array, '']],
   fed: batches.Fed | None = None,
   *,
   dispatch: Dispatch,
@@ -29,16 +30,17 @@ def train_steps(
   Args:
     state: the run.
     inputs: its key, examples, labels and hyper-parameters.
-    split: the training split.
+    given: the training split, and how many blocks of steps to take.
     fed: this device's share of each step's pixels, where they are streamed.
-    dispatch: how many steps, and where in the epoch.
+    dispatch: the size of a block, and where in the epoch it is; of what is
+      streamed how many steps.
     recipe: what the program is compiled from.
 
   Returns:
     The run; what was counted so far in this epoch; and at the end of an epoch
     the method's figures of it.
   """
-  plan, runner = recipe.plan, recipe.runner
+  (split, num_blocks), plan, runner = given, recipe.plan, recipe.runner
   key = inputs.key
   first = state.step % plan.steps
   order = None
@@ -105,8 +107,17 @@ def train_steps(
     )
     return state, None
 
-  numbers = first + jnp.arange(dispatch.num_steps, dtype=jnp.int32)
-  state, _ = lax.scan(body, state, (numbers, fed))
+  def block(number, state):
+    numbers = jnp.arange(dispatch.block, dtype=jnp.int32)
+    start = first + number * dispatch.block
+    return lax.scan(body, state, (start + numbers, None))[0]
+
+  if fed is None:
+    # Their number is an argument: see pace.py.
+    state = lax.fori_loop(jnp.int32(0), num_blocks, block, state)
+  else:
+    numbers = first + jnp.arange(dispatch.num_steps, dtype=jnp.int32)
+    state, _ = lax.scan(body, state, (numbers, fed))
   figures: dict[str, jax.Array] = {}
   if dispatch.ends_epoch:
 

@@ -29,10 +29,12 @@ class Plan:
     full_steps: number of full batches.
     remainder_size: examples of the last, partial batch that is trained on; 0 if
       there is none or it is dropped.
-    dispatches: the sizes of an epoch's dispatches, in steps; the partial
-      batch is a separate dispatch, the last.
+    dispatches: the sizes of an epoch's dispatches, in steps, where they are not
+      cut shorter; the partial batch is a separate dispatch, the last.
     is_balanced: whether an epoch draws as many examples of each class, instead
       of taking each example once.
+    block: how many steps the program takes before it looks whether it is done;
+      it divides full_steps.
   """
 
   batch_size: int
@@ -40,6 +42,7 @@ class Plan:
   remainder_size: int
   dispatches: tuple[int, ...]
   is_balanced: bool = False
+  block: int = 1
 
   @property
   def steps(self) -> int:
@@ -56,33 +59,55 @@ class Plan:
     size = self.remainder_size if is_partial else self.batch_size
     return -(-size // num_devices) * num_devices
 
-  def next_boundary(self, step: int) -> int:
-    """Where the dispatch that begins at (or contains) a step ends."""
+  def next_boundary(self, step: int, most: int | None = None) -> int:
+    """Where the dispatch that begins at (or contains) a step ends.
+
+    Args:
+      step: the step.
+      most: how many steps it has at most, rounded to blocks; None: any number.
+    """
     epoch, within = divmod(step, self.steps)
     ends = itertools.accumulate(self.dispatches)
-    return epoch * self.steps + next(end for end in ends if end > within)
+    end = next(end for end in ends if end > within)
+    if most is not None:
+      # To the end of a block, or whole blocks.
+      size = self.block - within % self.block
+      if size == self.block:
+        size *= max(most // self.block, 1)
+      end = min(end, within + size)
+    return epoch * self.steps + end
 
-  def dispatch(self, step: int) -> 'Dispatch':
-    """The dispatch from a step on, up to its end."""
-    end = self.next_boundary(step)
+  def dispatch(self, step: int, most: int | None = None) -> 'Dispatch':
+    """The dispatch from a step on, up to its end; see `next_boundary`."""
+    end = self.next_boundary(step, most)
+    is_partial = step % self.steps == self.full_steps
+    size = end - step
+    blocks = not (is_partial or size % self.block or step % self.block)
     return Dispatch(
-      end - step, step % self.steps == self.full_steps, end % self.steps == 0
+      size, is_partial, end % self.steps == 0, self.block if blocks else 1
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Dispatch:
-  """What is compiled in of a dispatch.
+  """Some steps in one dispatch; all but their number is compiled in.
 
   Attributes:
     num_steps: number of steps.
     is_partial: whether it is the one step on the epoch's partial batch.
     ends_epoch: whether it ends an epoch.
+    block: how many steps it takes before it looks whether it is done.
   """
 
   num_steps: int
   is_partial: bool
   ends_epoch: bool
+  block: int = 1
+
+
+def block_size(full_steps: int, most: int) -> int:
+  """The largest divisor of an epoch's full steps that is not above `most`."""
+  return max(n for n in range(1, most + 1) if full_steps % n == 0)
 
 
 def make_plan(

@@ -30,6 +30,9 @@ from sce_jax.engine.train_state import RunInputs, TrainState
 from sce_jax.errors import UserError
 from sce_jax.parallel import multirun, runners
 
+# Steps of a block, at most, where that matters.
+_BLOCK = 16
+
 
 @runtime_checkable
 class MethodConfig(Protocol):
@@ -75,6 +78,7 @@ class Trainer:
 
   Attributes:
     plan: how an epoch is cut into dispatches.
+    is_paced: whether a dispatch may be cut shorter: not of what is streamed.
     num_runs: S.
 
   Raises:
@@ -105,6 +109,7 @@ class Trainer:
         f' {info.name} has {num_examples} examples to train on: make it smaller'
       )
     self._streams = config.data.feed == 'stream'
+    self.is_paced = not self._streams
     if self._streams and num_runs > 1:
       raise UserError(
         'config.data.feed=stream trains one run at a time, but'
@@ -114,6 +119,10 @@ class Trainer:
     if self._streams:
       most_steps = steps_within(config.train.batch_size, info.image_shape)
     self.plan = plan.make_plan(config.train, num_examples, most_steps)
+    if jax.default_backend() != 'cpu' and not self._streams:
+      # There each look whether a loop is done may wait for the host.
+      block = plan.block_size(self.plan.full_steps, _BLOCK)
+      self.plan = dataclasses.replace(self.plan, block=block)
     method = methods.build(config.loss.name, config.loss.hparams)
     if config.train.record_averages:
       margins = config.train.record_margins
@@ -153,6 +162,7 @@ class Trainer:
       batches=self._streams,
     )
     self._train = functools.cache(self._compile_train)
+    self._placed = functools.lru_cache(8)(self._place_number)
 
   def check_trainable(self) -> None:
     """Checks that the devices can share a batch of training examples.
@@ -314,25 +324,44 @@ class Trainer:
     return self._runner.replicate(tree)
 
   def train(
-    self, state: TrainState, inputs: RunInputs, step: int
+    self,
+    state: TrainState,
+    inputs: RunInputs,
+    step: int,
+    most: int | None = None,
   ) -> tuple[TrainState, tuple[metrics.Sums, dict[str, jax.Array]]]:
-    """Dispatches the next steps: those up to `plan.next_boundary(step)`.
+    """Dispatches the next steps: up to `plan.next_boundary(step, most)`.
 
     Args:
       state: the state at `step`; its memory is given to the result.
       inputs: what differs between the runs.
       step: the number of steps done.
+      most: how many steps to dispatch at most; None: any number.
 
     Returns:
       The state after them, what this epoch has counted so far, and at its end
       the method's figures.
     """
+    program, given = self._dispatch(step, most)
     fed: tuple[batches.Fed, ...] = ()
     if self._feed is not None:
       fed = (self._feed.train(inputs, step, state.step),)
-    return self._train(self.plan.dispatch(step))(
-      state, inputs, self._splits['train'], *fed
+    return program(state, inputs, given, *fed)
+
+  def _dispatch(self, step: int, most: int | None = None) -> tuple[Any, Any]:
+    """The program of a dispatch, and what it is given beside the runs."""
+    dispatch = self.plan.dispatch(step, most)
+    ends = dispatch.ends_epoch and self._recipe.method.end_epoch is not None
+    # What is streamed says itself how many steps there are.
+    num_steps = dispatch.num_steps if self._streams else 0
+    program = dataclasses.replace(
+      dispatch, num_steps=num_steps, ends_epoch=ends
     )
+    num_blocks = self._placed(dispatch.num_steps // dispatch.block)
+    return self._train(program), (self._splits['train'], num_blocks)
+
+  def _place_number(self, number: int) -> jax.Array:
+    return self._runner.place(np.int32(number))
 
   def lower(self, state: TrainState, inputs: RunInputs, step: int) -> Any:
     """What `train` would dispatch, for an analysis of its cost.
@@ -345,9 +374,8 @@ class Trainer:
     Returns:
       A jax.stages.Lowered.
     """
-    return self._train(self.plan.dispatch(step)).lower(
-      state, inputs, self._splits['train']
-    )
+    program, given = self._dispatch(step)
+    return program.lower(state, inputs, given)
 
   def evaluate(
     self, state: TrainState, inputs: RunInputs, split: str

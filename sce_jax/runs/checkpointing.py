@@ -1,7 +1,9 @@
 """Saves and restores runs: the only file that knows orbax."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
+import contextlib
+import errno
 import logging
 import os
 import pathlib
@@ -17,16 +19,21 @@ import orbax.checkpoint as ocp
 from sce_jax.engine.train_state import TrainState
 from sce_jax.errors import UserError
 from sce_jax.parallel import processes
-from sce_jax.runs import progress
-from sce_jax.storage import paths
+from sce_jax.runs import leaves, progress
+from sce_jax.storage import digests, paths
 
 # Orbax reports every step of every save at level INFO and above, and each error
 # once more than it raises it.
 logging.getLogger('absl').setLevel(logging.CRITICAL)
 
 
-# Orbax's own name for what it writes last.
+# Orbax's own names: for what it writes last, and for what is not whole yet.
 _COMMITTED = 'commit_success.txt'
+_TEMPORARY = '.orbax-checkpoint-tmp'
+# Bytes of a disk that is as good as full.
+_LITTLE = 2**20
+# Of what is saved with a state: the digest of each of its leaves.
+_LEAVES = 'leaves'
 # What a damaged checkpoint's folder is called once training has replaced it.
 _DAMAGED = 'damaged-'
 # A state and what was saved with it.
@@ -39,9 +46,13 @@ class Checkpoints:
   Of several processes only process 0 writes and reads them, and broadcasts what
   it has read: the others need not see the folder.
 
+  With each state the type, shape and digest of each of its leaves are saved.
+  `restore` compares them, because orbax 0.12 notices neither a flipped bit nor
+  another type: the one it restores, the other it casts.
+
   Args:
     folder: made where it is missing.
-    keep: how many of the last to keep; None: all.
+    keep: how many of the last to keep; None: all, and only to be read.
     check: raises an error if the folder must not be written any more.
   """
 
@@ -54,7 +65,11 @@ class Checkpoints:
     self.folder = folder
     self._manager: ocp.CheckpointManager | _Cloud | None = None
     self._damaged: list[int] = []
+    self._writing: int | None = None
+    self._keep = keep
     if processes.is_primary():
+      if keep is not None:  # Of saves that failed or were killed.
+        _remove_temporary(folder)
       self._manager = (
         _manager(folder, keep)
         if isinstance(folder, pathlib.Path)
@@ -82,12 +97,15 @@ class Checkpoints:
     # A copy: the next step is given the memory of this state's arrays, which
     # on a CPU are what would be written in the background.
     copy = jax.tree.map(np.array, state)
-    self._manager.save(
-      step,
-      args=ocp.args.Composite(
-        state=ocp.args.StandardSave(copy), extra=ocp.args.JsonSave(extra)
-      ),
-    )
+    sealed = digests.seal({**extra, _LEAVES: leaves.describe(copy)})
+    with self._saving():
+      self._manager.save(
+        step,
+        args=ocp.args.Composite(
+          state=ocp.args.StandardSave(copy), extra=ocp.args.JsonSave(sealed)
+        ),
+      )
+    self._writing = step
 
   def restore(self, step: int, like: TrainState) -> Restored | None:
     """Restores what was saved at a step, in memory.
@@ -99,24 +117,19 @@ class Checkpoints:
     Returns:
       The state and what was saved with it; None: the checkpoint is damaged,
       which is logged.
+
+    Raises:
+      UserError: it is of another type or shape than `like`.
     """
-    return processes.broadcast(
-      self._read(step, like) if self._manager else None
-    )
+    return processes.on_primary(lambda: self._read(step, like))
 
   def _read(self, step: int, like: TrainState) -> Restored | None:
     assert self._manager is not None
-    abstract = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like)
     if isinstance(self._manager, _Cloud):
       self._manager.fetch(step)  # A network that fails damages nothing.
     try:
-      restored = self._manager.restore(
-        step,
-        args=ocp.args.Composite(
-          state=ocp.args.StandardRestore(abstract), extra=ocp.args.JsonRestore()
-        ),
-      )
-    except MemoryError:
+      return self._read_whole(step, like)
+    except (MemoryError, UserError):
       raise
     except Exception as error:  # noqa: BLE001  Orbax raises any of its parts'.
       reason = ' '.join(str(error).split())[:200]
@@ -126,7 +139,31 @@ class Checkpoints:
         f' looked for ({type(error).__name__}: {reason})'
       )
       return None
-    return restored['state'], restored['extra']
+
+  def _read_whole(self, step: int, like: TrainState) -> Restored:
+    """Restores a checkpoint; raises any error if it is damaged."""
+    manager = self._manager
+    assert manager is not None
+
+    def restore(**items: Any) -> Any:
+      return manager.restore(step, args=ocp.args.Composite(**items))
+
+    extra = restore(extra=ocp.args.JsonRestore())['extra']
+    saved = None
+    if digests.is_sealed(extra) or _LEAVES in extra:
+      extra = digests.unseal(extra)
+      saved = extra.pop(_LEAVES)
+      leaves.check_kinds(self.folder / str(step), saved, like)
+    else:
+      progress.log(
+        f'{self.folder / str(step)}: was saved by an earlier version, without'
+        ' digests, so a flipped bit in it would not be noticed'
+      )
+    abstract = jax.tree.map(lambda x: np.empty(x.shape, x.dtype), like)
+    state = restore(state=ocp.args.StandardRestore(abstract))['state']
+    if saved is not None:
+      leaves.check_digests(saved, state)
+    return state, extra
 
   def set_damaged_aside(self) -> None:
     """Renames the checkpoints that turned out to be damaged.
@@ -145,16 +182,73 @@ class Checkpoints:
     self._damaged.clear()
     self._manager.reload()
 
+  def check_space(self, state: TrainState) -> None:
+    """Checks that there is room for the checkpoints that are to be kept.
+
+    Args:
+      state: the run's, or that of all runs that train together: their folders
+        are on one disk as a rule.
+
+    Raises:
+      UserError: there is not.
+    """
+    if self._manager is not None and not paths.is_cloud(self.folder):
+      size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+      # While one is written the older ones are still there.
+      more = max(1, (self._keep or 1) + 1 - len(self._manager.all_steps()))
+      free = shutil.disk_usage(self.folder).free
+      if size * more > free:
+        raise UserError(
+          f'{self.folder}: checkpoints need {size * more:,} bytes, and'
+          f' {free:,} are free: make room, or name another --workdir'
+        )
+
+  def check_saved(self) -> None:
+    """Raises the error of a save in the background that has failed."""
+    if self._manager is not None:
+      with self._saving():
+        self._manager.check_for_errors()
+        if not self._manager.is_saving_in_progress():
+          self._check_written()
+
   def wait(self) -> None:
     """Waits until everything is saved."""
     if self._manager is not None:
-      self._manager.wait_until_finished()
+      with self._saving():
+        self._manager.wait_until_finished()
+        self._check_written()
+
+  def _check_written(self) -> None:
+    """Raises an error if what was saved last is not there.
+
+    Orbax tells of a failure once, and the thread that ends a save may be the
+    one who is told.
+    """
+    step, self._writing = self._writing, None
+    if step is None or isinstance(self._manager, _Cloud):
+      return
+    path = self.folder / str(step)
+    if not path.exists():
+      free = shutil.disk_usage(self.folder.parent).free
+      number = errno.ENOSPC if free < _LITTLE else errno.EIO
+      raise OSError(number, os.strerror(number), str(path))
 
   def close(self) -> None:
     """Waits until everything is saved, and ends."""
-    self.wait()
-    if self._manager is not None:
-      self._manager.close()
+    try:
+      self.wait()
+    finally:
+      if self._manager is not None:
+        self._manager.close()
+
+  @contextlib.contextmanager
+  def _saving(self) -> Iterator[None]:
+    """Removes what a save has left that fails, as on a full disk."""
+    try:
+      yield
+    except Exception:
+      _remove_temporary(self.folder)
+      raise
 
 
 def restore_newest(
@@ -199,6 +293,15 @@ def restore_newest(
   return None
 
 
+def _remove_temporary(folder: paths.Path) -> None:
+  """Removes what is left of saves that have failed."""
+  if paths.is_cloud(folder):  # There they are in a temporary folder.
+    return
+  for name in paths.names(folder):
+    if _TEMPORARY in name:
+      shutil.rmtree(folder / name, ignore_errors=True)
+
+
 class _Cloud:
   """As much of orbax's CheckpointManager, on a folder in a cloud.
 
@@ -223,7 +326,12 @@ class _Cloud:
     self._manager = _manager(self._here, 1)
     self._worker = futures.ThreadPoolExecutor(1)
     self._saving: futures.Future | None = None
-    self._steps = _steps(folder)[0]
+    self._steps, cut = _steps(folder)
+    for step in cut:
+      progress.log(
+        f'{folder / str(step)}: the checkpoint is not whole (an upload was cut,'
+        ' or a file is missing), it is left out'
+      )
 
   def all_steps(self) -> list[int]:
     return list(self._steps)
@@ -265,6 +373,13 @@ class _Cloud:
   def reload(self) -> None:
     self._manager.reload()
     self._steps = _steps(self._folder)[0]
+
+  def is_saving_in_progress(self) -> bool:
+    return self._saving is not None
+
+  def check_for_errors(self) -> None:
+    if self._saving is not None and self._saving.done():
+      self.wait_until_finished()
 
   def wait_until_finished(self) -> None:
     if self._saving is not None:

@@ -10,7 +10,8 @@ data.json      what was found in data of the user's own: counts by class, what
 noise.npz      ids and noisy labels of the examples that are trained on, their
                clean labels where they are known, and which images were
                replaced; once it exists it is read back, never drawn again
-noise.json     the actual noise, where clean labels are known: rate and matrix
+noise.json     digests of the labels and of the description of the data; where
+               clean labels are known the actual noise: rate and matrix
 initial.json   what the parameters began from, if config.model.init_from says
                it: the file and its sha256, or random
 prepared.json  hyper-parameters that the method has computed before training;
@@ -21,11 +22,14 @@ events.out...  the same figures for TensorBoard
 result.json    the finished run's figures; failed.json: why it cannot continue
 results.csv    the same as a line of a table
 
+Each JSON object has a digest of the rest of it, and so has noise.npz; what has
+another one is damaged, and is never believed.
+
 It may be in a cloud, see storage/paths.py: there metrics.jsonl is rewritten,
 and the events are copied up, every few seconds and before each checkpoint.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 import csv
 import dataclasses
 import io
@@ -40,10 +44,14 @@ from sce_jax import noise
 from sce_jax.data import label_files
 from sce_jax.data.info import DatasetInfo
 from sce_jax.errors import UserError
-from sce_jax.storage import paths
+from sce_jax.runs import records
+from sce_jax.runs.records import DamagedError, read_metrics, read_record
+from sce_jax.storage import digests, paths
 
-# Of the layout of the folder. A folder of another version is refused.
-FORMAT = 2
+# Of the layout of the folder. A folder of another version is refused; those of
+# version 2 have no digests, and are read all the same.
+FORMAT = records.FORMAT
+_FORMATS = (2, FORMAT)
 PREPARE = 'prepare'
 # As config.model.init_from: parameters that are drawn, where others are usual.
 RANDOM = 'random'
@@ -138,11 +146,16 @@ def read_description(path: str | os.PathLike) -> dict[str, Any]:
     raise NotARunError(f'{file} is not of a run ({error})') from None
   if not _is_description(found):
     raise NotARunError(f'{file} is not of a run, but of another program')
-  if found.get('format', 1) != FORMAT:
+  if digests.is_sealed(found) or found.get('format') == FORMAT:
+    try:
+      found = digests.unseal(found)
+    except ValueError as error:
+      raise NotARunError(f'{file} is damaged ({error})') from None
+  if found.get('format', 1) not in _FORMATS:
     commit = (found.get('git_commit') or 'unknown')[:8]
     raise UserError(
       f'{path} was written by another version of sce_jax (folder format'
-      f' {found.get("format", 1)}, this version reads {FORMAT}): use the commit'
+      f' {found.get("format", 1)}, this one writes {FORMAT}): use the commit'
       f' that it was trained with, {commit}, or train again elsewhere'
     )
   return found
@@ -183,7 +196,7 @@ def describe_dataset(
   info: DatasetInfo,
   pixel_mean: Float32[np.ndarray, '...'] | None,
   digest: int,
-) -> str:
+) -> dict[str, Any]:
   """The content of dataset.json.
 
   Args:
@@ -200,7 +213,7 @@ def describe_dataset(
     # float32 values are exact as JSON numbers.
     'pixel_mean': None if pixel_mean is None else pixel_mean.tolist(),
   }
-  return json.dumps(record) + '\n'
+  return record
 
 
 def read_dataset(
@@ -249,12 +262,25 @@ def has_noisy_test(path: str | os.PathLike) -> bool:
   return record is not None and bool(record['info'].get('noisy_test'))
 
 
+def has_labels(path: str | os.PathLike) -> bool:
+  """Whether a run has saved its labels."""
+  return (paths.path(path) / 'noise.npz').exists()
+
+
 def read_labels(
   path: str | os.PathLike,
 ) -> tuple[Int64[np.ndarray, ' N'], Int32[np.ndarray, ' N']] | None:
-  """The ids and labels of the examples a run trains on; None: not begun."""
-  file = paths.path(path) / 'noise.npz'
-  return label_files.read(file) if file.exists() else None
+  """The ids and labels of the examples a run trains on; None: not begun.
+
+  Raises:
+    DamagedError: the file is damaged.
+  """
+  if not has_labels(path):
+    return None
+  try:
+    return label_files.read(paths.path(path) / 'noise.npz')
+  except UserError as error:
+    raise DamagedError(str(error), records.TRAIN_AGAIN) from None
 
 
 def actual_noise(
@@ -284,13 +310,27 @@ def read_result(path: str | os.PathLike) -> dict[str, Any] | None:
   return ended or read_record(path, 'failed.json', ('failed',))
 
 
+def read_origins(path: str | os.PathLike) -> dict[str, str]:
+  """Digests of what a run was begun with, of noise.json.
+
+  Returns:
+    That of its 'labels' and of the description of its 'data'; empty: it has not
+    begun, or an earlier version did not write them.
+
+  Raises:
+    DamagedError: the record is damaged.
+  """
+  return (read_record(path, 'noise.json') or {}).get('origins', {})
+
+
 def read_noise(path: str | os.PathLike) -> dict[str, Any] | None:
   """The actual noise of a run, 'rate' and 'matrix'; None if it is not known.
 
   Raises:
     UserError: the record is damaged.
   """
-  return read_record(path, 'noise.json', ('rate', 'matrix'))
+  record = read_record(path, 'noise.json')
+  return record if record and {'rate', 'matrix'} <= record.keys() else None
 
 
 def read_prepared(path: str | os.PathLike) -> dict[str, Any] | None:
@@ -312,7 +352,7 @@ def read_initial(path: str | os.PathLike) -> dict[str, Any] | None:
   weights and others, see initial.py.
 
   Raises:
-    UserError: the record is damaged.
+    DamagedError: the record is damaged.
   """
   return read_record(path, 'initial.json', ('init_from',))
 
@@ -328,58 +368,22 @@ def initial_title(record: Mapping[str, Any]) -> str:
   )
 
 
-def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
-  """The lines of a run's metrics.jsonl, up to the first that is damaged."""
-  records = []
-  for line in (_read_text(path, 'metrics.jsonl') or '').splitlines():
-    try:
-      record = json.loads(line)
-    except json.JSONDecodeError:  # Killed while it was written.
-      break
-    if not isinstance(record, dict) or not {'epoch', 'step'} <= set(record):
-      break
-    records.append(record)
-  return records
-
-
-def read_record(
-  folder: str | os.PathLike, name: str, keys: Sequence[str] = ()
-) -> dict[str, Any] | None:
-  """A JSON file of a run's folder; None if it is not there.
-
-  Args:
-    folder: the run's.
-    name: the file's.
-    keys: what it must have.
+def check_whole(path: str | os.PathLike) -> None:
+  """Checks what reports are made of.
 
   Raises:
-    UserError: it is damaged.
+    DamagedError: part of it is damaged, or there are too few epochs.
   """
-  text = _read_text(folder, name)
-  if text is None:
-    return None
-  try:
-    record = json.loads(text)
-    if not isinstance(record, dict):
-      raise ValueError(f'it holds a {type(record).__name__}')
-    missing = [key for key in keys if key not in record]
-    if missing:
-      raise ValueError(f'it lacks {missing[0]!r}')
-  except (ValueError, RecursionError) as error:
-    raise UserError(
-      f'{paths.path(folder) / name} is damaged ({error}): copy it back from'
-      ' elsewhere, or remove it and train again with the same command'
-    ) from None
-  return record
-
-
-def _read_text(folder: str | os.PathLike, name: str) -> str | None:
-  """A file of a run's folder; None if it is not there."""
-  try:
-    # What is no text is damaged, and found out by whoever reads it as JSON.
-    return paths.read(paths.path(folder) / name).decode(errors='replace')
-  except (FileNotFoundError, NotADirectoryError):
-    return None
+  read_noise(path)
+  has_noisy_test(path)
+  read_initial(path)
+  epochs = (read_result(path) or {}).get('epochs')
+  found = len(read_metrics(path))
+  if epochs is not None and found < epochs:
+    raise DamagedError(
+      f'{paths.path(path) / "metrics.jsonl"} lacks the figures of epoch'
+      f' {found + 1}'
+    )
 
 
 def write_results(

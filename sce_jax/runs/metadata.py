@@ -9,6 +9,10 @@ import subprocess
 import sys
 from typing import Any
 
+from sce_jax.storage import digests
+
+# What of this package decides a run's figures.
+_ROOMS = ('data', 'engine', 'losses', 'methods', 'models', 'noise', 'parallel')
 _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 
@@ -28,6 +32,18 @@ def describe(config: dict[str, Any]) -> dict[str, Any]:
     'devices': [f'{d.platform} {d.device_kind}' for d in devices],
     'processor': processor(),
     'git_commit': _git_commit(),
+    'code': code(),
+  }
+
+
+def code() -> dict[str, str]:
+  """A digest of each file that decides a run's figures."""
+  root = pathlib.Path(__file__).parent.parent
+  found = [root / 'loop.py', root / 'train.py']
+  found += [x for room in _ROOMS for x in (root / room).rglob('*.py')]
+  return {
+    x.relative_to(root).as_posix(): digests.of_bytes(x.read_bytes())[:8]
+    for x in sorted(found)
   }
 
 

@@ -132,10 +132,7 @@ def find(
       progress.log(f'skipped: {error.reason}')
       continue
     try:
-      files.read_result(folder)
-      files.read_noise(folder)
-      files.has_noisy_test(folder)
-      files.read_initial(folder)
+      files.check_whole(folder)
     except UserError as error:
       progress.log(f'skipped: {error}')
       continue

@@ -1,6 +1,6 @@
 """A run while it is trained: its config, its labels and its folder."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 import dataclasses
 import os
 from typing import Any
@@ -64,6 +64,7 @@ class TrainingRun:
     dataset: Dataset,
     positions: Int[np.ndarray, ' P'] | None = None,
     labels: Int32[np.ndarray, ' P'] | None = None,
+    allow_changes: Collection[str] = (),
   ) -> 'TrainingRun':
     """Opens or makes the run's folder; reads its labels back, or draws them.
 
@@ -73,6 +74,7 @@ class TrainingRun:
       dataset: the data set.
       positions: the examples that it trains on; None: all.
       labels: their labels; None: as the config's noise makes them.
+      allow_changes: fields in which it may differ from the folder's run.
 
     Raises:
       UserError: the folder or the labels cannot be used.
@@ -81,22 +83,26 @@ class TrainingRun:
     if positions is None:
       positions = np.arange(len(train), dtype=np.int32)
     positions = np.asarray(positions, np.int32)
-    # Before the folder is made: the noise may refuse.
-    is_new = processes.on_primary(lambda: files.read_labels(path)) is None
-    if is_new and labels is None:
+
+    def draw() -> np.ndarray:
+      if labels is not None:
+        return labels
       drawn = labels_lib.apply_label_noise(dataset, config.noise, config.seed)
-      labels = drawn.labels[positions]
-    workdir = Workdir(path, config)
+      return drawn.labels[positions]
+
+    # Before the folder is made: the noise may refuse.
+    if not processes.on_primary(lambda: files.has_labels(path)):
+      labels = draw()
+    workdir = Workdir(path, config, allow_changes)
     try:
       workdir.record_dataset(dataset)
       ids = train.example_id[positions]
       clean = train.clean_label
       clean = None if clean is None else clean[positions]
-      if is_new and labels is not None:
-        replaced = dataset.replaced and dataset.replaced.of(ids)
-        workdir.record_labels(ids, labels, clean, info.num_classes, replaced)
-      else:
-        labels = workdir.saved_labels(ids)
+      saved = workdir.saved_labels(ids)
+      labels = draw() if saved is None else saved
+      replaced = dataset.replaced and dataset.replaced.of(ids)
+      workdir.record_labels(ids, labels, clean, info.num_classes, replaced)
       result, prepared = workdir.result, workdir.prepared
     except UserError:
       workdir.close()
@@ -146,6 +152,7 @@ class TrainingRun:
       seconds: how long the run has taken so far.
     """
     self.workdir.flush()
+    self.workdir.check_lock()  # Or a folder that is gone would be made anew.
     self.checkpoints.save(state, {'seconds': seconds})
 
   def close(self) -> None:

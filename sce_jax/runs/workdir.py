@@ -1,10 +1,10 @@
 """The folder of a run while it is trained; files.py says what is in it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 import json
 import os
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from jaxtyping import Int32, Integer
 import numpy as np
@@ -16,9 +16,10 @@ from sce_jax.data.dataset import Dataset, digest
 from sce_jax.errors import UserError
 from sce_jax.noise import Replaced
 from sce_jax.parallel import processes
-from sce_jax.runs import files, metadata, progress, trackers
-from sce_jax.storage import lock, paths
+from sce_jax.runs import changes, files, metadata, progress, trackers
+from sce_jax.storage import digests, lock, paths
 
+T = TypeVar('T')
 # In a cloud figures are written no more often: of one object an object store
 # takes one write a second.
 _FLUSH_SECONDS = 5.0
@@ -37,13 +38,22 @@ class Workdir:
       holds a run of another config; nothing in it has been changed.
   """
 
-  def __init__(self, path: str | os.PathLike, config: Config):
+  def __init__(
+    self,
+    path: str | os.PathLike,
+    config: Config,
+    allow_changes: Collection[str] = (),
+  ):
     assert not config.left, f'{config.left}: choose.complete was not called'
     self.path = paths.path(path)
     self._config = json.loads(json.dumps(config.to_dict()))
+    self._allowed = allow_changes
     self._trackers: list[trackers.Tracker] = []
     self._pending, self._flushed = '', time.monotonic()
     self._lock: lock.Lock | None = None
+    # Digests of what the run is begun with, and what is wrong with its labels.
+    self._origins: dict[str, str] = {}
+    self._damaged_labels: files.DamagedError | None = None
     self._writes = processes.is_primary()
     processes.on_primary(self._open)
 
@@ -73,18 +83,48 @@ class Workdir:
     if not path.exists():
       paths.write(
         path,
-        json.dumps(
+        digests.dumps(
           {'format': files.FORMAT, **metadata.describe(self._config)}, indent=2
-        )
-        + '\n',
+        ),
       )
       return
-    changes = fields.differences(files.read_config(self.path), self._config)
-    if changes:
-      raise UserError(
-        f'workdir {self.path} holds a run of another config'
-        f' ({"; ".join(changes)}): name another with --workdir'
+    found = files.read_description(self.path)
+    code = metadata.code()
+    ended = (self.path / 'result.json').exists()
+    if ended and found['config'] == self._config:
+      code = found.get('code', code)  # Its result is only given again.
+    changed = changes.check(self.path, found, self._config, code, self._allowed)
+    if changed:
+      self._change(found, code, changed)
+
+  def _change(
+    self, found: dict[str, Any], code: dict[str, str], changed: list[str]
+  ) -> None:
+    """Continues the run with another config or code; says and records it."""
+    epochs = self._config['train']['epochs']
+    before = found['config'].get('train', {}).get('epochs')
+    result = files.read_record(self.path, 'result.json')
+    done = len(files.read_metrics(self.path))
+    changes.check_epochs(self.path, changed, epochs, done, result is not None)
+    for change in changed:
+      progress.log(f'{self.path}: continues with {change}')
+    if epochs != before:
+      progress.log(
+        f'{self.path}: the schedule of the learning rate is that of {epochs}'
+        f' epochs from here on, no longer that of {before}'
       )
+    if result is not None and epochs != before:
+      paths.write(
+        self.path / f'result-{before}-epochs.json', digests.dumps(result)
+      )
+      (self.path / 'result.json').unlink()
+    record = {
+      **found,
+      'config': self._config,
+      'code': code,
+      'changes': [*found.get('changes', ()), changed],
+    }
+    paths.write(self.path / 'config.json', digests.dumps(record, indent=2))
 
   def close(self) -> None:
     """Releases the folder."""
@@ -96,7 +136,18 @@ class Workdir:
   @property
   def result(self) -> dict[str, Any] | None:
     """What `finish` or `fail` has recorded, None before."""
-    return processes.on_primary(lambda: files.read_result(self.path))
+    return processes.on_primary(
+      lambda: self._or_made_again(lambda: files.read_result(self.path))
+    )
+
+  @staticmethod
+  def _or_made_again(read: Callable[[], T]) -> T | None:
+    """What is read; None if it is damaged, for it can be made again."""
+    try:
+      return read()
+    except files.DamagedError as error:
+      progress.log(f'{error.reason}: it is made again')
+      return None
 
   def metrics_at(self, step: int) -> dict[str, Any]:
     """The figures of the epoch that ended with a step.
@@ -124,34 +175,61 @@ class Workdir:
       UserError: the folder holds a run on other data.
     """
     needs_mean = self._config['data']['normalization'] == 'pixel_mean'
-    text = files.describe_dataset(
-      dataset.info,
-      dataset.pixel_mean if needs_mean else None,
-      digest(dataset.train.image),
+    # As it is read back.
+    record = json.loads(
+      json.dumps(
+        files.describe_dataset(
+          dataset.info,
+          dataset.pixel_mean if needs_mean else None,
+          digest(dataset.train.image),
+        )
+      )
     )
-    processes.on_primary(lambda: self._record_dataset(text, dataset.summary))
+    processes.on_primary(lambda: self._record_dataset(record, dataset.summary))
 
-  def _record_dataset(self, text: str, summary: Mapping[str, Any]) -> None:
-    before = files.read_record(self.path, 'dataset.json', ('info',))
-    now = json.loads(text)
+  def _record_dataset(
+    self, now: dict[str, Any], summary: Mapping[str, Any]
+  ) -> None:
+    self._origins['data'] = digests.of_record(now)
+    try:
+      before = files.read_record(self.path, 'dataset.json', ('info',))
+    except files.DamagedError as error:
+      self._check_origin('data', error)
+      before = None
+    else:
+      if before is None and files.has_labels(self.path):
+        missing = f'{self.path / "dataset.json"} is missing'
+        self._check_origin('data', files.DamagedError(missing))
     if before is None:
       if summary:
-        self._write('data.json', json.dumps(summary, indent=2) + '\n')
-      self._write('dataset.json', text)
+        self._write('data.json', digests.dumps(summary, indent=2))
+      self._write('dataset.json', digests.dumps(now))
     elif before != now:
-      changes = fields.differences(before['info'], now['info'])
+      different = fields.differences(before['info'], now['info'])
       # Statistics of hundreds of features tell nobody anything.
-      short = [x for x in changes if len(x) < _LONG]
+      short = [x for x in different if len(x) < _LONG]
       what = '; '.join(short) or 'other examples'
       raise UserError(
         f'workdir {self.path} holds a run on other data ({what}): give it the'
         ' data that it was trained on, or name another with --workdir'
       )
 
+  def _check_origin(self, name: str, damage: files.DamagedError) -> None:
+    """Checks that what is made again is what the run was begun with.
+
+    Args:
+      name: of the digest in noise.json.
+      damage: raised if it is not, or if that is not known.
+    """
+    origins = self._or_made_again(lambda: files.read_origins(self.path)) or {}
+    if origins.get(name) != self._origins[name]:
+      raise damage
+    progress.log(f'{damage.reason}: the same was made again')
+
   def saved_labels(
     self, ids: Integer[np.ndarray, ' N']
-  ) -> Int32[np.ndarray, ' N']:
-    """The labels that the run was begun with.
+  ) -> Int32[np.ndarray, ' N'] | None:
+    """The labels that the run was begun with; None: not begun, or damaged.
 
     Args:
       ids: the examples that it trains on.
@@ -159,8 +237,16 @@ class Workdir:
     Raises:
       UserError: it was begun with other examples.
     """
-    saved = processes.on_primary(lambda: files.read_labels(self.path))
-    assert saved is not None, 'the folder was emptied meanwhile'
+
+    def read() -> Any:
+      try:
+        return files.read_labels(self.path), None
+      except files.DamagedError as error:
+        return None, error
+
+    saved, self._damaged_labels = processes.on_primary(read)
+    if saved is None:
+      return None
     if not np.array_equal(saved[0], ids):
       raise UserError(
         f'workdir {self.path} holds a run on other training examples'
@@ -176,16 +262,54 @@ class Workdir:
     num_classes: int,
     replaced: Replaced | None = None,
   ) -> None:
-    """Saves the labels, and where clean ones are known the actual noise."""
-    if not self._writes:
-      return
-    label_files.save_npz(
-      self.path / 'noise.npz', ids, labels, clean_labels, replaced
+    """Saves the labels, and where clean ones are known the actual noise.
+
+    What is there is kept. What is damaged is made again, if it is what the run
+    was begun with.
+
+    Raises:
+      DamagedError: the labels are damaged, and were others.
+    """
+    processes.on_primary(
+      lambda: self._record_labels(
+        ids, labels, clean_labels, num_classes, replaced
+      )
     )
+
+  def _record_labels(
+    self,
+    ids: np.ndarray,
+    labels: np.ndarray,
+    clean_labels: np.ndarray | None,
+    num_classes: int,
+    replaced: Replaced | None,
+  ) -> None:
+    file = self.path / 'noise.npz'
+    self._origins['labels'] = digests.of_arrays(
+      np.asarray(ids, np.int64), np.asarray(labels, np.int32)
+    )
+    noise = self._or_made_again(
+      lambda: files.read_record(self.path, 'noise.json')
+    )
+    if not file.exists() or self._damaged_labels is not None:
+      damage = self._damaged_labels
+      if damage is None and (noise or self._has_checkpoints()):
+        damage = files.DamagedError(f'{file} is missing')
+      if damage is not None:
+        self._check_origin('labels', damage)
+      label_files.save_npz(file, ids, labels, clean_labels, replaced)
+    elif noise is None:
+      progress.log(f'{self.path / "noise.json"}: it is made again')
+    if noise is not None:
+      return
+    record: dict[str, Any] = {'origins': self._origins}
     if clean_labels is not None:
       matrix, rate = files.actual_noise(labels, clean_labels, num_classes)
-      record = {'rate': rate, 'matrix': np.round(matrix, 6).tolist()}
-      self._write('noise.json', json.dumps(record) + '\n')
+      record |= {'rate': rate, 'matrix': np.round(matrix, 6).tolist()}
+    self._write('noise.json', digests.dumps(record))
+
+  def _has_checkpoints(self) -> bool:
+    return bool(paths.names(files.checkpoints(self.path)))
 
   @property
   def initial(self) -> dict[str, Any] | None:
@@ -200,7 +324,7 @@ class Workdir:
     """
     before = self.initial
     if before is None:
-      self._write('initial.json', json.dumps(record, indent=2) + '\n')
+      self._write('initial.json', digests.dumps(record))
     elif before.get('sha256') != record.get('sha256'):
       raise UserError(
         f'{record["init_from"]} has changed since the run in {self.path} was'
@@ -211,12 +335,36 @@ class Workdir:
   @property
   def prepared(self) -> dict[str, Any] | None:
     """What `record_prepared` has recorded, None before."""
-    return processes.on_primary(lambda: files.read_prepared(self.path))
+    return processes.on_primary(
+      lambda: self._or_made_again(lambda: files.read_prepared(self.path))
+    )
 
   def record_prepared(self, hparams: Mapping[str, Any]) -> None:
     """Saves hyper-parameters that the method has computed."""
     record = {name: np.asarray(v).tolist() for name, v in hparams.items()}
-    self._write('prepared.json', json.dumps(record) + '\n')
+    self._write('prepared.json', digests.dumps(record))
+
+  def check_metrics(self, step: int, epoch: int) -> None:
+    """Checks that there are the figures of all epochs up to a step.
+
+    Args:
+      step: the number of steps done.
+      epoch: the number of epochs done.
+
+    Raises:
+      UserError: some are missing or damaged.
+    """
+    processes.on_primary(lambda: self._check_metrics(step, epoch))
+
+  def _check_metrics(self, step: int, epoch: int) -> None:
+    kept = [m for m in files.read_metrics(self.path) if m['step'] <= step]
+    if len(kept) < epoch:
+      raise UserError(
+        f'{self.path / "metrics.jsonl"} lacks the figures of epoch'
+        f' {len(kept) + 1}: copy it back from elsewhere, or remove the'
+        f' checkpoints from that epoch on in {files.checkpoints(self.path)}, so'
+        ' that they are made again with the same command'
+      )
 
   def truncate_metrics_after(self, step: int) -> list[dict[str, Any]]:
     """Drops the metrics of later steps, which will be trained again.
@@ -228,7 +376,7 @@ class Workdir:
 
   def _truncate_metrics_after(self, step: int) -> list[dict[str, Any]]:
     kept = [m for m in files.read_metrics(self.path) if m['step'] <= step]
-    self._write('metrics.jsonl', ''.join(json.dumps(m) + '\n' for m in kept))
+    self._write('metrics.jsonl', ''.join(map(digests.dumps, kept)))
     self._trackers = trackers.start(self.path, self._config, step)
     return kept
 
@@ -236,7 +384,7 @@ class Workdir:
     """Adds an epoch's figures."""
     if not self._writes:
       return
-    self._pending += json.dumps(record) + '\n'
+    self._pending += digests.dumps(record)
     for tracker in self._trackers:
       tracker.write(record)
     every = _FLUSH_SECONDS if paths.is_cloud(self.path) else 0.0
@@ -259,13 +407,13 @@ class Workdir:
 
   def finish(self, result: dict[str, Any]) -> None:
     """Records the figures of the finished run."""
-    self._write('result.json', json.dumps(result, indent=2) + '\n')
+    self._write('result.json', digests.dumps(result, indent=2))
     if self._writes:
       files.write_results(self.path, [result])
 
   def fail(self, result: dict[str, Any]) -> None:
     """Records why the run cannot continue."""
-    self._write('failed.json', json.dumps(result, indent=2) + '\n')
+    self._write('failed.json', digests.dumps(result, indent=2))
 
   def _write(self, name: str, text: str) -> None:
     if self._writes:
@@ -283,7 +431,14 @@ class Workdir:
       if self._lock is not None:
         self._lock.check()
     except lock.LockLostError:
-      raise UserError(
-        f'workdir {self.path} has been taken over by another process, to which'
-        ' this one seemed dead: leave the run to that one'
-      ) from None
+      if paths.is_cloud(self.path):
+        what = (
+          'has been taken over by another process, to which this one seemed'
+          ' dead: leave the run to that one'
+        )
+      else:
+        what = (
+          'was moved, removed or replaced while the run trained: what it had'
+          ' saved is where that folder is now; name it with --workdir to resume'
+        )
+      raise UserError(f'workdir {self.path} {what}') from None

@@ -7,6 +7,7 @@ such lock: there it is a lease, which its holder renews regularly.
 import abc
 from collections.abc import Callable
 import contextlib
+import datetime
 import fcntl
 import json
 import os
@@ -87,15 +88,27 @@ class _FileLock(Lock):
   """A lock that the system releases when the process ends for any reason."""
 
   def __init__(self, path: pathlib.Path):
-    self._file = open(path, 'w')  # noqa: SIM115  Kept open.
+    self._path = path
+    self._file = open(path, 'a+')  # noqa: SIM115  Kept open.
     try:
       fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+      self._file.seek(0)
+      holder = _named(self._file.read())
       self._file.close()
-      raise LockHeldError('another process') from None
+      raise LockHeldError(holder) from None
+    self._file.truncate(0)
+    self._file.write(json.dumps(_self()))
+    self._file.flush()
 
   def check(self) -> None:
-    pass
+    try:
+      now = os.stat(self._path)
+    except OSError:
+      raise LockLostError from None
+    # Another file of that name is of a folder that has come in its place.
+    if not os.path.samestat(now, os.fstat(self._file.fileno())):
+      raise LockLostError
 
   def close(self) -> None:
     self._file.close()
@@ -121,6 +134,7 @@ class _Lease(Lock):
   def __init__(self, folder: paths.Path, say: Callable[[str], None]):
     self._folder = folder
     self._id = uuid.uuid4().hex
+    self._holder = _self()
     self._number = self._free_number(say) + 1
     self._file = folder / _name(self._number)
     try:
@@ -172,7 +186,7 @@ class _Lease(Lock):
       if seen is None:
         return 0
       if (now, seen) != (number, lease):
-        raise LockHeldError(f'another process, on {seen["host"]}')
+        raise LockHeldError(_named(json.dumps(seen)))
     _EXPIRED[lease['process']] = lease['time']
     return number
 
@@ -186,8 +200,8 @@ class _Lease(Lock):
     lease = {
       'id': self._id,
       'process': _PROCESS,
-      'host': socket.gethostname(),
       'time': time.time(),
+      **self._holder,
     }
     paths.store(self._folder).pipe_file(
       os.fspath(self._file), json.dumps(lease).encode(), **how
@@ -206,6 +220,24 @@ class _Lease(Lock):
       # The network may come back before anybody misses us.
       with contextlib.suppress(Exception):
         self._renew()
+
+
+def _self() -> dict[str, Any]:
+  """Who this is: what another process that finds the folder locked is told."""
+  now = datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')
+  return {'host': socket.gethostname(), 'pid': os.getpid(), 'since': now}
+
+
+def _named(holder: str) -> str:
+  """What `_self` has written, for the user."""
+  try:
+    found = json.loads(holder)
+    return (
+      f'another process, on {found["host"]}: pid {found["pid"]}, since'
+      f' {found["since"]}'
+    )
+  except (ValueError, KeyError, TypeError):  # Of an earlier version.
+    return 'another process'
 
 
 def _name(number: int) -> str:

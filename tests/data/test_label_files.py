@@ -18,7 +18,7 @@ def test_plain_numpy_reads_it(tmp_path):
   path = tmp_path / 'labels.npz'
   label_files.save_npz(path, _IDS, _LABELS, _CLEAN)
   with np.load(path, allow_pickle=False) as file:
-    assert sorted(file) == ['clean_labels', 'ids', 'labels']
+    assert sorted(file) == ['clean_labels', 'digest', 'ids', 'labels']
     for name, array, dtype in [
       ('ids', _IDS, np.int64),
       ('labels', _LABELS, np.int32),
@@ -32,7 +32,7 @@ def test_clean_labels_that_nobody_knows_are_not_there(tmp_path):
   path = tmp_path / 'labels.npz'
   label_files.save_npz(path, _IDS, _LABELS)
   with np.load(path, allow_pickle=False) as file:
-    assert sorted(file) == ['ids', 'labels']
+    assert sorted(file) == ['digest', 'ids', 'labels']
 
 
 def check(path):

@@ -1,7 +1,5 @@
 """Grids: which runs a command line means, their table, each run alone."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -244,7 +242,7 @@ def test_each_trial_is_its_own_run_and_a_bad_one_stops_alone(
   assert 'failed' in out and 'loss.alpha=0.01' in out
   for name, c in configs('loss.alpha=0.01', 'seed=0,1').items():
     alone = train.train_and_evaluate(c, tmp_path / name, data_dir)
-    result = json.loads((group / name / 'result.json').read_text())
+    result = files.read_result(group / name)
     check_equal(result, alone)
     for record, expected in zip(
       files.read_metrics(group / name),

@@ -86,7 +86,7 @@ def test_a_run_ends_with_what_is_known(data, trained):
   assert 0 <= result['train_eval']['accuracy_noisy'] <= 1
   for record in files.read_metrics(folder):
     assert ('test' in record) == data.has_test
-  assert (folder / 'noise.json').exists() == data.is_clean
+  assert (files.read_noise(folder) is not None) == data.is_clean
   info, _ = files.read_dataset(folder)
   assert info.class_names == animals.CLASSES
   assert (info.num_test > 0, info.clean_labels) == (

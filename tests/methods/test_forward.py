@@ -1,7 +1,5 @@
 """Estimating the transition matrix before a run trains."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -74,7 +72,7 @@ def test_where_that_network_fails_the_run_fails(data_dir, tmp_path):
   c.optim.learning_rate = 1e30
   (result,) = train.train_many([c], [tmp_path / 'run'], data_dir)
   assert 'not finite' in result['failed']
-  recorded = json.loads((tmp_path / 'run' / 'failed.json').read_text())
+  recorded = files.read_result(tmp_path / 'run')
   assert recorded == result
 
 

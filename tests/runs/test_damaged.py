@@ -212,8 +212,9 @@ def test_a_result_is_never_made_of_another_epochs_figures(
   path.write_bytes(path.read_bytes()[:-20])  # Of the last epoch's line.
   message = told(train.train_and_evaluate, config(), folder, data_dir)
   assert message == (
-    f'{path} lacks the figures of step 9: remove'
-    f' {files.checkpoints(folder) / "9"}, so that they are made again with the'
-    ' same command'
+    f'{path} lacks the figures of epoch 3: copy it back from elsewhere, or'
+    ' remove the checkpoints from that epoch on in'
+    f' {files.checkpoints(folder)}, so that they are made again with the same'
+    ' command'
   )
   assert not (folder / 'result.json').exists()

@@ -1,7 +1,5 @@
 """A saved run on a machine whose devices cannot share its batches."""
 
-import json
-
 import jax
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ from sce_jax.errors import UserError
 from sce_jax.parallel import runners
 from sce_jax.runs import restore
 from sce_jax.runs.run import TrainingRun
+from sce_jax.storage import digests
 from tests import synthetic
 
 
@@ -61,5 +60,5 @@ def test_it_is_not_trained_further_but_its_result_is_given(saved):
   with pytest.raises(UserError, match='which 8 devices cannot share'):
     train.train_and_evaluate(config, folder)
   result = {'test_accuracy': 0.5, 'test': {}}
-  (folder / 'result.json').write_text(json.dumps(result))
+  (folder / 'result.json').write_text(digests.dumps(result))
   assert train.train_and_evaluate(config, folder) == result

@@ -15,6 +15,7 @@ import pytest
 from sce_jax import errors
 from sce_jax.config.check import check_config
 from sce_jax.data import dataset as dataset_lib
+from sce_jax.data import label_files
 from sce_jax.exit_codes import ExitCode
 from sce_jax.runs import files, restore
 from sce_jax.runs import workdir as workdir_lib
@@ -209,7 +210,10 @@ def test_a_folder_of_another_version_is_refused(
   folder = tmp_path / 'run'
   shutil.copytree(undisturbed, folder)
   described = json.loads((folder / 'config.json').read_text())
-  del described['format']  # As all were before there was a number.
+  del (
+    described['format'],
+    described['sha256'],
+  )  # As all were before there was a number.
   (folder / 'config.json').write_text(json.dumps(described))
   before = listing(folder)
   for more in ((), ('evaluate',)):
@@ -223,13 +227,12 @@ def test_a_folder_of_another_version_is_refused(
 def test_labels_are_read_back_not_drawn_anew(undisturbed, tmp_path, data_dir):
   folder = tmp_path / 'run'
   shutil.copytree(undisturbed, folder)
-  with np.load(undisturbed / 'noise.npz') as file:
-    arrays = dict(file)
+  ids, labels = files.read_labels(folder)
   # Other labels than the config's noise would make.
-  arrays['labels'] = np.roll(arrays['labels'], 1)
-  np.savez(folder / 'noise.npz', **arrays)
+  labels = np.roll(labels, 1)
+  label_files.save_npz(folder / 'noise.npz', ids, labels)
   made = restore.predict_run(folder, 'train', data_dir)
-  np.testing.assert_array_equal(made.split.label, arrays['labels'])
+  np.testing.assert_array_equal(made.split.label, labels)
   figures = restore.evaluate_run(folder, data_dir)
   recorded = files.read_result(folder)['train_eval']
   assert figures['train_eval']['accuracy_noisy'] != recorded['accuracy_noisy']

@@ -143,6 +143,16 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
     raise UserError(
       f'{missing.explain(name, data_dir)}; tfds cannot make it ({line[:200]})'
     ) from None
+  except Exception as error:  # noqa: BLE001  Of damaged files, of any type.
+    raise _damaged(name, data_dir, error) from None
+
+
+def _damaged(name: str, path: str, error: Exception) -> UserError:
+  reason = ' '.join(str(error).split())[:200] or type(error).__name__
+  return UserError(
+    f'data set {name!r} in {path} is damaged ({reason}): remove its folder, so'
+    ' that it is prepared again, or name another with --data_dir'
+  )
 
 
 def _read_split(
@@ -152,8 +162,11 @@ def _read_split(
   label_sets: Mapping[str, str],
   limit: int | None,
 ) -> tuple[Part, dict[str, np.ndarray]]:
-  source = builder.as_data_source(split=split)
-  records = source.__getitems__(range(len(source))[:limit])
+  try:
+    source = builder.as_data_source(split=split)
+    records = source.__getitems__(range(len(source))[:limit])
+  except Exception as error:  # noqa: BLE001  Of damaged files, of any type.
+    raise _damaged(builder.name, str(builder.data_path), error) from None
   image_key, label_key, id_key = keys
 
   def column(feature):

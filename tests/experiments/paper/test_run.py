@@ -25,6 +25,7 @@ from sce_jax import methods as all_methods
 from sce_jax.config import check as config_lib
 from sce_jax.config import fields
 from sce_jax.runs import files, read
+from sce_jax.storage import digests
 from tests.data.reading import told
 
 NOT_TRAINED = ('gradients', 'losses', 'theory')
@@ -88,24 +89,24 @@ def _copy(template, folder, spec, rng):
   shutil.copytree(template, folder, ignore=shutil.ignore_patterns('ck*', 'ev*'))
   description = json.loads((folder / 'config.json').read_text())
   description['config'] = config_lib.check_config(spec.config).to_dict()
-  (folder / 'config.json').write_text(json.dumps(description))
+  (folder / 'config.json').write_text(digests.dumps(description))
   records = files.read_metrics(folder)
   for record in records:
     record['test']['accuracy'] = rng.random()
     record['test']['class_accuracy'] = rng.random(10).tolist()
     if spec.config.loss.name == 'd2l':
       record['method'] = {'lid': rng.random(), 'label_weight': rng.random()}
-  text = ''.join(json.dumps(record) + '\n' for record in records)
+  text = ''.join(map(digests.dumps, records))
   (folder / 'metrics.jsonl').write_text(text)
   result = json.loads((folder / 'result.json').read_text())
   result['test'] = records[-1]['test']
   result['test_accuracy'] = records[-1]['test']['accuracy']
   clean = spec.config.noise.name == 'clean'
   result['memorised'] = None if clean else rng.random()
-  (folder / 'result.json').write_text(json.dumps(result))
+  (folder / 'result.json').write_text(digests.dumps(result))
   if spec.config.loss.name == 'forward':
     matrix = {'transition_matrix': np.eye(10).tolist()}
-    (folder / 'prepared.json').write_text(json.dumps(matrix))
+    (folder / 'prepared.json').write_text(digests.dumps(matrix))
 
 
 @dataclasses.dataclass
@@ -461,7 +462,9 @@ def test_a_failed_run_is_shown_and_raised(report, tmp_path, data_dir):
   page = report('ablation')
   failed = tmp_path / read.run_name(page.specs[0].config)
   (failed / 'result.json').unlink()
-  (failed / 'failed.json').write_text('{"failed": "the loss is not finite"}')
+  (failed / 'failed.json').write_text(
+    digests.dumps({'failed': 'the loss is not finite'})
+  )
   with pytest.raises(errors.NonFiniteLoss, match='the loss is not finite'):
     paper_run.run('ablation', 'digits', 'tiny', tmp_path, data_dir)
   text = (page.folder / 'report.md').read_text()

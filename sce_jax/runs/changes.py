@@ -1,0 +1,96 @@
+"""Runs that are continued with another config or code than before."""
+
+from collections.abc import Collection, Mapping
+import os
+from typing import Any
+
+from sce_jax.config import fields
+from sce_jax.errors import UserError
+
+# What may change beside fields of the config.
+CODE = 'code'
+# The labels, the order of the examples and the method's state follow from
+# these: they are fixed when a run begins.
+_FIXED = ('seed', 'data.', 'noise.', 'loss.name', 'train.batch_size')
+_FIXED_TOO = ('train.drop_remainder', 'model.')
+_NAMED = 4
+
+
+def check(
+  path: str | os.PathLike,
+  found: Mapping[str, Any],
+  config: Mapping[str, Any],
+  code: Mapping[str, str],
+  allowed: Collection[str],
+) -> list[str]:
+  """Checks that a run may be continued.
+
+  Args:
+    path: the run's folder, for the message.
+    found: its config.json.
+    config: the config now.
+    code: the digests of the code now, see metadata.py.
+    allowed: the fields that may change, such as 'train.epochs'; CODE: the code.
+
+  Returns:
+    What has changed, as 'train.epochs: 5 -> 9'.
+
+  Raises:
+    UserError: something has changed that may not; the message shows it.
+  """
+  changes = fields.differences(found['config'], config)
+  before = found.get(CODE, code)
+  files = sorted(
+    name
+    for name in before.keys() | code.keys()
+    if before.get(name) != code.get(name)
+  )
+  if files:
+    more = f' and {len(files) - _NAMED} more' if len(files) > _NAMED else ''
+    commit = (found.get('git_commit') or 'unknown')[:8]
+    changes.append(
+      f'{CODE}: {", ".join(files[:_NAMED])}{more} differ from commit {commit}'
+    )
+  names = [change.partition(':')[0] for change in changes]
+  if not set(names) <= set(allowed):
+    raise UserError(
+      f'workdir {os.fspath(path)} holds a run of another config'
+      f' ({"; ".join(changes)}): name another with --workdir, or continue the'
+      f' run with what has changed: --allow_config_change={",".join(names)}'
+    )
+  fixed = [x for x in names if x.startswith((*_FIXED, *_FIXED_TOO))]
+  if fixed:
+    raise UserError(
+      f'workdir {os.fspath(path)}: {", ".join(fixed)} cannot change in a run,'
+      ' whose labels, steps and network follow from that: name another with'
+      ' --workdir'
+    )
+  return changes
+
+
+def check_epochs(
+  path: str | os.PathLike,
+  changes: Collection[str],
+  epochs: int,
+  done: int,
+  has_ended: bool,
+) -> None:
+  """Checks that what has changed leaves something to train.
+
+  Args:
+    path: the run's folder, for the message.
+    changes: what `check` returned.
+    epochs: of the config now.
+    done: so many epochs have figures.
+    has_ended: whether the run has a result.
+
+  Raises:
+    UserError: it does not.
+  """
+  if changes and (epochs < done or (has_ended and epochs == done)):
+    raise UserError(
+      f'workdir {os.fspath(path)}: {done} epochs are done'
+      f'{" and the run has ended" if has_ended else ""}, so nothing would be'
+      f' trained with what has changed ({"; ".join(changes)}): give more'
+      ' --config.train.epochs, or name another with --workdir'
+    )

@@ -1,0 +1,126 @@
+"""A folder with another config, code or data, and with another process."""
+
+import os
+import re
+import shutil
+import socket
+
+import jax
+import numpy as np
+import pytest
+
+from sce_jax import train
+from sce_jax.config.check import check_config
+from sce_jax.runs import files, metadata, restore
+from sce_jax.runs.workdir import Workdir
+from tests import synthetic
+from tests.data.reading import told
+from tests.faults import inject
+
+pytestmark = pytest.mark.faults
+
+
+def config(epochs=2):
+  made = synthetic.config()
+  made.model.name = 'digits_cnn'
+  made.train.epochs = epochs
+  return made
+
+
+def run(folder, epochs=2, allow=(), **changes):
+  made = config(epochs)
+  made.update_from_flattened_dict(changes)
+  return train.train_and_evaluate(
+    made, folder, dataset=synthetic.data(), allow_config_change=allow
+  )
+
+
+def final(folder):
+  return jax.device_get(restore.load(folder).state)
+
+
+@pytest.fixture(scope='module')
+def ended(small_network, tmp_path_factory):
+  folder = tmp_path_factory.mktemp('ended') / 'run'
+  run(folder)
+  return folder
+
+
+@pytest.fixture
+def copied(ended, tmp_path):
+  folder = tmp_path / 'another name'
+  shutil.copytree(ended, folder)
+  return folder
+
+
+def test_more_epochs_extend_a_run_that_has_ended(
+  ended, copied, tmp_path, capsys
+):
+  before = inject.contents(copied)
+  message = told(run, copied, 3)
+  assert '(train.epochs: 2 -> 3)' in message
+  assert message.endswith('--allow_config_change=train.epochs')
+  assert inject.contents(copied) == before
+  result = run(copied, 3, ['train.epochs'])
+  said = capsys.readouterr().out
+  assert 'continues with train.epochs: 2 -> 3' in said
+  assert 'learning rate is that of 3 epochs from here on' in said
+  assert 'resumes at step 6' in said
+  # The rate is constant, so that three epochs at once end the same.
+  run(tmp_path / 'at once', 3)
+  jax.tree.map(
+    np.testing.assert_array_equal, final(copied), final(tmp_path / 'at once')
+  )
+  assert result['epochs'] == 3
+  kept = files.read_record(copied, 'result-2-epochs.json')
+  assert kept == files.read_result(ended)
+  # From now on that is its config.
+  assert run(copied, 3) == result
+
+
+@pytest.mark.parametrize(
+  ('changes', 'allow', 'message'),
+  [
+    ({'loss.alpha': 0.5}, ['train.epochs'], r'\(loss.alpha: 0.01 -> 0.5\)'),
+    ({'noise.rate': 0.2}, ['noise.rate'], 'noise.rate cannot change in a run'),
+    ({'loss.alpha': 0.5}, ['loss.alpha'], '2 epochs are done and the run has'),
+  ],
+)
+def test_other_changes_are_refused(changes, allow, message, copied):
+  before = inject.contents(copied)
+  assert re.search(message, told(run, copied, 2, allow, **changes))
+  assert inject.contents(copied) == before
+
+
+def test_other_code_is_refused_and_shown(copied, monkeypatch):
+  code = metadata.code() | {'losses/basic.py': 'another'}
+  monkeypatch.setattr(metadata, 'code', lambda: code)
+  run(copied)  # It has ended: its result is given again.
+  (copied / 'result.json').unlink()
+  message = told(run, copied)
+  assert 'code: losses/basic.py differ from commit' in message
+  run(copied, 2, ['code'])
+  (copied / 'result.json').unlink()
+  run(copied)
+
+
+def test_other_data_are_refused(copied):
+  (copied / 'result.json').unlink()
+  before = inject.contents(copied)
+  other = synthetic.data(train=45)
+  message = told(train.train_and_evaluate, config(), copied, None, other)
+  assert 'holds a run on other data (num_train: 44 -> 45' in message
+  assert inject.contents(copied) == before
+
+
+def test_the_second_of_two_is_told_of_the_first(copied):
+  first = Workdir(copied, check_config(config()))
+  try:
+    message = told(run, copied)
+  finally:
+    first.close()
+  assert f'in use by another process, on {socket.gethostname()}:' in message
+  assert f' pid {os.getpid()}, since 20' in message
+  # What is left of a lock, or was copied with the folder, holds nobody up.
+  assert (copied / '.lock').read_text()
+  run(copied)

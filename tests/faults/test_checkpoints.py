@@ -1,0 +1,146 @@
+"""Each file of a checkpoint, damaged in each way: never silently wrong."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from sce_jax.errors import UserError
+from sce_jax.runs.checkpointing import Checkpoints, restore_newest
+from sce_jax.storage import paths
+from tests import synthetic
+from tests.faults import inject
+
+pytestmark = [
+  pytest.mark.faults,
+  # Of damaged files tensorstore reads on when orbax has given up.
+  pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning'),
+]
+
+
+@pytest.fixture(scope='module')
+def states(small_network):
+  """Two different states of a run with batch norm, and their shapes."""
+  config = synthetic.config()
+  config.model.name = 'digits_cnn'
+  trainer, inputs, _ = synthetic.program([config])
+  like = trainer.abstract_state()
+  first = jax.device_get(trainer.init(inputs))
+  # Of ordinary digits: what compresses to nothing hides where a bit is.
+  rng = np.random.default_rng(0)
+  first = jax.tree.map(
+    lambda x: (
+      rng.normal(size=x.shape).astype(x.dtype) if x.dtype == np.float32 else x
+    ),
+    first,
+  )
+  return [dataclasses.replace(first, step=np.int32(n)) for n in (3, 6)], like
+
+
+def save(folder, states):
+  checkpoints = Checkpoints(folder, 2)
+  for state in states:
+    checkpoints.save(state, {'seconds': 1.5 * int(state.step)})
+  checkpoints.close()
+
+
+def newest(folder, like):
+  checkpoints = Checkpoints(folder, None)
+  try:
+    return restore_newest([checkpoints], like)
+  finally:
+    checkpoints.close()
+
+
+def check_every_damage(folder, states, like, capsys, kinds):
+  """Damages each file of the newest step in turn.
+
+  What is restored then is to the bit what was saved: at that step, or, which is
+  said, at the one before.
+
+  Returns:
+    The files whose damage some time changed nothing.
+  """
+  save(folder, states)
+  before = inject.contents(folder)
+  harmless = set()
+  for name in inject.files(folder / '6'):
+    for kind in kinds:
+      capsys.readouterr()
+      inject.damage(folder / '6' / name, kind)
+      damaged = inject.contents(folder)
+      step, [(state, extra)] = newest(folder, like)
+      # Reading changes nothing, also if it fails.
+      assert inject.contents(folder) == damaged, (name, kind)
+      expected = states[step // 3 - 1]
+      jax.tree.map(np.testing.assert_array_equal, state, expected)
+      assert extra == {'seconds': 1.5 * step}
+      if step == 6:
+        harmless.add(name)
+      else:
+        assert f'{folder / "6"}: the checkpoint is' in capsys.readouterr().out
+      inject.restore_contents(folder, before)
+  return harmless
+
+
+@pytest.mark.parametrize(
+  'kinds',
+  [('flipped bit',), pytest.param([*inject.DAMAGES], marks=pytest.mark.slow)],
+)
+def test_every_file(kinds, states, tmp_path, capsys):
+  harmless = check_every_damage(tmp_path, *states, capsys, kinds)
+  # Orbax does not need all that it writes; these it does.
+  sizes = {
+    name: len(content)
+    for name, content in inject.contents(tmp_path / '6').items()
+  }
+  assert not {max(sizes, key=sizes.get), 'extra/metadata'} & harmless
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('scheme', ['s3', 'gs'])
+def test_every_file_in_a_bucket(scheme, states, cloud, capsys):
+  folder = paths.path(cloud(scheme)[0])
+  check_every_damage(folder, *states, capsys, ('flipped bit', 'missing'))
+
+
+def test_with_none_whole_it_is_refused(states, tmp_path):
+  save(tmp_path, states[0])
+  for step in ('3', '6'):
+    inject.damage(tmp_path / step / 'extra' / 'metadata', 'flipped bit')
+  before = inject.contents(tmp_path)
+  with pytest.raises(UserError, match='holds no whole checkpoint'):
+    newest(tmp_path, states[1])
+  assert inject.contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+  ('change', 'message'),
+  [
+    (
+      lambda x: jax.ShapeDtypeStruct(x.shape, np.float16),
+      r'saved as float32\[.*\], and is float16\[.*\] here',
+    ),
+    (
+      lambda x: jax.ShapeDtypeStruct((*x.shape, 1), x.dtype),
+      r'saved as float32\[(.*)\], and is float32\[\1(, )?1\] here',
+    ),
+  ],
+)
+def test_another_type_or_shape_is_refused(states, tmp_path, change, message):
+  saved, like = states
+  save(tmp_path, saved)
+  other = dataclasses.replace(like, params=jax.tree.map(change, like.params))
+  with pytest.raises(UserError, match=message):
+    newest(tmp_path, other)
+
+
+def test_what_failed_saves_have_left_is_removed(states, tmp_path):
+  save(tmp_path, states[0])
+  left = tmp_path / '9.orbax-checkpoint-tmp'
+  left.mkdir()
+  assert newest(tmp_path, states[1])[0] == 6
+  assert left.exists()  # A reader may run beside the process that saves.
+  Checkpoints(tmp_path, 2).close()
+  assert not left.exists()

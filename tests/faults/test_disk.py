@@ -1,0 +1,238 @@
+"""Disks that are full or read-only, folders that go, caches that are no use."""
+
+import contextlib
+import pathlib
+import resource
+import shutil
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from sce_jax import train
+from sce_jax.errors import UserError
+from sce_jax.exit_codes import ExitCode
+from sce_jax.runs import restore
+from sce_jax.runs.checkpointing import Checkpoints
+from sce_jax.runs.run import TrainingRun
+from tests import conftest, synthetic
+from tests.data.reading import told
+from tests.faults import inject
+
+pytestmark = [
+  pytest.mark.faults,
+  # Of a save that has failed tensorstore writes on when orbax has given up.
+  pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning'),
+]
+SHORT = ('--config=configs/digits.py:sl,symmetric,0.4,tiny',)
+
+
+@contextlib.contextmanager
+def files_no_larger(size):
+  """The system refuses to write more to any file, as where a quota ends."""
+  soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+  try:
+    yield
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def config():
+  made = synthetic.config()
+  made.model.name = 'digits_cnn'
+  return made
+
+
+@pytest.fixture(scope='module')
+def state(small_network):
+  trainer, inputs, _ = synthetic.program([config()])
+  return jax.device_get(trainer.init(inputs)), trainer.abstract_state()
+
+
+def at(state, step):
+  return state.replace(step=np.int32(step))
+
+
+@pytest.mark.parametrize('told_by', ['wait', 'next save'])
+def test_a_save_that_fails_leaves_the_older_ones(told_by, state, tmp_path):
+  first, like = state
+  checkpoints = Checkpoints(tmp_path, 1)
+  checkpoints.save(at(first, 3), {'seconds': 1.0})
+  checkpoints.wait()
+  before = inject.contents(tmp_path)
+  with (
+    files_no_larger(1000),
+    pytest.raises(Exception, match=r'too large|Input/output'),
+  ):
+    checkpoints.save(at(first, 6), {'seconds': 2.0})
+    if told_by == 'wait':
+      checkpoints.wait()
+    for _ in range(200):
+      checkpoints.check_saved()
+      time.sleep(0.05)
+  # Neither a half of the new one is left, nor is an old one gone.
+  assert inject.contents(tmp_path) == before
+  with contextlib.suppress(Exception):
+    checkpoints.close()
+  again = Checkpoints(tmp_path, 1)
+  found, _ = again.restore(3, like)
+  jax.tree.map(np.testing.assert_array_equal, found, at(first, 3))
+  again.save(at(first, 6), {'seconds': 2.0})
+  again.close()
+  assert [x.name for x in tmp_path.iterdir()] == ['6']
+
+
+def test_space_is_checked_before_the_first_step(
+  small_network, tmp_path, monkeypatch
+):
+  usage = shutil.disk_usage(tmp_path)
+  monkeypatch.setattr(
+    shutil, 'disk_usage', lambda path: usage._replace(free=1000)
+  )
+  message = told(
+    train.train_and_evaluate, config(), tmp_path / 'run', None, synthetic.data()
+  )
+  assert 'checkpoints need' in message
+  assert '1,000 are free: make room' in message
+  assert not list((tmp_path / 'run' / 'checkpoints').glob('*'))
+
+
+@pytest.mark.parametrize('how', ['moved', 'removed', 'replaced'])
+def test_a_folder_that_goes_is_not_made_anew(how, small_network, tmp_path):
+  folder, elsewhere = tmp_path / 'run', tmp_path / 'elsewhere'
+  data = synthetic.data()
+  write = TrainingRun.save
+
+  def go(self, state, seconds):
+    if int(state.step) == 6:
+      self.checkpoints.wait()
+      folder.rename(elsewhere)
+      if how == 'removed':
+        shutil.rmtree(elsewhere)
+      if how == 'replaced':
+        shutil.copytree(elsewhere, folder)
+    write(self, state, seconds)
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(TrainingRun, 'save', go)
+    message = told(train.train_and_evaluate, config(), folder, None, data)
+  assert message.startswith(f'workdir {folder} was moved, removed or replaced')
+  assert folder.exists() == (how == 'replaced')
+  if how == 'moved':
+    # What is there is a run that can be used.
+    assert restore.load(elsewhere).step == 3
+    train.train_and_evaluate(config(), elsewhere, dataset=data)
+    assert restore.load(elsewhere).step == 6
+
+
+def in_a_namespace(script, folder, data_dir, home):
+  """Runs a script of a shell that may mount disks that only it sees."""
+  environment = conftest.environment(data_dir, home)
+  command = ['unshare', '--user', '--map-root-user', '--mount']
+  try:
+    subprocess.run([*command, 'true'], check=True, capture_output=True)
+  except (OSError, subprocess.CalledProcessError):
+    pytest.skip('no disk can be mounted here (unshare)')
+  launch = f'{sys.executable} {conftest.REPOSITORY / "launch.py"}'
+  return subprocess.run(
+    [*command, 'sh', '-c', script],
+    env=environment | {'DISK': str(folder), 'LAUNCH': launch},
+    cwd=conftest.REPOSITORY,
+    capture_output=True,
+    text=True,
+    timeout=300,
+    check=False,
+  )
+
+
+@pytest.mark.process
+def test_a_disk_that_is_read_only_and_one_that_is_full(data_dir, tmp_path):
+  disk = tmp_path / 'disk'
+  disk.mkdir()
+  done = in_a_namespace(
+    f"""
+mount -t tmpfs -o size=64k,ro tmpfs "$DISK"
+$LAUNCH {SHORT[0]} --workdir="$DISK/run"; echo code=$?
+umount "$DISK"; mount -t tmpfs -o size=64k tmpfs "$DISK"
+$LAUNCH {SHORT[0]} --workdir="$DISK/run"; echo code=$?
+""",
+    disk,
+    data_dir,
+    tmp_path,
+  )
+  codes = [x for x in done.stdout.splitlines() if x.startswith('code=')]
+  assert codes == [f'code={ExitCode.BAD_INPUT:d}'] * 2, done.stderr
+  first, second = done.stderr.splitlines()
+  assert 'cannot be written (Read-only file system)' in first
+  assert 'checkpoints need' in second
+
+
+@pytest.mark.process
+def test_a_cache_that_cannot_be_written_is_no_error(launch, tmp_path):
+  """Neither the cache nor the home can be a folder."""
+  nothing = tmp_path / 'file'
+  nothing.write_text('')
+  done = launch(
+    *SHORT,
+    f'--workdir={tmp_path / "run"}',
+    more={'XDG_CACHE_HOME': str(nothing), 'HOME': str(nothing)},
+  )
+  assert done.returncode == 0, done.stderr
+  assert 'Traceback' not in done.stderr
+
+
+@pytest.mark.process
+def test_compiled_programs_that_are_damaged_are_compiled_again(tmp_path):
+  done = conftest.run_python(f"""
+import pathlib, random, warnings
+import jax
+import jax.numpy as jnp
+
+warnings.simplefilter('ignore')
+folder = pathlib.Path({str(tmp_path)!r})
+jax.config.update('jax_compilation_cache_dir', str(folder))
+jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.0)
+jax.config.update('jax_persistent_cache_min_entry_size_bytes', -1)
+f = jax.jit(lambda x: (x @ x.T).sum())
+found = [float(f(jnp.eye(8)))]
+good = {{path: path.read_bytes() for path in folder.glob('*-cache')}}
+for seed in range(20):
+  jax.clear_caches()
+  for path, content in good.items():
+    content = bytearray(content)
+    place = random.Random(seed).randrange(8 * len(content))
+    content[place // 8] ^= 1 << place % 8
+    path.write_bytes(bytes(content) if seed else b'')
+  found.append(float(f(jnp.eye(8))))
+print(found == [8.0] * 21)
+""")
+  assert done == 'True\n'
+
+
+def test_prepared_data_that_are_damaged_are_named(data_dir, tmp_path):
+  from tests.data import reading  # noqa: PLC0415
+
+  there = pathlib.Path(data_dir, 'digits')
+  (version,) = there.iterdir()
+  for name in inject.files(version):
+    if name == 'features.json':
+      continue  # Also without it tfds knows what digits has.
+    for what in inject.DAMAGES:
+      folder = tmp_path / f'{name}-{what}'
+      shutil.copytree(there, folder / 'digits')
+      inject.damage(folder / 'digits' / version.name / name, what)
+      if (name, what) == ('dataset_info.json', 'missing'):
+        continue  # Then it is prepared again.
+      try:
+        found = reading.read('digits', str(folder))
+      except UserError as error:
+        assert str(folder) in str(error)
+      else:
+        assert what == 'flipped bit'
+        expected = reading.read('digits', data_dir)
+        np.testing.assert_array_equal(found.train.image, expected.train.image)
+        np.testing.assert_array_equal(found.train.label, expected.train.label)
