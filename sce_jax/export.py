@@ -166,7 +166,8 @@ def _contents(
       predict.class_probabilities,
       jax.tree.map(jnp.asarray, variables),
       pixel_mean=jnp.asarray(run.pixel_mean),
-      module=models.build(config, run.info.num_classes),
+      # Compiled for each of PLATFORMS later; the layout is given above.
+      module=models.build(config, run.info.num_classes, platform='tpu'),
       normalization=normalization,
     ),
     run.info,

@@ -271,7 +271,10 @@ def function(
   scaling = dict(info['normalization'])
   try:
     module = models.build(
-      models.ModelConfig(**info['network']), len(info['classes'])
+      models.ModelConfig(**info['network']),
+      len(info['classes']),
+      # Where what calls it runs; an export names its layout.
+      platform=jax.default_backend(),
     )
     normalization = batches.Normalization(
       **scaling | {key: tuple(scaling[key]) for key in ('mean', 'std')}

@@ -17,15 +17,16 @@ import time
 from typing import Any, NoReturn
 
 from experiments.benchmarks import harness, run, steps
+from experiments.benchmarks.ahead import PROGRAMS, ahead
 from experiments.benchmarks.data_paths import data_paths
 from experiments.benchmarks.decoding import decoding
 from experiments.benchmarks.losses import loss
 from experiments.benchmarks.versus_torch import versus_torch
-from experiments.benchmarks.workload import NETWORKS
+from experiments.benchmarks.workload import NETWORKS, RUN_PARALLEL
 from sce_jax import methods, models
 from sce_jax.errors import UserError
 from sce_jax.exit_codes import ExitCode
-from sce_jax.parallel import runners
+from sce_jax.parallel import multirun, runners
 
 _PROGRAM = 'python -m experiments.benchmarks'
 COMMANDS: dict[str, Callable[..., harness.Report]] = {
@@ -37,6 +38,7 @@ COMMANDS: dict[str, Callable[..., harness.Report]] = {
   'trials': steps.trials,
   'scaling': steps.scaling,
   'versus_torch': versus_torch,
+  'ahead': ahead,
 }
 # What `all` runs: a command line for each table.
 ALL = {
@@ -97,15 +99,25 @@ _FOLDER = _made(lambda path: path.mkdir(parents=True, exist_ok=True))
 
 
 _NETWORK, _DTYPE = _one_of(list(NETWORKS)), _one_of(list(models.DTYPES))
+_ANY_RUNNER = (*runners.RUNNERS, RUN_PARALLEL)
 _LOSS, _RUNNER = _one_of(list(methods.SPECS)), _one_of(list(runners.RUNNERS))
 # A flag's type, and what it is.
 FLAGS: dict[str, tuple[Callable[[str], Any], str]] = {
+  'target': (str, 'devices to compile for, such as v5e:2x4 or h100:8'),
   'network': (_NETWORK, f'one of {", ".join(NETWORKS)}'),
   'networks': (_list(_NETWORK), f'some of {", ".join(NETWORKS)}'),
   'dtype': (_DTYPE, f'one of {", ".join(models.DTYPES)}'),
   'dtypes': (_list(_DTYPE), f'some of {", ".join(models.DTYPES)}'),
   'losses': (_list(_LOSS), f'some of {", ".join(methods.SPECS)}'),
   'runners': (_list(_RUNNER), f'some of {", ".join(runners.RUNNERS)}'),
+  'runner': (_one_of(_ANY_RUNNER), f'one of {", ".join(_ANY_RUNNER)}'),
+  'strategies': (
+    _list(_one_of(multirun.STRATEGIES)),
+    f'some of {", ".join(multirun.STRATEGIES)}; default: the best',
+  ),
+  'programs': (_list(_one_of(PROGRAMS)), f'some of {", ".join(PROGRAMS)}'),
+  'recipe': (str, "of the network's config; default: the one that suits it"),
+  'batch': (_whole, 'number of examples of a step'),
   'batches': (_list(_whole), 'numbers of examples of a step'),
   'steps': (_whole, 'steps in a dispatch'),
   'rounds': (_whole, 'how often each is timed; the median is shown'),

@@ -66,7 +66,9 @@ def data_paths(
       dataset = workload.random_dataset('cifar_cnn', config, num_train, 1)
       calls[name] = functools.partial(
         make_batches(config, dataset.info, steps),
-        batches.to_device_split(dataset.train, dataset.pixel_mean),
+        jax.device_put(
+          batches.to_device_split(dataset.train, dataset.pixel_mean)
+        ),
         jnp.asarray(dataset.train.label),
         jax.random.key(0),
       )
@@ -94,7 +96,7 @@ def data_paths(
 
 def make_batches(
   config: Config, info: DatasetInfo, steps: int
-) -> Callable[[batches.DeviceSplit, jax.Array, jax.Array], batches.Batch]:
+) -> jax.stages.Wrapped:
   """Compiles a dispatch that makes batches as epoch.train_steps does.
 
   Args:
@@ -110,7 +112,7 @@ def make_batches(
   augment_config = config.data.augment
 
   def run(split, labels, key):
-    size, image_shape = labels.shape[0], split.image.shape[1:]
+    size, image_shape = labels.shape[0], split.pixel_mean.shape
     order = jax.random.permutation(key, size)
     positions = jnp.arange(size, dtype=jnp.int32)
 

@@ -34,6 +34,8 @@ class Shape(NamedTuple):
   num_classes: int
   batch: int = 128
   cpu_steps: int = 2  # Steps that take about a second on a CPU.
+  num_train: int = 50_000  # Examples of its data set.
+  num_test: int = 10_000
 
   @property
   def steps(self) -> int:
@@ -42,8 +44,8 @@ class Shape(NamedTuple):
 
 
 NETWORKS = {
-  'digits_cnn': Shape(digits, 'small', (8, 8, 1), 10, 64, 200),
-  'mnist_cnn': Shape(mnist, 'paper', (28, 28, 1), 10, 128, 20),
+  'digits_cnn': Shape(digits, 'small', (8, 8, 1), 10, 64, 200, 1_198, 599),
+  'mnist_cnn': Shape(mnist, 'paper', (28, 28, 1), 10, 128, 20, 60_000),
   'cifar_cnn': Shape(cifar10, 'apl', (32, 32, 3), 10, 128, 4),
   'resnet44': Shape(cifar100, 'paper', (32, 32, 3), 100),
   'resnet34': Shape(cifar100, 'apl', (32, 32, 3), 100),
@@ -105,21 +107,32 @@ class Training:
     workload: what is trained.
     num_train: number of training images; None for those of one dispatch.
     num_test: number of test images.
+    devices: those to train on; None: as many as the workload says.
 
   Attributes:
     seconds: of a dispatch; set by `time_in_turns`.
     plan: how an epoch is cut into dispatches.
+    config: the config.
+    info: the description of the data set.
+    inputs: what each run trains on.
+    split: the training images on the devices.
   """
 
   def __init__(
-    self, workload: Workload, num_train: int | None = None, num_test: int = 1
+    self,
+    workload: Workload,
+    num_train: int | None = None,
+    num_test: int = 1,
+    devices: Sequence[jax.Device] | None = None,
   ):
     self.workload = workload
     self.seconds = 0.0
     config, runs = workload.config(), workload.runs
     size = num_train or workload.batch * workload.steps
-    dataset = random_dataset(workload.network, config, size, num_test)
-    devices = jax.devices()[: workload.devices]
+    dataset = random_dataset(
+      workload.network, config, size, num_test, is_blank=devices is not None
+    )
+    devices = devices or jax.devices()[: workload.devices]
     runner: runners.Runner = runners.RunParallelRunner(devices)
     if workload.runner != RUN_PARALLEL:
       runner = runners.make_runner(workload.runner, devices)
@@ -127,22 +140,24 @@ class Training:
       config, dataset.info, runs, runner=runner, strategy=workload.strategy
     )
     self._trainer.load(dataset)
-    self._inputs = self._trainer.make_inputs(
+    self.split = self._trainer.split('train')
+    self.inputs = self._trainer.make_inputs(
       range(runs),
       [dataset.train.label] * runs,
       [_hparams(config, dataset)] * runs,
     )
-    self._state = self._trainer.init(self._inputs)
+    self._state = self._trainer.init(self.inputs)
     self.plan = self._trainer.plan
+    self.config, self.info = config, dataset.info
 
   def __call__(self, step: int = 0) -> Any:
     """Starts the dispatch from a step of an epoch on."""
-    self._state, sums = self._trainer.train(self._state, self._inputs, step)
+    self._state, sums = self._trainer.train(self._state, self.inputs, step)
     return self._state, sums
 
   def evaluate(self) -> Any:
     """Starts an evaluation on the test images."""
-    return self._trainer.evaluate(self._state, self._inputs, 'test')
+    return self._trainer.evaluate(self._state, self.inputs, 'test')
 
   @property
   def step(self) -> float:
@@ -162,7 +177,15 @@ class Training:
 
   def compiled(self) -> Any:
     """The compiled dispatch, for jax.stages' analyses."""
-    return self._trainer.lower(self._state, self._inputs, 0).compile()
+    return self.lower().compile()
+
+  def lower(self) -> Any:
+    """The first dispatch of an epoch, not compiled."""
+    return self._trainer.lower(self._state, self.inputs, 0)
+
+  def lower_evaluate(self) -> Any:
+    """The evaluation on the test images, not compiled."""
+    return self._trainer.lower_evaluate(self._state, self.inputs)
 
 
 def time_in_turns(workloads: Sequence[Workload], rounds: int) -> list[Training]:
@@ -195,16 +218,33 @@ def _hparams(config: Config, dataset: Dataset) -> Mapping[str, Any]:
 
 
 def random_dataset(
-  network: str, config: Config, num_train: int, num_test: int
+  network: str,
+  config: Config,
+  num_train: int,
+  num_test: int,
+  *,
+  is_blank: bool = False,
 ) -> Dataset:
-  """Random images and labels of the shape that a network is for."""
+  """Random images and labels of the shape that a network is for.
+
+  Args:
+    network: a key of NETWORKS.
+    config: whose data set it stands for.
+    num_train: number of training images.
+    num_test: number of test images.
+    is_blank: whether the images are black, where only shapes matter.
+  """
   shape = NETWORKS[network]
   rng = np.random.default_rng(0)
 
   def split(size):
     top = int(config.data.pixel_max) + 1
     label = rng.integers(0, shape.num_classes, size, np.int32)
-    images = rng.integers(0, top, (size, *shape.image_shape), np.uint8)
+    shape_of_all = (size, *shape.image_shape)
+    if is_blank:  # Takes no memory.
+      images = np.broadcast_to(np.uint8(0), shape_of_all)
+    else:
+      images = rng.integers(0, top, shape_of_all, np.uint8)
     return Part(images, label, np.arange(size, dtype=np.int32))
 
   return dataset_lib.from_columns(

@@ -13,6 +13,9 @@ from sce_jax.data import augment
 from sce_jax.data.dataset import DataConfig, Split
 from sce_jax.data.info import DatasetInfo
 
+# A TPU keeps the last axis in multiples of this. Other sizes, such as MNIST's
+# 784, would be copied if they were flat and are not as they are.
+_LANES = 128
 NORMALIZATIONS = ('unit', 'mean_std', 'pixel_mean')
 
 
@@ -45,6 +48,8 @@ class DeviceSplit:
 
   Attributes:
     image: pixels as stored, or feature vectors; None if they are streamed.
+      Images lie flat, as [M, H * W * C], where a TPU would otherwise copy all
+      of them in every dispatch to have each one's pixels side by side.
     clean_label: the true labels, -1 where one is not known; None if none is.
     pixel_mean: mean training image of pixels scaled to [0, 1].
     size: the number of examples.
@@ -112,14 +117,16 @@ def to_device_split(
     split: the split.
     pixel_mean: mean training image of pixels scaled to [0, 1].
     with_images: False if they are streamed.
+
+  Returns:
+    Arrays of the host, to be placed.
   """
-  clean = split.clean_label
-  return DeviceSplit(
-    jnp.asarray(split.image) if with_images else None,
-    None if clean is None else jnp.asarray(clean),
-    jnp.asarray(pixel_mean),
-    len(split),
-  )
+  clean: Any = split.clean_label
+  mean: Any = pixel_mean
+  image: Any = split.pixels if with_images else None
+  if with_images and pixel_mean.size % _LANES == 0:
+    image = image.reshape(len(image), -1)
+  return DeviceSplit(image, clean, mean, len(split))
 
 
 def take(
@@ -168,12 +175,13 @@ def normalize(
   """Scales, centres and augments stored pixels, or standardises features.
 
   Args:
-    pixels: as stored.
+    pixels: as stored, perhaps flat.
     pixel_mean: mean training image of pixels scaled to [0, 1].
     normalization: how pixels become input.
     augmentation: as in `take`.
   """
-  image = pixels.astype(jnp.float32) / normalization.pixel_max
+  image = pixels.reshape(pixels.shape[0], *pixel_mean.shape)
+  image = image.astype(jnp.float32) / normalization.pixel_max
   # Keras subtracts the mean image, then augments; torch augments, then
   # normalises each channel. What a shift fills in differs.
   if normalization.kind == 'pixel_mean':

@@ -77,8 +77,9 @@ def train_steps(
     def take(augment_key, pixels):
       config, augmentation = recipe.augment_config, None
       if config.is_on:
-        shape = (split.image if pixels is None else pixels).shape[1:]
-        params = augment.sample_params(augment_key, filled, shape, config)
+        params = augment.sample_params(
+          augment_key, filled, split.pixel_mean.shape, config
+        )
         augmentation = jax.tree.map(runner.shard, params), config
       return batches.take(
         split,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 
 from sce_jax.errors import UserError
 
@@ -34,7 +35,7 @@ class Plan:
     is_balanced: whether an epoch draws as many examples of each class, instead
       of taking each example once.
     block: how many steps the program takes before it looks whether it is done;
-      it divides full_steps.
+      it divides all dispatches of full batches.
   """
 
   batch_size: int
@@ -58,6 +59,13 @@ class Plan:
     """Size of a batch with what fills it up for all devices to share it."""
     size = self.remainder_size if is_partial else self.batch_size
     return -(-size // num_devices) * num_devices
+
+  def in_blocks(self, most: int) -> 'Plan':
+    """The same plan in the largest blocks of at most so many steps."""
+    full = self.dispatches[: len(self.dispatches) - bool(self.remainder_size)]
+    whole = math.gcd(*full)
+    block = max(n for n in range(1, most + 1) if whole % n == 0)
+    return dataclasses.replace(self, block=block)
 
   def next_boundary(self, step: int, most: int | None = None) -> int:
     """Where the dispatch that begins at (or contains) a step ends.
@@ -103,11 +111,6 @@ class Dispatch:
   is_partial: bool
   ends_epoch: bool
   block: int = 1
-
-
-def block_size(full_steps: int, most: int) -> int:
-  """The largest divisor of an epoch's full steps that is not above `most`."""
-  return max(n for n in range(1, most + 1) if full_steps % n == 0)
 
 
 def make_plan(

@@ -119,10 +119,9 @@ class Trainer:
     if self._streams:
       most_steps = steps_within(config.train.batch_size, info.image_shape)
     self.plan = plan.make_plan(config.train, num_examples, most_steps)
-    if jax.default_backend() != 'cpu' and not self._streams:
+    if self._runner.platform != 'cpu' and not self._streams:
       # There each look whether a loop is done may wait for the host.
-      block = plan.block_size(self.plan.full_steps, _BLOCK)
-      self.plan = dataclasses.replace(self.plan, block=block)
+      self.plan = self.plan.in_blocks(_BLOCK)
     method = methods.build(config.loss.name, config.loss.hparams)
     if config.train.record_averages:
       margins = config.train.record_margins
@@ -130,7 +129,10 @@ class Trainer:
     self._recipe = Recipe(
       network=Network(
         models.build(
-          config.model, info.num_classes, axis_name=self._runner.axis_name
+          config.model,
+          info.num_classes,
+          platform=self._runner.platform,
+          axis_name=self._runner.axis_name,
         ),
         optim.make_optimizer(
           config.optim, config.train.epochs, self.plan.steps
@@ -146,7 +148,9 @@ class Trainer:
       eval_batch_size=config.eval.batch_size,
       num_classes=info.num_classes,
     )
-    self._strategy = strategy or multirun.choose_strategy(info.image_shape)
+    self._strategy = strategy or multirun.choose_strategy(
+      info.image_shape, self._runner.platform
+    )
     self._splits: dict[str, batches.DeviceSplit] = {}
     self._data_config = config.data
     self._feed: StreamFeed | None = None
@@ -226,6 +230,10 @@ class Trainer:
     """
     return None if self._feed is None else self._feed.waited
 
+  def split(self, name: str) -> batches.DeviceSplit:
+    """A split on the devices: 'train' or 'test'."""
+    return self._splits[name]
+
   @property
   def has_test(self) -> bool:
     """Whether there is a test split."""
@@ -280,7 +288,11 @@ class Trainer:
     if self.num_runs > 1:
       # Side by side even where training is not: it takes no time.
       create = jax.vmap(create, in_axes=(0, None))
-    return self._runner.place_per_run(jax.jit(create)(inputs.key, initial))
+    if self._runner.is_compile_only:
+      state = jax.eval_shape(create, inputs.key, initial)
+    else:
+      state = jax.jit(create)(inputs.key, initial)
+    return self._runner.place_per_run(state)
 
   def _create(self, key: jax.Array, initial: Any = None) -> TrainState:
     info, recipe = self._info, self._recipe
@@ -399,6 +411,12 @@ class Trainer:
       sums, before = seen if sums is None else sums + seen, seen.loss
     assert sums is not None
     return sums
+
+  def lower_evaluate(self, state: TrainState, inputs: RunInputs) -> Any:
+    """What `evaluate` would dispatch on the test split, as `lower`."""
+    positions, labels = self._inputs_of('test')
+    inputs = dataclasses.replace(inputs, positions=positions, labels=labels)
+    return self._evaluate.lower(state, inputs, self._splits['test'])
 
   def _inputs_of(self, split: str) -> Any:
     if split not in self._eval_inputs:

@@ -39,6 +39,7 @@ from jaxtyping import Array, Bool, Int
 import numpy as np
 
 from sce_jax.losses.basic import cross_entropy
+from sce_jax.losses.inputs import pick
 from sce_jax.methods.base import Aux, Method, no_state, random_order
 
 _SMALLEST = 1e-5
@@ -96,7 +97,7 @@ def peer(*, schedule: str) -> Method:
     log_p = jnp.logaddexp(jax.nn.log_softmax(logits), jnp.log(_SMALLEST))
 
     def nll(label):
-      return -jnp.take_along_axis(log_p, label[:, None], axis=1)[:, 0]
+      return -jax.vmap(pick)(log_p, label)
 
     peers = nll(other)
     losses = (nll(batch.label) - weight * peers) / (1 + weight)

@@ -106,13 +106,19 @@ class ModelConfig:
 
 
 def build(
-  config: ModelConfig, num_classes: int, *, axis_name: str | None = None
+  config: ModelConfig,
+  num_classes: int,
+  *,
+  platform: str,
+  axis_name: str | None = None,
 ) -> nn.Module:
   """Builds the network that a config names.
 
   Args:
     config: the `model` section of a config.
     num_classes: number of logits.
+    platform: what it is compiled for, such as 'cpu', 'gpu' or 'tpu'; decides
+      the layout where the config does not.
     axis_name: mapped axis over which a batch is split, or None.
 
   Returns:
@@ -126,6 +132,6 @@ def build(
     use_bias=config.use_bias,
     initializer=INITIALIZERS[config.initializer],
     dtype=DTYPES[config.dtype],
-    layout=config.layout or layers.platform_layout(),
+    layout=config.layout or layers.platform_layout(platform),
     axis_name=axis_name,
   )

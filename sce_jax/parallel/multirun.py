@@ -20,24 +20,29 @@ import jax.numpy as jnp
 PyTree = Any
 STRATEGIES = ('vmap', 'map', 'unrolled')
 
-# On a CPU small networks gain from being trained side by side, larger ones
-# lose: S images of 28x28 no longer fit its caches.
-_CPU_VMAP_PIXELS = 16 * 16
+# Small networks gain from being trained side by side, larger ones lose: S
+# images of 28x28 no longer fit a CPU's caches, nor a TPU's fast memory.
+_VMAP_PIXELS = 16 * 16
 
 
-def choose_strategy(image_shape: tuple[int, ...]) -> str:
-  """The fastest way to map over runs on images of this shape here.
+def choose_strategy(image_shape: tuple[int, ...], platform: str) -> str:
+  """The fastest way to map over runs on images of this shape.
 
-  As measured by `python -m experiments.benchmarks trials`.
+  As measured by `python -m experiments.benchmarks trials` on CPUs and estimated
+  by `python -m experiments.benchmarks ahead` for TPUs. On GPUs it is a guess.
+
+  Args:
+    image_shape: of an example.
+    platform: of the devices, see Runner.platform.
 
   Returns:
     'vmap': side by side; 'map': in turn, by one compiled body; 'unrolled': a
     Python loop, so each run is compiled separately.
   """
-  if jax.default_backend() != 'cpu':
+  if platform not in ('cpu', 'tpu'):
     return 'vmap'
   pixels = math.prod(image_shape[:2]) if len(image_shape) > 1 else 1
-  return 'vmap' if pixels <= _CPU_VMAP_PIXELS else 'map'
+  return 'vmap' if pixels <= _VMAP_PIXELS else 'map'
 
 
 def use_run_parallel(num_runs: int, num_devices: int) -> bool:

@@ -25,6 +25,10 @@ streamed does each process give its own devices' share, by `place_batches`.
 With several processes, pmap's arrays lie on each process's own devices, jit's
 on all devices.
 
+Devices may be compile-only: those of a described topology, for which the
+compilers are at hand but no hardware. Then `place` gives abstract arrays, and
+`compile(f).lower(...).compile()` is all that can be done.
+
 A third runner spreads whole runs over the devices instead of a batch: each has
 its share of the leading axis of the state and inputs, and nothing is exchanged.
 """
@@ -50,10 +54,17 @@ class Runner(abc.ABC):
     num_devices: among how many devices a batch is shared.
     axis_name: the mapped axis, for batch norm's statistics; None where sums
       are over the whole batch as they stand.
+    platform: the devices', such as 'cpu', 'gpu' or 'tpu'.
+    is_compile_only: whether there are no real devices.
   """
 
   num_devices: int
   axis_name: str | None
+
+  def __init__(self, devices: Sequence[jax.Device]):
+    self._devices = list(devices)
+    self.platform = self._devices[0].platform
+    self.is_compile_only = _is_compile_only(self._devices[0])
 
   @abc.abstractmethod
   def place(self, tree: PyTree) -> PyTree:
@@ -125,14 +136,16 @@ class PmapRunner(Runner):
   axis_name = AXIS
 
   def __init__(self, devices: Sequence[jax.Device]):
-    self._devices = list(devices)
+    super().__init__(devices)
     self.num_devices = len(self._devices)
-    # Of several processes each deals with its own devices' part.
-    mesh = Mesh(np.array(self._devices), (AXIS,)).local_mesh
+    mesh = Mesh(np.array(self._devices), (AXIS,))
+    if not self.is_compile_only:
+      # Of several processes each deals with its own devices' part.
+      mesh = mesh.local_mesh
     self._whole = NamedSharding(mesh, PartitionSpec())
     # pmap asks for one argument with a mapped axis; without batches all ours
     # are whole.
-    self._mapped = jax.device_put(
+    self._mapped = _put(
       np.arange(mesh.size, dtype=np.int32),
       NamedSharding(mesh, PartitionSpec(AXIS)),
     )
@@ -143,7 +156,7 @@ class PmapRunner(Runner):
     return _local(self._devices)
 
   def place(self, tree: PyTree) -> PyTree:
-    return jax.device_put(tree, self._whole)
+    return _put(tree, self._whole)
 
   def place_batches(self, tree: PyTree) -> PyTree:
     num = len(self.local_devices)
@@ -184,7 +197,7 @@ class PmapRunner(Runner):
 class _WithAxis:
   """A pmapped function, called with the argument that has the mapped axis."""
 
-  def __init__(self, fn: Any, mapped: jax.Array):
+  def __init__(self, fn: Any, mapped: jax.Array | jax.ShapeDtypeStruct):
     self._fn, self._mapped = fn, mapped
 
   def __call__(self, *arguments: PyTree) -> PyTree:
@@ -200,7 +213,7 @@ class JitRunner(Runner):
   axis_name = None
 
   def __init__(self, devices: Sequence[jax.Device]):
-    self._devices = list(devices)
+    super().__init__(devices)
     self.num_devices = len(self._devices)
     self._mesh = Mesh(np.array(self._devices), (AXIS,))
     self._whole = NamedSharding(self._mesh, PartitionSpec())
@@ -246,7 +259,8 @@ class RunParallelRunner(Runner):
   axis_name = None
 
   def __init__(self, devices: Sequence[jax.Device]):
-    self._mesh = Mesh(np.array(list(devices)), (AXIS,))
+    super().__init__(devices)
+    self._mesh = Mesh(np.array(self._devices), (AXIS,))
     self._whole = NamedSharding(self._mesh, PartitionSpec())
     self._spread = NamedSharding(self._mesh, PartitionSpec(AXIS))
 
@@ -294,11 +308,15 @@ def _local(devices: Sequence[jax.Device]) -> range:
 
 
 def _put(tree: PyTree, sharding: NamedSharding) -> PyTree:
-  """device_put, also to devices of several processes.
+  """device_put, also to devices of several processes or to compile-only ones.
 
   Each process gives the whole values. jax.device_put would exchange all of
   them to see that they are the same; data/load.py compares digests instead.
   """
+  if _is_compile_only(sharding.mesh.devices.flat[0]):
+    return jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree
+    )
   if sharding.is_fully_addressable:
     return jax.device_put(tree, sharding)
 
@@ -312,6 +330,10 @@ def _put(tree: PyTree, sharding: NamedSharding) -> PyTree:
     )
 
   return jax.tree.map(put, tree)
+
+
+def _is_compile_only(device: jax.Device) -> bool:
+  return device.client.runtime_type == 'compile_only_runtime'
 
 
 RUNNERS: dict[str, Callable[[Sequence[jax.Device]], Runner]] = {

@@ -175,6 +175,41 @@ def test_crops_are_cut_before_images_are_flipped():
   np.testing.assert_array_equal(actual, np.float32(cut[:, :, ::-1]))
 
 
+@pytest.mark.parametrize('fill', augment.FILLS)
+def test_what_tpus_compute_is_the_same(fill):
+  """The forms without slices and gathers, which only TPUs are given."""
+  drawn = augment.sample_params(jax.random.key(2), 3, (5, 5, 2), ALL)
+  crops = [
+    augment.pad_crop(IMAGES, drawn.crop, pad=4, fill=fill, by_selects=selects)
+    for selects in (False, True)
+  ]
+  np.testing.assert_array_equal(*crops)
+  for angle, by_products in (
+    (drawn.angle, augment.rotate_by_products),
+    (0 * drawn.angle, augment.shift_by_products),
+  ):
+    # Of shifts past the border, too.
+    moved = [
+      move(IMAGES, angle, 4 * drawn.shift, fill=fill)
+      for move in (augment.rotate_and_shift, by_products)
+    ]
+    # float32's rounding of coordinates of order 10.
+    np.testing.assert_allclose(*moved, atol=1e-5)
+
+
+def test_a_tpu_is_given_no_gather():
+  """Nor slices that differ between the examples."""
+  options = replace(ALL, fill='nearest')
+  drawn = augment.sample_params(jax.random.key(2), 3, (5, 5, 2), options)
+  program = jax.jit(lambda i, d: augment.apply(i, d, options))
+  traced = program.trace(IMAGES, drawn)
+  found = {
+    platform: 'gather' in traced.lower(lowering_platforms=(platform,)).as_text()
+    for platform in ('cpu', 'cuda', 'tpu')
+  }
+  assert found == {'cpu': True, 'cuda': True, 'tpu': False}
+
+
 def test_nothing_drawn_changes_nothing():
   """Neither the middle crop, nor a shift or a turn by nothing."""
   drawn = draws(crop=jnp.full((3, 2), 4))

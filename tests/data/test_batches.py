@@ -103,7 +103,7 @@ def test_the_brightest_pixel_is_one(data_dir):
   """Digits have 17 grey levels, all else 256."""
   data_config = check_config(digits.get_config()).data
   data = dataset_lib.read(data_config, data_dir)
-  device = batches.to_device_split(data.train, data.pixel_mean)
+  device = jax.device_put(batches.to_device_split(data.train, data.pixel_mean))
   normalization = batches.Normalization.of(data_config, data.info)
   assert normalization.kind == 'unit'
   assert normalization.mean == data_config.mean
@@ -114,6 +114,28 @@ def test_the_brightest_pixel_is_one(data_dir):
   assert (float(image.min()), float(image.max())) == (0, 1)
   np.testing.assert_allclose(
     device.pixel_mean, (data.train.image / 16).mean(0), atol=1e-7
+  )
+
+
+@pytest.mark.parametrize(
+  ('shape', 'is_flat'), [((32, 32, 3), True), ((28, 28, 1), False)]
+)
+def test_images_lie_flat_where_a_tpu_would_copy_them(shape, is_flat):
+  rng = np.random.default_rng(0)
+  image = rng.integers(0, 256, (4, *shape), np.uint8)
+  labels = np.arange(4, dtype=np.int32)
+  mean = np.full(shape, 0.25, np.float32)
+  device = batches.to_device_split(
+    dataset_lib.Split(image, labels, None, labels.astype(np.int64)), mean
+  )
+  assert device.image.ndim == (2 if is_flat else 4)
+  normalization = batches.Normalization('pixel_mean', 255.0, (), ())
+  np.testing.assert_allclose(
+    batches.normalize(
+      jnp.asarray(device.image), jnp.asarray(mean), normalization
+    ),
+    image / 255 - 0.25,
+    atol=1e-6,
   )
 
 

@@ -29,7 +29,7 @@ def expected():
   _, state, given, config = evaluate(44, 1)
   train = synthetic.data().train
   state = jax.tree.map(jax.numpy.asarray, state)
-  model = models.build(config.model, 10)
+  model = models.build(config.model, 10, platform='cpu')
   images = jax.numpy.asarray(train.image, jax.numpy.float32) / 16
   logits = np.asarray(
     model.apply(

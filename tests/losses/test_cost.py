@@ -44,3 +44,27 @@ def test_forward_correction_of_a_class_reads_one_column():
     if equation.primitive.name == 'exp'
   }
   assert shapes == {(cases.K,)}
+
+
+def scatters(function):
+  """Whether the gradient of a batch's mean adds to single elements."""
+
+  def mean(z, y):
+    return jax.vmap(function)(z, y).mean()
+
+  closed = jax.make_jaxpr(jax.grad(mean))(
+    jnp.zeros((3, cases.K)), jnp.arange(3)
+  )
+  return any(
+    'scatter' in equation.primitive.name for equation in equations(closed.jaxpr)
+  )
+
+
+def test_no_gradient_of_a_class_scatters():
+  """On a TPU a scatter is a loop over the examples of a batch."""
+  assert not [
+    name
+    for name in cases.NAMES
+    if scatters(cases.bind(name, cases.plain(name)))
+  ]
+  assert scatters(lambda z, y: z[y])  # It is seen where there is one.

@@ -64,7 +64,7 @@ SOME = [
 def test_sizes(name, classes, bias, parameters, statistics, layout):
   config = dataclasses.replace(CONFIG, name=name, use_bias=bias, layout=layout)
   logits, variables = jax.eval_shape(
-    models.build(config, classes).init_with_output,
+    models.build(config, classes, platform='cpu').init_with_output,
     jax.random.key(0),
     jnp.zeros((2, *SHAPES[name])),
   )
@@ -187,7 +187,9 @@ def test_build_honours_its_config():
   config = dataclasses.replace(
     CONFIG, name='mnist_cnn', layout=None, dtype='bfloat16'
   )
-  model = models.build(config, 7, axis_name='batch')
+  model = models.build(config, 7, platform='cpu', axis_name='batch')
   assert (model.momentum, model.epsilon) == (0.9, 1e-5)
   assert (model.num_classes, model.axis_name) == (7, 'batch')
-  assert (model.layout, model.dtype) == ('chwn', jnp.bfloat16)  # On a CPU.
+  assert (model.layout, model.dtype) == ('chwn', jnp.bfloat16)
+  for platform in ('gpu', 'tpu'):
+    assert models.build(config, 7, platform=platform).layout == 'nhwc'

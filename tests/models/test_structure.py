@@ -110,6 +110,7 @@ def calls(name, shape, num_classes=10, **options):
   model = models.build(
     dataclasses.replace(networks.CONFIG, name=name, **options),
     num_classes,
+    platform='cpu',
     axis_name='batch',
   )
   seen = []
@@ -235,7 +236,8 @@ def test_resolutions_and_widths(name, outputs):
   ],
 )
 def test_widths_of_the_hidden_layers(name, width):
-  model = models.build(dataclasses.replace(networks.CONFIG, name=name), 7)
+  config = dataclasses.replace(networks.CONFIG, name=name)
+  model = models.build(config, 7, platform='cpu')
   x = jnp.zeros((2, *networks.SHAPES[name]))
   (logits, hidden), _ = jax.eval_shape(
     lambda key: model.init_with_output(key, x, return_hidden=True),

@@ -84,16 +84,17 @@ def test_both_sides_compute_the_same(name):
   torch.manual_seed(0)
   network = torch_side.make_network(name)
   model = models.build(
-    {
-      'name': name,
-      'batch_norm_momentum': 0.9,
-      'batch_norm_epsilon': 1e-5,
-      'use_bias': True,
-      'initializer': 'torch',
-      'dtype': 'float32',
-      'layout': 'chwn',
-    },
+    models.ModelConfig(
+      name=name,
+      batch_norm_momentum=0.9,
+      batch_norm_epsilon=1e-5,
+      use_bias=True,
+      initializer='torch',
+      dtype='float32',
+      layout='chwn',
+    ),
     10,
+    platform='cpu',
   )
   rng = np.random.default_rng(0)
   channels, height, width = torch_side.NETWORKS[name][3]
