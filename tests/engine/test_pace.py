@@ -28,7 +28,7 @@ def test_a_dispatch_fits_into_its_seconds(num_steps, seconds, expected):
 def made(full, remainder, block):
   size = 10
   dispatches = (full, 1) if remainder else (full,)
-  return plan.Plan(size, full, remainder, dispatches, block)
+  return plan.Plan(size, full, remainder, dispatches, block=block)
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,23 @@ def test_where_a_dispatch_ends(block, most, step, end, block_there):
   assert p.dispatch(step, most).block == block_there
 
 
-def test_blocks_divide_an_epoch():
-  assert [plan.block_size(n, 16) for n in (468, 390, 22, 7, 17)] == [
-    13,
-    15,
-    11,
-    7,
-    1,
-  ]
+@pytest.mark.parametrize(
+  ('dispatches', 'remainder', 'block'),
+  [
+    ((468,), 96, 13),
+    ((390,), 80, 15),
+    ((39,) * 10, 80, 13),
+    ((20, 20, 8), 0, 4),
+    ((22,), 0, 11),
+    ((17,), 3, 1),
+  ],
+)
+def test_blocks_divide_all_dispatches_of_full_batches(
+  dispatches, remainder, block
+):
+  last = (1,) if remainder else ()
+  made = plan.Plan(128, sum(dispatches), remainder, dispatches + last)
+  assert made.in_blocks(16).block == block
 
 
 @pytest.mark.parametrize('num_runs', [1, 2])
