@@ -60,6 +60,8 @@ def test_every_config_takes_every_method(loss):
       config.model.init_from = 'random'
     if loss == 'gjs':  # It needs two augmentations.
       config.data.augment.flip = True
+    if loss == 'd2l':  # It needs all images on the device.
+      config.data.feed, config.data.augment.crop = 'resident', 'center'
     checked = config_lib.check_config(config)
     assert checked.loss.name == loss
     assert set(checked.loss.hparams) <= set(methods.SPECS[loss].hparams)
@@ -90,6 +92,7 @@ def test_every_field_is_read(data_dir, tmp_path, monkeypatch):
   seen = set()
   config = digits.get_config('sl,symmetric,0.4,tiny')
   config.data.augment.pad_crop = 1
+  config.train.record_averages = True
   config.noise.second, config.noise.second_rate = 'pair_flip', 0.1
   config.noise.imbalance, config.noise.imbalance_ratio = 'step', 2.0
   others = tmp_path / 'others.npz'
