@@ -12,7 +12,7 @@ from typing import Any
 from jaxtyping import Shaped
 import numpy as np
 
-_DIGEST = 'sha256'
+_DIGEST = 'record_digest'
 # Of 64 hexadecimal digits: no accident changes data and keeps so many.
 _LENGTH = 32
 

@@ -19,6 +19,7 @@ from sce_jax.data import label_files
 from sce_jax.exit_codes import ExitCode
 from sce_jax.runs import files, restore
 from sce_jax.runs import workdir as workdir_lib
+from sce_jax.storage import digests
 from tests import conftest
 
 pytestmark = pytest.mark.process
@@ -209,11 +210,8 @@ def test_a_folder_of_another_version_is_refused(
 ):
   folder = tmp_path / 'run'
   shutil.copytree(undisturbed, folder)
-  described = json.loads((folder / 'config.json').read_text())
-  del (
-    described['format'],
-    described['sha256'],
-  )  # As all were before there was a number.
+  described = digests.unseal(json.loads((folder / 'config.json').read_text()))
+  del described['format']  # As all were before there was a number.
   (folder / 'config.json').write_text(json.dumps(described))
   before = listing(folder)
   for more in ((), ('evaluate',)):
