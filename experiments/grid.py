@@ -15,7 +15,7 @@ from typing import Any
 from ml_collections import config_dict
 import numpy as np
 
-from experiments.analysis import marks, plots
+from experiments.analysis import marks, pictures, plots
 from experiments.paper import scales
 from experiments.report import text
 from sce_jax import methods, train
@@ -288,14 +288,16 @@ def _heading(
     return f'{config.data.name}: no run ended'
   section = config.noise.to_dict()
   noises = dict.fromkeys(
-    plots.noise_title({**section, 'name': r['noise'], 'rate': r['noise_rate']})
+    pictures.noise_title(
+      {**section, 'name': r['noise'], 'rate': r['noise_rate']}
+    )
     or 'no added'
     for r in ended
   )
   parts = [
     config.data.name,
     f'{" or ".join(noises)} label noise',
-    *plots.changes_of_examples(section),
+    *pictures.changes_of_examples(section),
   ]
   epochs = sorted({r['epochs'] for r in ended})
   seeds = len({r['seed'] for r in ended})

@@ -46,6 +46,15 @@ class Loop:
       [run.hparams for run in runs],
       [run.positions for run in runs],
     )
+    self._validation = None
+    held = [run.validation for run in runs]
+    if held[0] is not None:
+      self._validation = self._trainer.make_inputs(
+        [run.config.seed for run in runs],
+        [rows[1] for rows in held if rows is not None],
+        [run.hparams for run in runs],
+        [rows[0] for rows in held if rows is not None],
+      )
     self._seconds_before = 0.0
     self._start = self._epoch_start = time.monotonic()
     self._compiles = True
@@ -122,6 +131,11 @@ class Loop:
       split: self._trainer.evaluate(state, self._inputs, split)
       for split in self._trainer.evaluated
     }
+    if self._validation is not None:
+      # They lie in the training split, and are not trained on.
+      report['validation'] = self._trainer.evaluate(
+        state, self._validation, 'train'
+      )
     due = self._eval_every and epoch % self._eval_every == 0
     if due or epoch == self._epochs:
       report['train_eval'] = self._trainer.evaluate(
@@ -221,6 +235,9 @@ class Loop:
       for name in ('train', 'test', 'validation', 'train_eval'):
         if name in own:
           record[name] = metrics.summarise(own[name])
+      if self._validation is not None:
+        # Nobody who chooses by noisy labels knows the true ones.
+        record['validation'] = metrics.noisy_only(record['validation'])
       if self._info.noisy_test:
         record['noisy_test'] = True
       figures = metrics.method_figures(own['train'])

@@ -13,8 +13,8 @@ from sce_jax.config import check as config_lib
 from sce_jax.config import choose, fields
 from sce_jax.config.check import Config, LossConfig
 from sce_jax.data import dataset as dataset_lib
+from sce_jax.data import held_out, open_set
 from sce_jax.data import labels as labels_lib
-from sce_jax.data import open_set
 from sce_jax.data.dataset import Dataset
 from sce_jax.data.sources import summary
 from sce_jax.engine.trainer import Trainer
@@ -106,6 +106,7 @@ def train_many(
   chosen: list[np.ndarray | None] = [None] * len(checked)
   if positions is not None:
     chosen = list(positions)
+  validation: list[np.ndarray | None] = [None] * len(checked)
   datasets: dict[tuple, Dataset] = {}
   if dataset is not None:
     if len({_data_key(config) for config in checked}) > 1:
@@ -129,7 +130,8 @@ def train_many(
     checked[i] = choose.complete(config, own.info)
     config_lib.check_fits(checked[i], own.info)
     if chosen[i] is None:
-      chosen[i] = labels_lib.used_rows(own, config.noise, config.seed)
+      used = labels_lib.used_rows(own, config.noise, config.seed)
+      chosen[i], validation[i] = _apart(used, own, config)
     _check_positions(chosen[i], own.info.num_train)
     images_key = _images_key(config)
     if images_key not in datasets:
@@ -138,7 +140,7 @@ def train_many(
       )
       for line in open_set.lines(datasets[images_key]):
         progress.log(line)
-  groups = list(_groups(checked, chosen))
+  groups = list(_groups(checked, chosen, validation))
   for group in groups:
     info = datasets[_images_key(checked[group[0]])].info
     trainer = Trainer(
@@ -164,6 +166,7 @@ def train_many(
       [chosen[i] for i in group],
       [None] * len(group),
       allow_config_change,
+      [validation[i] for i in group],
     )
     for i, result in zip(group, trained, strict=True):
       results[i] = result
@@ -171,17 +174,50 @@ def train_many(
 
 
 def _groups(
-  configs: Sequence[Config], positions: Sequence[np.ndarray | None]
+  configs: Sequence[Config],
+  positions: Sequence[np.ndarray | None],
+  validation: Sequence[np.ndarray | None],
 ) -> Iterator[list[int]]:
   """Runs that share a program, in order of appearance."""
   groups: dict[tuple, list[int]] = {}
-  for i, (config, rows) in enumerate(zip(configs, positions, strict=True)):
+  for i, (config, rows, held) in enumerate(
+    zip(configs, positions, validation, strict=True)
+  ):
     # What streams is trained one run at a time.
     alone = i if config.data.feed == 'stream' else None
     count = None if rows is None else len(rows)
-    key = (config.compile_key, count, _images_key(config), alone)
+    held_count = 0 if held is None else len(held)
+    key = (config.compile_key, count, held_count, _images_key(config), alone)
     groups.setdefault(key, []).append(i)
   yield from groups.values()
+
+
+def _apart(
+  used: np.ndarray, dataset: Dataset, config: Config
+) -> tuple[np.ndarray, np.ndarray | None]:
+  """The rows that are trained on, and those that settings are chosen by."""
+  share = config.data.validation
+  if not share:
+    return used, None
+  if dataset.validation is not None or config.data.feed == 'stream':
+    why = (
+      'is streamed'
+      if dataset.validation is None
+      else 'has a validation split of its own'
+    )
+    raise UserError(
+      f'config.data.validation={share:g}: data set {dataset.info.name!r} {why}:'
+      ' leave the field at 0'
+    )
+  rows = held_out.validation_rows(dataset.train.example_id, share)
+  held = np.intersect1d(used, rows)
+  rest = np.setdiff1d(used, rows)
+  if not len(held) or not len(rest):
+    raise UserError(
+      f'config.data.validation={share:g} leaves {len(rest)} examples to train'
+      f' on and {len(held)} to choose by: give another share'
+    )
+  return rest, held
 
 
 def _data_key(config: Config) -> str:
@@ -228,14 +264,22 @@ def _train_group(
   positions: Sequence[np.ndarray | None],
   labels: Sequence[np.ndarray | None],
   allow_changes: Collection[str] = (),
+  validation: Sequence[np.ndarray | None] | None = None,
 ) -> list[Result]:
   runs: list[TrainingRun] = []
   try:
-    for config, path, rows, given in zip(
-      configs, workdirs, positions, labels, strict=True
+    for config, path, rows, given, held in zip(
+      configs,
+      workdirs,
+      positions,
+      labels,
+      validation or [None] * len(configs),
+      strict=True,
     ):
       runs.append(
-        TrainingRun.open(config, path, dataset, rows, given, allow_changes)
+        TrainingRun.open(
+          config, path, dataset, rows, given, allow_changes, held
+        )
       )
     # A pure function of seed and example, so the same in every process.
     processes.check_same(

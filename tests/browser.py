@@ -17,11 +17,25 @@ NEEDED = pytest.mark.skipif(not CHROMIUM, reason='there is no Chromium')
 def evaluate(source: str, script: str, folder: pathlib.Path):
   """What a script at the end of a page puts into `result`."""
   path = folder / 'opened.html'
+  # A page may refuse all scripts but its own.
+  source = re.sub(
+    '<meta http-equiv="Content-Security-Policy"[^>]*>', '', source
+  )
   path.write_text(
-    f'{source}<script>addEventListener("load", () => {{\n'
+    f'{source}<script>addEventListener("load", async () => {{\n'
     f'let result;\n{script}\n'
     'document.title = JSON.stringify(result);\n});</script>'
   )
+  shown, errors = opened(path, folder)
+  # Such as an error in the page's script.
+  assert 'CONSOLE' not in errors, errors
+  title = re.search('<title>(.*?)</title>', shown, re.DOTALL)
+  assert title, shown
+  return json.loads(html.unescape(title[1]))
+
+
+def opened(path: pathlib.Path, folder: pathlib.Path) -> tuple[str, str]:
+  """A page as its scripts have left it, and what Chromium has logged."""
   process = subprocess.run(
     [
       CHROMIUM,
@@ -39,8 +53,4 @@ def evaluate(source: str, script: str, folder: pathlib.Path):
     timeout=60,
     check=True,
   )
-  # Such as an error in the page's script.
-  assert 'CONSOLE' not in process.stderr, process.stderr
-  title = re.search('<title>(.*?)</title>', process.stdout, re.DOTALL)
-  assert title, process.stdout
-  return json.loads(html.unescape(title[1]))
+  return process.stdout, process.stderr

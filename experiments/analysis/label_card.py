@@ -11,7 +11,7 @@ import os
 from jaxtyping import Int32, Int64
 import numpy as np
 
-from experiments.analysis import noise_plots, plots
+from experiments.analysis import noise_plots, pictures
 from experiments.report import text
 from sce_jax import noise
 from sce_jax.data import label_files
@@ -95,8 +95,8 @@ def _made(folder: paths.Path) -> str:
   config = files.read_config(folder)
   section = config['noise']
   seed = config['seed'] if section['seed'] is None else section['seed']
-  title = plots.noise_title(section) or section['name']
-  parts = [title, *plots.changes_of_examples(section)]
+  title = pictures.noise_title(section) or section['name']
+  parts = [title, *pictures.changes_of_examples(section)]
   if section['mode'] != 'exact':
     parts.append(section['mode'])
   return ', '.join([*parts, f'seed {seed}'])

@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 import numpy as np
 
-from experiments.analysis import plots
+from experiments.analysis import style
 from experiments.report.page import Cell, Figure, Table
 from sce_jax import noise
 
@@ -26,6 +26,9 @@ def heat_maps(
   matrices: Mapping[str, np.ndarray],
   names: Sequence[str] | None = None,
   caption: str = '',
+  *,
+  name: str = 'matrices',
+  column: str = 'label',
 ) -> Figure:
   """Transition matrices side by side, with their shares in per cent.
 
@@ -33,6 +36,8 @@ def heat_maps(
     matrices: T by what it is called.
     names: of the classes; None: their numbers.
     caption: more to say below the figure.
+    name: of the figure's file.
+    column: what a column is, 'label' or 'prediction'.
   """
   columns = min(3, len(matrices))
   rows = math.ceil(len(matrices) / columns)
@@ -52,18 +57,18 @@ def heat_maps(
     ax.set_title(title)
   for ax in axes[:, 0]:
     ax.set_ylabel('true class')
-  for column in range(columns):
-    last = (len(matrices) - 1 - column) // columns
-    axes[last, column].set_xlabel('label')
+  for place in range(columns):
+    last = (len(matrices) - 1 - place) // columns
+    axes[last, place].set_xlabel(column)
   bar = figure.colorbar(image, ax=axes, shrink=0.8 / rows, pad=0.01)
   bar.set_ticks(
     [0, 0.01, 0.05, 0.2, 0.5, 1], labels=['0', '1', '5', '20', '50', '100 %']
   )
   text = (
-    'Row: the true class. Column: the label. Shade: the share of the row that'
-    ' is labelled so, by its square root; figures are in per cent.'
+    f'Row: the true class. Column: the {column}. Shade: the share of the row'
+    ' that is there, by its square root; figures are in per cent.'
   )
-  return Figure('matrices', f'{text} {caption}'.strip(), figure)
+  return Figure(name, f'{text} {caption}'.strip(), figure)
 
 
 def _heat_map(ax: Axes, matrix: np.ndarray, names: Sequence[str] | None):
@@ -73,7 +78,8 @@ def _heat_map(ax: Axes, matrix: np.ndarray, names: Sequence[str] | None):
     return image
   classes = range(size)
   labels = list(names or map(str, classes))
-  ax.set_xticks(classes, labels, rotation=90 if names else 0)
+  is_long = max(map(len, labels)) > 2
+  ax.set_xticks(classes, labels, rotation=90 if is_long else 0)
   ax.set_yticks(classes, labels)
   for (i, j), share in np.ndenumerate(matrix):
     if share:
@@ -158,12 +164,13 @@ def class_rates(
   """
   figure, ax = plt.subplots(figsize=(9, 4), layout='constrained')
   overall = []
-  for number, (name, labels) in enumerate(given.items()):
+  looks = style.looks(list(given))
+  for look, (name, labels) in zip(looks, given.items(), strict=True):
     matrix, rate = noise.empirical_transition_matrix(clean, labels, len(names))
     overall.append(f'{name} {100 * rate:.1f} %')
     ax.plot(
       100 * (1 - np.diag(matrix)),
-      **plots.style(number) | {'linestyle': 'none', 'label': name},
+      **look | {'linestyle': 'none', 'label': name},
     )
   ax.set_xticks(range(len(names)), names, rotation=30)
   ax.set(ylabel='wrong labels (%)', ylim=(0, None), title='By true class')

@@ -1,7 +1,6 @@
 """Pictures of runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-import io
 from typing import Any
 
 import matplotlib
@@ -14,16 +13,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 import numpy as np
 
+from experiments.analysis import pictures, style
 from sce_jax.runs import files
 from sce_jax.storage import paths
 
-# Okabe and Ito's colours, told apart by the colour-blind; line styles and
-# markers tell them apart in grey.
-_COLOURS = ('#D55E00', '#0072B2', '#009E73', '#CC79A7', '#E69F00', '#56B4E9')
-_STYLES = ('-', '--', '-.', ':', (0, (5, 1)), (0, (1, 1)))
-_MARKERS = ('o', 's', '^', 'D', 'v', 'P')
+style.use()
 # With fewer epochs than this each one is marked.
 _FEW_EPOCHS = 10
+# More lines than these can be told apart: the last ones are grey.
+_MOST_LINES = 8
+# Shares in per cent: a smaller span makes rounding look like a difference.
+_LEAST_SPAN = 10
 
 
 def label(name: str) -> str:
@@ -31,48 +31,6 @@ def label(name: str) -> str:
   from sce_jax import methods  # noqa: PLC0415  Sweeps are planned without jax.
 
   return methods.SPECS[name].short if name in methods.SPECS else name
-
-
-def noise_title(noise: Mapping[str, Any]) -> str:
-  """What label noise is called; given labels have no rate, clean ones no name.
-
-  Args:
-    noise: the `noise` section of a config.
-  """
-  names = []
-  for name, rate in (
-    (noise['name'], noise['rate']),
-    # Which runs of earlier versions do not have; nor those below.
-    (noise.get('second', ''), noise.get('second_rate', 0.0)),
-  ):
-    if name not in ('', 'clean'):
-      names.append(f'{name} {rate:g}' if rate else name)
-  return ' + '.join(names)
-
-
-def changes_of_examples(noise: Mapping[str, Any]) -> list[str]:
-  """What a noise does to the examples, beside their labels: a phrase each."""
-  phrases = []
-  if noise.get('imbalance'):
-    phrases.append(
-      f'{noise["imbalance"]} imbalance {noise["imbalance_ratio"]:g}'
-    )
-  if noise.get('open_set_from'):
-    phrases.append(
-      f'open-set images of {noise["open_set_from"]}'
-      f' {noise["open_set_rate"]:g}'.removesuffix(' 0')
-    )
-  return phrases
-
-
-def style(number: int) -> dict[str, Any]:
-  """Colour, line and marker of a figure's line, from 0 on."""
-  return {
-    'color': _COLOURS[number % len(_COLOURS)],
-    # Shifted once the colours begin again, so that no two lines are alike.
-    'linestyle': _STYLES[(number + number // 6) % len(_STYLES)],
-    'marker': _MARKERS[number % len(_MARKERS)],
-  }
 
 
 def plot_runs(
@@ -84,26 +42,31 @@ def plot_runs(
 
   Args:
     groups: run folders by the name of their group.
-    path: the PNG file to write.
+    path: the PNG file to write; a PDF and an SVG are written beside it.
 
   Returns:
     path
   """
   figure, axes = plt.subplots(
-    1, 3, figsize=(13, 3.8), layout='constrained', width_ratios=(3, 3, 4)
+    1, 3, figsize=(13, 4.2), layout='constrained', width_ratios=(3, 3, 4)
   )
-  for number, (name, folders) in enumerate(groups.items()):
-    runs = [files.read_metrics(folder) for folder in folders]
-    # A run that failed has fewer epochs, or none.
-    runs = [run for run in runs if run]
-    if not runs:
-      continue
-    look = style(number) | {'label': name}
-    plot_mean_std(axes[0], runs, ('test', 'accuracy'), look)
-    plot_mean_std(axes[1], runs, ('train_eval', 'memorised'), look)
-    if all('test' in run[-1] for run in runs):
-      classes(axes[2], runs, number - (len(groups) - 1) / 2, look)
-  test = test_title(folder for folders in groups.values() for folder in folders)
+  # A run that failed has fewer epochs, or none.
+  shown = {
+    name: runs
+    for name, folders in groups.items()
+    if (runs := [m for f in folders if (m := files.read_metrics(f))])
+  }
+  curves(axes[0], shown, ('test', 'accuracy'))
+  curves(axes[1], shown, ('train_eval', 'memorised'))
+  every = [folder for folders in groups.values() for folder in folders]
+  titles = files.read_dataset(every[0])[0].class_titles
+  for number, (look, (name, runs)) in enumerate(
+    zip(style.looks(list(shown)), shown.items(), strict=True)
+  ):
+    if number < _MOST_LINES and all('test' in run[-1] for run in runs):
+      offset = number - (min(len(shown), _MOST_LINES) - 1) / 2
+      classes(axes[2], runs, offset, look | {'label': name})
+  test = test_title(every)
   axes[0].set(
     title=f'{test} accuracy',
     xlabel='epoch',
@@ -121,14 +84,11 @@ def plot_runs(
   )
   finish(axes[:2], epochs=True)
   finish(axes[2:])
-  axes[1].set_ylim(bottom=-0.02 * axes[1].get_ylim()[1])
-  if axes[0].lines:
-    axes[0].legend()
-  png = io.BytesIO()
-  figure.savefig(png, format='png', dpi=120)
-  plt.close(figure)
-  paths.write(path, png.getvalue())
-  return path
+  name_classes(axes[2], titles)
+  pictures.add_legend(figure)
+  configs = [files.read_config(folder) for folder in every]
+  pictures.add_title(figure, pictures.about(configs))
+  return pictures.save(figure, path)
 
 
 def test_title(folders: Iterable[paths.Path]) -> str:
@@ -137,55 +97,133 @@ def test_title(folders: Iterable[paths.Path]) -> str:
 
 
 def overfitting(
-  groups: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]],
+  groups: Mapping[str, Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]],
+  about: str,
   test: str = 'Test',
 ) -> Figure:
-  """Test accuracy and memorised labels over the epochs, side by side.
+  """Test accuracy and memorised labels over the epochs.
 
   Args:
-    groups: the metrics of each group's runs, by the group's name.
+    groups: by the title of a row of panels ('' for the only one), the metrics
+      of each group's runs by the group's name.
+    about: what the picture's title says, see pictures.about.
     test: what the test split is called, see `test_title`.
   """
-  figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
-  for number, (name, runs) in enumerate(groups.items()):
-    look = style(number) | {'label': name}
-    plot_mean_std(axes[0], runs, ('test', 'accuracy'), look)
-    plot_mean_std(axes[1], runs, ('train_eval', 'memorised'), look)
-  axes[0].set(title=f'{test} accuracy', xlabel='epoch', ylabel='accuracy (%)')
-  axes[1].set(
-    title='Wrong labels memorised',
-    xlabel='epoch',
-    ylabel='share of wrong labels (%)',
+  figure, axes = plt.subplots(
+    len(groups),
+    2,
+    figsize=(10, 3.5 * len(groups) + 0.7),
+    layout='constrained',
+    squeeze=False,
   )
-  finish(axes, epochs=True)
-  figure.legend(
-    *max(
-      (ax.get_legend_handles_labels() for ax in axes), key=lambda x: len(x[0])
-    ),
-    loc='outside lower center',
-    ncols=4,
-    frameon=False,
-  )
+  for row, (title, some) in zip(axes, groups.items(), strict=True):
+    curves(row[0], some, ('test', 'accuracy'))
+    curves(row[1], some, ('train_eval', 'memorised'))
+    start = f'{title}: ' if title else ''
+    row[0].set(
+      title=f'{start}{test.lower() if start else test} accuracy',
+      ylabel='accuracy (%)',
+    )
+    row[1].set(
+      title=f'{start}{"w" if start else "W"}rong labels memorised',
+      ylabel='share of wrong labels (%)',
+    )
+  for ax in axes[-1]:
+    ax.set_xlabel('epoch')
+  finish(axes.flat, epochs=True)
+  pictures.add_legend(figure)
+  pictures.add_title(figure, about)
   return figure
 
 
+def curves(
+  ax: Axes,
+  groups: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]],
+  keys: Sequence[str | int],
+) -> None:
+  """Draws a share of each group over the epochs, each as it always looks.
+
+  Of more groups than can be told apart the last ones are grey.
+
+  Args:
+    ax: where.
+    groups: the metrics of each group's runs, by the group's name.
+    keys: where the share is in an epoch's record.
+  """
+  for number, (name, look) in enumerate(
+    zip(groups, style.looks(list(groups)), strict=True)
+  ):
+    if number < _MOST_LINES:
+      plot_mean_std(ax, groups[name], keys, look | {'label': name})
+      continue
+    rest = len(groups) - _MOST_LINES
+    look = style.CROWD | {
+      'label': f'{rest} more' if number == _MOST_LINES else f'_{name}'
+    }
+    plot_mean_std(ax, groups[name], keys, look, spread=False)
+
+
 def finish(axes: Iterable[Axes], *, epochs: bool = False) -> None:
-  """Grid, whole numbers along x, and no share above 100 % or below 0.
+  """Grid, ticks at whole numbers and at the ends, no share beyond 0 or 100 %.
 
   Args:
     axes: whose y is a share in per cent.
     epochs: whether x is the epoch; else it is the class.
   """
+  axes = list(axes)
+  ends = [end for ax in axes for end in _data_ends(ax)]
   for ax in axes:
     ax.grid(alpha=0.3)
     low, high = ax.get_ylim()
-    ax.set_ylim(max(low, -1), min(high, 101))
-    # Few classes are all named.
-    ax.xaxis.set_major_locator(
-      ticker.MaxNLocator(8 if epochs else 20, integer=True, min_n_ticks=1)
-    )
-    if epochs:
-      ax.set_xlim(left=0)
+    missing = max(_LEAST_SPAN - (high - low), 0) / 2
+    low, high = low - missing, high + missing
+    # Moved back into what a share can be.
+    low, high = low - max(high - 102, 0), high - min(low + 2, 0)
+    ax.set_ylim(max(low, -2), min(high, 102))
+    if not epochs:
+      # Few classes are all named.
+      ax.xaxis.set_major_locator(
+        ticker.MaxNLocator(20, integer=True, min_n_ticks=1)
+      )
+    elif ends:
+      _epoch_ticks(ax, int(min(ends)), int(max(ends)))
+
+
+def _data_ends(ax: Axes) -> list[float]:
+  return [
+    float(x) for line in ax.get_lines() for x in np.ravel(line.get_xdata())
+  ]
+
+
+def _epoch_ticks(ax: Axes, first: int, last: int) -> None:
+  """Ticks at the last epoch and at round ones before; few are all named."""
+  if last - first < _FEW_EPOCHS:
+    ax.set_xticks(range(first, last + 1))
+    ax.set_xlim(first - 0.4, last + 0.4)
+    return
+  step = last / 6
+  scale = 10 ** np.floor(np.log10(step))
+  width = max(
+    1, int(scale * min((1, 2, 5, 10), key=lambda x: abs(x * scale - step)))
+  )
+  round_ones = [x for x in range(0, last, width) if last - x >= 0.6 * width]
+  ax.set_xticks([*round_ones, last])
+  # A marker at the end is whole.
+  ax.set_xlim(0, 1.015 * last)
+
+
+def name_classes(ax: Axes, titles: Sequence[str]) -> None:
+  """Names the classes along x, where there is room for their names."""
+  if len(titles) > 20:
+    return
+  is_long = max(map(len, titles)) > 2
+  ax.set_xticks(
+    range(len(titles)),
+    titles,
+    rotation=45 if is_long else 0,
+    ha='right' if is_long else 'center',
+    rotation_mode='anchor' if is_long else None,
+  )
 
 
 def plot_mean_std(
@@ -224,14 +262,15 @@ def plot_mean_std(
   if len(epochs) > _FEW_EPOCHS:
     look['marker'] = None
   ax.plot(epochs, mean, **look)
-  if spread:
+  if spread and len(values) > 1:
     ax.fill_between(
       epochs,
       mean - deviation,
       mean + deviation,
       color=look['color'],
-      alpha=0.2,
+      alpha=0.15,
       lw=0,
+      zorder=look.get('zorder', 3) - 1,
     )
 
 
@@ -259,7 +298,7 @@ def classes(
     ax: where.
     runs: the metrics of each, see files.read_metrics.
     offset: the group's place beside the others, in their number.
-    look: colour, marker and label.
+    look: colour, marker and label; the legend has that of the curves.
   """
   last = [run[-1]['test']['class_accuracy'] for run in runs]
   values = 100 * np.array(
@@ -271,5 +310,5 @@ def classes(
     numbers + 0.15 * offset,
     values.mean(0),
     yerr=values.std(0) if len(runs) > 1 else None,
-    **dict(look) | {'linestyle': 'none'},
+    **dict(look) | {'linestyle': 'none', 'label': f'_{look["label"]}'},
   )

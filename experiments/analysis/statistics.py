@@ -16,6 +16,8 @@ Row = TypeVar('Row', bound=Hashable)
 
 # Above this a difference over paired seeds is taken for chance.
 _SIGNIFICANCE = 0.05
+# With fewer, nearly everything would be called alike.
+_LEAST_SEEDS = 3
 
 
 def format_mean_std(
@@ -46,8 +48,8 @@ def mark_best(
   """A column of a table, its best in bold, those within its noise marked.
 
   A row is tied with the best if a two-sided paired t-test over the seeds that
-  both have does not tell them apart at the 5 % level. With fewer than two
-  common seeds nothing can be told and nothing is marked.
+  both have does not tell them apart at the 5 % level. With fewer than three
+  common seeds that is not claimed of any.
 
   Args:
     scores: by row, a score per seed, indexed by the seed; higher is better.
@@ -62,15 +64,22 @@ def mark_best(
     return cells
   top = max(means, key=lambda row: means[row])
   for row, values in scores.items():
-    tied = row != top and _tied((scores[top] - values).dropna())
-    cells[row] = dataclasses.replace(cells[row], bold=row == top, tied=tied)
+    differences = (scores[top] - values).dropna()
+    p = _p_value(differences)
+    tied = row != top and p is not None and p >= _SIGNIFICANCE
+    cells[row] = dataclasses.replace(
+      cells[row],
+      bold=row == top,
+      tied=len(differences) if tied else 0,
+      note=f'n = {len(differences)}, p = {p:.2g}' if tied else '',
+    )
   return cells
 
 
-def _tied(differences: 'pd.Series') -> bool:
-  if len(differences) < 2:
-    return False
+def _p_value(differences: 'pd.Series') -> float | None:
+  """Of the hypothesis that the mean difference is 0; None: too few seeds."""
+  if len(differences) < _LEAST_SEEDS:
+    return None
   if np.ptp(differences) < 1e-12:  # The test divides by their spread.
-    return bool(abs(differences.iloc[0]) < 1e-12)
-  test = stats.ttest_1samp(differences, 0.0)
-  return bool(test.pvalue >= _SIGNIFICANCE)
+    return float(abs(differences.iloc[0]) < 1e-12)
+  return float(stats.ttest_1samp(differences, 0.0).pvalue)

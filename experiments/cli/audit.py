@@ -41,7 +41,7 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
 
 def main(values: flags.FlagValues, arguments: list[str]) -> None:
   """Audits."""
-  from experiments.analysis import plots  # noqa: PLC0415
+  from experiments.analysis import pictures, plots  # noqa: PLC0415
   from experiments.audit import files  # noqa: PLC0415
   from sce_jax import audit  # noqa: PLC0415
   from sce_jax.config import check  # noqa: PLC0415
@@ -66,8 +66,8 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   noise = dataclasses.asdict(config.noise)
   parts = [
     plots.label(config.loss.name),
-    plots.noise_title(noise),
-    *plots.changes_of_examples(noise),
+    pictures.noise_title(noise),
+    *pictures.changes_of_examples(noise),
     f'{values.folds} folds',
   ]
   title = f'Labels of {dataset.info.name}: {", ".join(filter(None, parts))}'

@@ -1,12 +1,21 @@
 """Evaluates a finished or stopped run again, from its last checkpoint.
 
 python launch.py evaluate --workdir=runs/...
+
+Writes evaluation.json and a page with confusions, precision and recall of each
+class and calibration into the run's folder.
 """
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from absl import flags
 
 from experiments.cli import command_line, common_flags, runtime
 from sce_jax.errors import UserError
+
+# The classes of more are on the page only.
+_MAX_CLASSES = 20
 
 
 def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
@@ -18,8 +27,9 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
 
 def main(values: flags.FlagValues, arguments: list[str]) -> None:
   """Evaluates and prints the figures."""
+  from experiments.report import text  # noqa: PLC0415
   from sce_jax.parallel import processes  # noqa: PLC0415
-  from sce_jax.runs import files, restore  # noqa: PLC0415
+  from sce_jax.runs import files, progress, restore  # noqa: PLC0415
 
   command_line.no_arguments(arguments)
   if values.workdir is None:
@@ -28,28 +38,53 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   figures = restore.evaluate_run(
     values.workdir, values.data_dir, expected=values.config
   )
-  if not processes.is_primary():
-    return
-  print(f'{values.workdir}, epoch {figures["epoch"]} (step {figures["step"]})')
-  initial = files.read_initial(values.workdir)
-  if initial is not None:
-    print(f'initial weights: {files.initial_title(initial)}')
-  for split, name in (
-    ('test', 'test'),
-    ('validation', 'validation'),
-    ('train_eval', 'training'),
-  ):
-    found = figures.get(split)
-    if found is None:
-      continue
-    if split == 'test' and files.has_noisy_test(values.workdir):
-      name = 'noisy test'
-    print(f'{name} split, {found["examples"]} examples')
-    for key in ('loss', 'accuracy', 'accuracy_noisy', 'memorised'):
-      if found.get(key) is not None:
-        print(f'  {key:16}{found[key]:.4f}')
-    classes = '  '.join(
-      f'{x:.3f}' for x in found.get('class_accuracy', ()) if x is not None
+  if processes.is_primary():
+    print(f'{values.workdir}, epoch {figures["epoch"]}')
+    initial = files.read_initial(values.workdir)
+    if initial is not None:
+      print(f'initial weights: {files.initial_title(initial)}')
+    titles = files.read_dataset(values.workdir)[0].class_titles
+    for split, name in (
+      ('test', 'test'),
+      ('validation', 'validation'),
+      ('train_eval', 'training'),
+    ):
+      found = figures.get(split)
+      if found is None:
+        continue
+      if split == 'test' and files.has_noisy_test(values.workdir):
+        name = 'noisy test'
+      print(f'\n{name} split, {found["examples"]:,} examples')
+      print(text.aligned([['figure', ''], *_rows(found, titles)]))
+  if processes.num_processes() > 1:
+    progress.log(
+      'The page with confusions and calibration is made by one process: the'
+      ' same command with --num_processes=1 and no --coordinator'
     )
-    if classes:
-      print(f'  {"class_accuracy":16}{classes}')
+    return
+  from experiments.report import evaluation_page  # noqa: PLC0415
+
+  written = evaluation_page.report(values.workdir, figures, values.data_dir)
+  print(f'\nreport:   {written.html}')
+
+
+def _rows(
+  found: Mapping[str, Any], titles: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+  """The figures of a split, those of classes by their names."""
+  yield 'loss', f'{found["loss"]:.4f}'
+  for key, title in (
+    ('accuracy', 'accuracy, true labels'),
+    ('accuracy_noisy', 'accuracy, given labels'),
+    ('memorised', 'wrong labels memorised'),
+  ):
+    value = found.get(key)
+    # True labels are said once, where they are those given.
+    is_said = key == 'accuracy_noisy' and value == found.get('accuracy')
+    if value is not None and not is_said:
+      yield title, f'{100 * value:.2f} %'
+  for title, value in zip(
+    titles, found.get('class_accuracy', ()), strict=False
+  ):
+    if value is not None and len(titles) <= _MAX_CLASSES:
+      yield f'class {title}', f'{100 * value:.1f} %'

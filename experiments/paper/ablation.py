@@ -8,7 +8,7 @@ reverse cross entropy alone learns slowly, scaled up or not.
 import math
 from typing import TYPE_CHECKING
 
-from experiments.analysis import frame, plots, statistics
+from experiments.analysis import frame, pictures, plots, statistics
 from experiments.paper import methods, scales
 from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import Block, Figure, Heading, Table
@@ -74,7 +74,10 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
       'curves',
       f'Test accuracy and memorised labels over the epochs, {NOISE} noise; the'
       ' band is one standard deviation over seeds.',
-      plots.overfitting(frame.metrics(runs, 'method')),
+      plots.overfitting(
+        {'': frame.metrics(runs, 'method')},
+        pictures.about(run.config for run in frame.finished(runs).run),
+      ),
     ),
   ]
 

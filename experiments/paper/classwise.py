@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from matplotlib import pyplot as plt
 
 from configs.common import GIVEN
-from experiments.analysis import frame, plots
+from experiments.analysis import frame, pictures, plots, style
 from experiments.paper import methods, scales
 from experiments.paper.registry import Context, RunSpec
 from experiments.report import runs_page
@@ -82,19 +82,34 @@ def _figure(name: str, runs: 'pd.DataFrame', noise: str) -> Figure:
   figure, axes = plt.subplots(
     1,
     len(groups),
-    figsize=(3.2 * len(groups), 3.6),
+    figsize=(3.2 * len(groups), 4.2),
     layout='constrained',
     sharey=True,
     squeeze=False,
   )
   for ax, (title, group) in zip(axes[0], groups, strict=True):
     accuracy = frame.class_accuracy(group.run).mean()
+    titles = group.run.iloc[0].info.class_titles
     ends = {int(accuracy.idxmin()): 0, int(accuracy.idxmax()): 1}
     for k in accuracy.index:
-      look = {'color': '0.75', 'linestyle': '-', 'marker': None, 'label': None}
+      look = style.CROWD | {'label': '_'}
       if k in ends:
         kind = ('worst', 'best')[ends[k]]
-        look = plots.style(ends[k]) | {'label': f'{kind}: class {k}'}
+        # The colours are no method's here: the panel is one method.
+        look = style.of_class(2 + ends[k]) | {
+          'linestyle': ('-', '--')[ends[k]],
+          'label': f'{kind} class of the last epoch',
+        }
+        ax.annotate(
+          titles[k],
+          (1, accuracy[k]),
+          xycoords=('axes fraction', 'data'),
+          xytext=(3, 0),
+          textcoords='offset points',
+          va='center',
+          fontsize=9,
+          color=look['color'],
+        )
       plots.plot_mean_std(
         ax,
         [run.metrics for run in group.run],
@@ -103,9 +118,10 @@ def _figure(name: str, runs: 'pd.DataFrame', noise: str) -> Figure:
         spread=k in ends,
       )
     ax.set(title=title, xlabel='epoch')
-    ax.legend(fontsize=8, loc='lower right')
   axes[0][0].set_ylabel('test accuracy of the class (%)')
   plots.finish(axes[0], epochs=True)
+  pictures.add_legend(figure)
+  pictures.add_title(figure, pictures.about(run.config for run in runs.run))
   return Figure(
     name,
     f'Test accuracy of each class over the epochs, {noise}: in colour the'

@@ -12,7 +12,7 @@ from matplotlib import pyplot as plt
 import numpy as np
 
 from configs.common import GIVEN
-from experiments.analysis import frame, plots, statistics
+from experiments.analysis import frame, pictures, plots, statistics, style
 from experiments.paper import methods, published_table, scales
 from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import (
@@ -101,8 +101,7 @@ def _accuracy(runs: 'pd.DataFrame') -> Table:
     ' over seeds',
     ['method', *columns],
     [[m, *(cells.get(m, '-') for cells in columns.values())] for m in METHODS],
-    'Best: highest mean. Not told apart: two-sided paired t-test over seeds,'
-    ' p of at least 0.05; few seeds tell little apart.',
+    'Best: highest mean. Few seeds tell little apart.',
   )
 
 
@@ -139,12 +138,14 @@ def _curves(runs: 'pd.DataFrame', noises: Sequence[str]) -> Figure:
   )
   groups = frame.metrics(runs, ['noise', 'method'])
   for ax, given in zip(axes.flat, noises, strict=False):
-    for place, method in enumerate(METHODS):
+    for method in METHODS:
       plots.plot_mean_std(
         ax,
         groups.get((given, method), []),
         ('test', 'accuracy'),
-        plots.style(place) | {'label': method},
+        style.method(method) | {'label': method},
+        # Nine bands over each other hide the lines.
+        spread=method == 'SL',
       )
     ax.set_title(given)
   plots.finish(axes.flat, epochs=True)
@@ -152,16 +153,15 @@ def _curves(runs: 'pd.DataFrame', noises: Sequence[str]) -> Figure:
     ax.set_xlabel('epoch')
   for ax in axes[:, 0]:
     ax.set_ylabel('test accuracy (%)')
-  figure.legend(
-    *axes[0][0].get_legend_handles_labels(),
-    loc='outside lower center',
-    ncols=5,
-    frameon=False,
+  pictures.add_legend(figure)
+  note = "lines: means over seeds, band: SL's ± 1 standard deviation"
+  pictures.add_title(
+    figure, pictures.about((run.config for run in runs.run), note)
   )
   return Figure(
     'curves',
-    'Test accuracy over the epochs, mean over seeds, one standard deviation as'
-    ' a band.',
+    'Test accuracy over the epochs, mean over seeds; of SL one standard'
+    ' deviation as a band.',
     figure,
   )
 

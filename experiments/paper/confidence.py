@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from matplotlib import pyplot as plt
 import numpy as np
 
-from experiments.analysis import frame, plots, statistics
+from experiments.analysis import frame, pictures, plots, statistics, style
 from experiments.paper import methods
 from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import Block, Figure, Heading, Table, Text
@@ -55,13 +55,17 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
     name: restore.predict_run(group.iloc[0].folder, 'train', context.data_dir)
     for name, group in runs.groupby('method', sort=False).run
   }
+  about = pictures.about(
+    [group.iloc[0].config for _, group in runs.groupby('method').run],
+    'shares of the training examples',
+  )
   blocks: list[Block] = []
   for title, k in chosen.items():
     blocks += [
       Heading(title[0].upper() + title[1:]),
       _table(int(k), runs),
       _curves(int(k), runs),
-      _distribution(int(k), predictions),
+      _distribution(int(k), predictions, about),
     ]
   return blocks
 
@@ -75,7 +79,7 @@ def _table(k: int, runs: 'pd.DataFrame') -> Table:
         name,
         *(
           statistics.format_mean_std(
-            [confidence[kind][k] for confidence in last], percent=False
+            [confidence[kind][k] for confidence in last]
           )
           for kind in _KINDS
         ),
@@ -85,8 +89,8 @@ def _table(k: int, runs: 'pd.DataFrame') -> Table:
   return Table(
     f'confidence-{k}',
     f'Class {k}: mean confidence on its training examples in the last epoch,'
-    f' {NOISE} noise',
-    ['method', *_KINDS.values(), 'test accuracy of the class (%)'],
+    f' {NOISE} noise, in per cent',
+    ['method', *_KINDS.values(), 'test accuracy of the class'],
     rows,
   )
 
@@ -97,18 +101,21 @@ def _curves(k: int, runs: 'pd.DataFrame') -> Figure:
     1, 3, figsize=(11, 3.6), layout='constrained', sharey=True
   )
   for ax, (kind, title) in zip(axes, _KINDS.items(), strict=True):
-    for number, (name, group) in enumerate(groups.items()):
+    for name, group in groups.items():
       plots.plot_mean_std(
         ax,
         group,
         ('train_eval', 'class_confidence', kind, k),
-        plots.style(number) | {'label': name},
+        style.method(name) | {'label': name},
       )
     ax.set(xlabel='epoch')
     ax.set_title(title, fontsize=10)
   axes[0].set_ylabel('mean confidence (%)')
-  axes[0].legend()
   plots.finish(axes, epochs=True)
+  pictures.add_legend(figure)
+  pictures.add_title(
+    figure, f'class {k}; {pictures.about(run.config for run in runs.run)}'
+  )
   return Figure(
     f'confidence-{k}',
     f'Class {k}, {NOISE} noise: mean confidence on its training examples over'
@@ -118,7 +125,7 @@ def _curves(k: int, runs: 'pd.DataFrame') -> Figure:
 
 
 def _distribution(
-  k: int, predictions: dict[str, 'restore.Predictions']
+  k: int, predictions: dict[str, 'restore.Predictions'], about: str
 ) -> Figure:
   figure, axes = plt.subplots(
     1, 2, figsize=(10, 3.6), layout='constrained', sharey=True
@@ -133,7 +140,7 @@ def _distribution(
         made.probability[chosen].argmax(1), minlength=classes
       )
       share = 100 * counts / max(counts.sum(), 1)
-      look = plots.style(number)
+      look = style.method(name)
       ax.bar(
         np.arange(classes) + 0.4 * (number - 0.5),
         share,
@@ -146,8 +153,9 @@ def _distribution(
     kind = 'wrongly' if wrong else 'rightly'
     ax.set(title=f'{kind} labelled', xlabel='predicted class')
   axes[0].set_ylabel('share of the examples (%)')
-  axes[0].legend()
   plots.finish(axes)
+  pictures.add_legend(figure)
+  pictures.add_title(figure, f'true class {k}; {about}')
   return Figure(
     f'predictions-{k}',
     f'What the training examples of class {k} are predicted as in the last'

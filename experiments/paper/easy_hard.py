@@ -7,12 +7,12 @@ is missing there is under-learned, what is lost after it is overfitted.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib import pyplot as plt
 import numpy as np
 
-from experiments.analysis import frame, plots
+from experiments.analysis import frame, pictures, plots, style
 from experiments.paper import methods
 from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import (
@@ -48,13 +48,18 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
     return [Text('CE has not finished on clean and noisy labels.', True)]
   blocks: list[Block] = [
     Heading('Stages'),
-    _stages(clean, noisy),
+    _stages(clean, noisy, pictures.about(_configs(runs), 'mean over seeds')),
     Heading('Under-learned or overfitted'),
     _causes('CE', clean, noisy),
   ]
   if ('SL', NOISE) in groups:
     blocks.append(_causes('SL', clean, groups['SL', NOISE]))
   return blocks
+
+
+def _configs(runs: 'pd.DataFrame') -> list[Mapping[str, Any]]:
+  shown = runs[(runs.method == 'CE') & (runs.noise == NOISE)]
+  return [run.config for run in frame.finished(shown).run]
 
 
 def curves(group: Iterable[Run]) -> np.ndarray:
@@ -94,7 +99,7 @@ def causes(clean: np.ndarray, noisy: np.ndarray) -> Mapping[str, np.ndarray]:
   }
 
 
-def _stages(clean: np.ndarray, noisy: np.ndarray) -> Figure:
+def _stages(clean: np.ndarray, noisy: np.ndarray, about: str) -> Figure:
   epochs = len(noisy)
   stages = {
     'early': max(1, round(0.1 * epochs)),
@@ -106,18 +111,22 @@ def _stages(clean: np.ndarray, noisy: np.ndarray) -> Figure:
   )
   classes = np.arange(noisy.shape[1])
   for ax, (name, epoch) in zip(axes, stages.items(), strict=True):
-    for place, (label, values) in enumerate(
-      (('clean labels', clean), ('noisy labels', noisy))
+    ce = style.method('CE') | {'linestyle': 'none'}
+    # Both are CE: the one on clean labels is hollow.
+    hollow = ce | {'markerfacecolor': 'white'}
+    for label, values, look in (
+      ('CE, clean labels', clean, hollow),
+      (f'CE, {NOISE}', noisy, ce),
     ):
-      look = plots.style(place) | {'linestyle': 'none', 'label': label}
-      ax.plot(classes, values[epoch - 1], **look)
+      ax.plot(classes, values[epoch - 1], **look | {'label': label})
     ax.vlines(
       classes, noisy[epoch - 1], clean[epoch - 1], color='0.7', zorder=0
     )
     ax.set(title=f'{name}: epoch {epoch}', xlabel='class')
   axes[0].set_ylabel('test accuracy of the class (%)')
-  axes[0].legend()
   plots.finish(axes)
+  pictures.add_legend(figure)
+  pictures.add_title(figure, about)
   return Figure(
     'stages',
     f'CE at three stages on clean labels and under {NOISE} noise: test accuracy'

@@ -5,13 +5,14 @@ images. Beside it stand the silhouette of the true
 classes and the accuracy of nearest neighbours, both in the layer itself.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
 import numpy as np
 from sklearn import manifold, metrics, model_selection, neighbors
 
-from experiments.analysis import frame, statistics
+from experiments.analysis import frame, pictures, statistics, style
 from experiments.paper import methods
 from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import Block, Cell, Figure, Heading, Table, Text
@@ -24,8 +25,6 @@ CASES = (('CE', 'clean'), ('CE', NOISE), ('SL', 'clean'), ('SL', NOISE))
 # So many test images: t-SNE's time grows with their number.
 _EXAMPLES = 1000
 _NEIGHBOURS = 10
-_COLOURS = plt.get_cmap('tab10')(range(10))  # As many classes as it can tell.
-_MARKERS = 'os^DvP*X<>'
 
 
 def sweep(dataset: str, scale: str) -> list[RunSpec]:
@@ -41,7 +40,7 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   if len(groups) < len(CASES):
     return [Text('Not all runs have finished.', warning=True)]
   rows: list[list[Cell | str]] = []
-  figure, axes = plt.subplots(1, 4, figsize=(13, 3.9), layout='constrained')
+  figure, axes = plt.subplots(1, 4, figsize=(13, 4.5), layout='constrained')
   for ax, (key, group) in zip(axes, groups, strict=True):
     name = ', '.join(key)
     figures = []
@@ -51,7 +50,7 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
       classes = made.split.label[:_EXAMPLES]
       figures.append(separability(hidden, classes))
       if number == 0:
-        _draw(ax, hidden, classes)
+        _draw(ax, hidden, classes, run.info.class_titles)
         ax.set_title(name, fontsize=10)
     silhouettes, accuracies = zip(*figures, strict=True)
     rows.append(
@@ -62,14 +61,12 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
         statistics.format_mean_std(group.test_accuracy),
       ]
     )
-  figure.legend(
-    *axes[0].get_legend_handles_labels(),
-    loc='outside lower center',
-    ncols=10,
-    frameon=False,
-    markerscale=2.5,
-    title='true class',
+  pictures.add_legend(figure, markerscale=1.8, title='true class')
+  about = pictures.about(
+    [group.run.iloc[0].config for _, group in groups],
+    f'{len(classes)} test images',
   )
+  pictures.add_title(figure, about)
   return [
     Heading('Last hidden layer'),
     Figure(
@@ -122,7 +119,9 @@ def separability(
   return score, float(found.mean())
 
 
-def _draw(ax, hidden: np.ndarray, classes: np.ndarray) -> None:
+def _draw(
+  ax, hidden: np.ndarray, classes: np.ndarray, titles: Sequence[str]
+) -> None:
   perplexity = min(30.0, (len(hidden) - 1) / 3)
   placed = manifold.TSNE(
     perplexity=perplexity, init='pca', learning_rate='auto', random_state=0
@@ -130,10 +129,9 @@ def _draw(ax, hidden: np.ndarray, classes: np.ndarray) -> None:
   for k in np.unique(classes):
     ax.scatter(
       *placed[classes == k].T,
-      s=9,
-      color=_COLOURS[k % len(_COLOURS)],
-      marker=_MARKERS[k % len(_MARKERS)],
+      s=16,
+      **style.of_class(int(k)),
       linewidths=0,
-      label=str(k),
+      label=titles[k],
     )
   ax.set(xticks=[], yticks=[], xlabel='t-SNE 1', ylabel='t-SNE 2')

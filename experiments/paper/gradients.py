@@ -15,7 +15,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Drawing
 import numpy as np
 
-from experiments.analysis import plots
+from experiments.analysis import pictures, style
 from experiments.report import page
 from sce_jax.config import published
 
@@ -193,17 +193,20 @@ def measure(curves: Sequence[Curve], p: np.ndarray) -> list[Measured]:
 
 
 def _draw(p, measured) -> Drawing:
+  from sce_jax import methods  # noqa: PLC0415  Sweeps are planned without jax.
+
   figure, axes = plt.subplots(
     2, 2, figsize=(11, 8), layout='constrained', sharex=True
   )
+  # SL is drawn as everywhere; further settings of it keep its colour.
+  names = [methods.SPECS[c.loss].short for c in CURVES]
+  look_of = dict(zip(CURVES, style.looks(names), strict=True))
   for column, among in enumerate(('losses', 'settings')):
     shown = [c for c in CURVES if c.among in (among, 'both')]
+    looks = [look_of[c] for c in shown]
     for number, curve in enumerate(shown):
-      # SL in both columns is drawn alike in both.
-      number = (number + 4) % 6 if among == 'settings' else number
-      look = plots.style(number) | {
+      look = looks[number] | {
         'label': curve.name,
-        'linewidth': 1.8,
         'markersize': 5,
         'markevery': (0.03 * (number + 1), 0.21),
       }
@@ -215,11 +218,16 @@ def _draw(p, measured) -> Drawing:
       xlabel='probability of the label, p_y',
       ylabel="pull on the label's logit, w(p_y) (1 - p_y)",
     )
-    axes[0, column].legend()
     _mark_regimes(axes[1, column])
   for ax in axes.flat:
     ax.set(xlim=(0, 1), ylim=(0, ax.get_ylim()[1]))
     ax.grid(alpha=0.3)
+  pictures.add_legend(figure)
+  pictures.add_title(
+    figure,
+    f'{_CLASSES} classes, gradients in the logits of single examples; no data,'
+    ' no noise, no seed',
+  )
   return figure
 
 

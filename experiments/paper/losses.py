@@ -20,7 +20,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure as Drawing
 import numpy as np
 
-from experiments.analysis import plots
+from experiments.analysis import pictures, style
 from experiments.report import page
 
 if TYPE_CHECKING:
@@ -218,11 +218,10 @@ def _paper(paper: str) -> page.Cell:
 def _draw(
   curves: Mapping[str, Sequence[np.ndarray]], shorts: Mapping[str, str]
 ) -> Drawing:
-  figure, axes = plt.subplots(1, 2, figsize=(11, 4), layout='constrained')
+  figure, axes = plt.subplots(1, 2, figsize=(11, 4.8), layout='constrained')
   for number, (name, (p, value, weight)) in enumerate(curves.items()):
-    look = plots.style(number) | {
+    look = style.method(shorts[name]) | {
       'label': shorts[name],
-      'linewidth': 1.8,
       'markersize': 5,
       'markevery': (0.03 * (number + 1), 0.21),
     }
@@ -238,5 +237,8 @@ def _draw(
   for ax in axes:
     ax.set(xlabel='probability of the label, p_y', xlim=(0, 1))
     ax.grid(alpha=0.3)
-  axes[0].legend()
+  pictures.add_legend(figure)
+  pictures.add_title(
+    figure, f'losses of one example of {K} classes; no data, no noise, no seed'
+  )
   return figure

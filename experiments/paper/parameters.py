@@ -5,12 +5,13 @@ slowly, and at a small alpha SL hardly depends on A. For a class label the loss
 is alpha CE - beta A (1 - p_y), so beta and A enter as their product only.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from matplotlib import pyplot as plt
 import numpy as np
 
-from experiments.analysis import frame, plots, statistics
+from experiments.analysis import frame, pictures, statistics, style
 from experiments.paper import methods
 from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import Block, Figure, Heading, Table, Text, number
@@ -113,18 +114,36 @@ def _table(
 
 
 def _lines(alphas: 'pd.DataFrame', log_zeros: 'pd.DataFrame') -> Figure:
-  figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
+  figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout='constrained')
   by_alpha = alphas.groupby('alpha')
-  _line(axes[0], by_alpha.test_accuracy, 0, 'test accuracy')
-  _line(axes[0], by_alpha.memorised, 1, 'wrong labels memorised')
+  names = ['test accuracy', 'wrong labels memorised']
+  names += [
+    f'alpha {x:g}: test accuracy' for x, _ in log_zeros.groupby('alpha')
+  ]
+  looks = [style.method('SL'), *style.looks(names[1:])]
+  _line(axes[0], by_alpha.test_accuracy, looks[0], names[0])
+  _line(axes[0], by_alpha.memorised, looks[1], names[1])
   axes[0].set(xscale='log', xlabel='alpha', ylabel='share (%)')
   axes[0].set_title('beta 1, A -4')
-  for place, (alpha, some) in enumerate(log_zeros.groupby('alpha')):
-    _line(axes[1], some.groupby('A').test_accuracy, place, f'alpha {alpha:g}')
+  for look, name, (_, some) in zip(
+    looks[2:], names[2:], log_zeros.groupby('alpha'), strict=True
+  ):
+    _line(axes[1], some.groupby('A').test_accuracy, look, name)
   axes[1].set(xlabel='A', ylabel='test accuracy (%)', title='beta 1')
+  axes[0].xaxis.set_major_formatter('{x:g}')
+  axes[0].set_xticks(ALPHAS)
+  axes[1].set_xticks(sorted(LOG_ZEROS))
   for ax in axes:
-    ax.legend()
+    ax.set_ylim(-1, 101)
     ax.grid(alpha=0.3)
+  pictures.add_legend(figure)
+  pictures.add_title(
+    figure,
+    pictures.about(
+      (run.config for run in frame.finished(alphas).run),
+      'points: mean over seeds, bars: ± 1 standard deviation',
+    ),
+  )
   return Figure(
     'sweeps',
     f'SL under {NOISE} noise, last epoch, against alpha (left) and A (right);'
@@ -133,17 +152,13 @@ def _lines(alphas: 'pd.DataFrame', log_zeros: 'pd.DataFrame') -> Figure:
   )
 
 
-def _line(ax, groups, place: int, label: str) -> None:
+def _line(ax, groups, look: Mapping[str, Any], label: str) -> None:
   """Draws mean and standard deviation of groups of shares against their key."""
   mean = 100 * groups.mean().dropna()
-  ax.errorbar(
-    mean.index,
-    mean,
-    yerr=100 * groups.std(ddof=0)[mean.index],
-    capsize=3,
-    label=label,
-    **plots.style(place),
-  )
+  spread = 100 * groups.std(ddof=0)[mean.index]
+  # No share is below 0 or above 100 %, so no bar ends there.
+  ends = [np.minimum(spread, mean), np.minimum(spread, 100 - mean)]
+  ax.errorbar(mean.index, mean, yerr=ends, capsize=3, label=label, **look)
 
 
 def _grid(runs: 'pd.DataFrame') -> Figure:
@@ -172,6 +187,9 @@ def _grid(runs: 'pd.DataFrame') -> Figure:
   ax.set_yticks(range(len(GRID_ALPHAS)), labels=[f'{x:g}' for x in GRID_ALPHAS])
   ax.set(xlabel='beta |A|', ylabel='alpha')
   figure.colorbar(image, label='test accuracy, last epoch (%)')
+  pictures.add_title(
+    figure, pictures.about((run.config for run in runs.run), '')
+  )
   return Figure(
     'grid',
     f'Test accuracy of SL against alpha and beta |A|, {NOISE} noise, one seed.',

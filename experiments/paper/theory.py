@@ -15,7 +15,7 @@ from matplotlib.figure import Figure as Drawing
 import numpy as np
 from scipy import stats
 
-from experiments.analysis import plots
+from experiments.analysis import pictures, style
 from experiments.report.page import Block, Figure, Heading, Table, Text, number
 from sce_jax import noise
 
@@ -254,7 +254,7 @@ def _draw(
   losses: Mapping[str, np.ndarray], clean: np.ndarray, temperature: np.ndarray
 ) -> Drawing:
   figure, axes = plt.subplots(
-    len(_DRAWN), len(RATES), figsize=(14, 9), layout='constrained'
+    len(_DRAWN), len(RATES), figsize=(12, 9.5), layout='constrained'
   )
   for row, name in zip(axes, _DRAWN, strict=True):
     x = risks(losses[name], clean, noise.clean(K))
@@ -262,7 +262,7 @@ def _draw(
     for ax, rate in zip(row, RATES, strict=True):
       y = risks(losses[name], clean, noise.symmetric(K, rate))
       for place, value in enumerate(_TEMPERATURES):
-        look = plots.style(place) | {'linestyle': 'none', 'markersize': 4}
+        look = style.of_class(place) | {'linestyle': 'none', 'markersize': 4}
         some = temperature == value
         ax.plot(x[some], y[some], alpha=0.6, label=f'scale {value:g}', **look)
       line = theorem(ends, rate, losses[name].sum(-1).mean())
@@ -278,9 +278,10 @@ def _draw(
     ax.set_title(f'noise rate {rate:g}')
   for ax in axes[-1]:
     ax.set_xlabel('clean risk')
-  figure.legend(
-    *axes[0, 0].get_legend_handles_labels(),
-    loc='outside lower center',
-    ncols=len(_TEMPERATURES) + 1,
+  pictures.add_legend(figure)
+  pictures.add_title(
+    figure,
+    f'{K} classes, random classifiers on synthetic inputs, symmetric noise in'
+    ' expectation; no band',
   )
   return figure

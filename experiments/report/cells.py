@@ -10,7 +10,6 @@ import urllib.parse
 from experiments.report import page as page_lib
 
 TIE = '≈'
-LEGEND = f'bold: best; {TIE}: not told apart from the best'
 _MISSING = ('', '-', '–', '—')
 
 
@@ -32,6 +31,21 @@ def columns_of(
 
 def has_marks(table: page_lib.Table) -> bool:
   return any(cell.bold or cell.tied for row in rows_of(table) for cell in row)
+
+
+def legend(table: page_lib.Table) -> str:
+  """What the marks of a table mean; '' if it has none."""
+  if not has_marks(table):
+    return ''
+  seeds = sorted({c.tied for row in rows_of(table) for c in row if c.tied})
+  if not seeds:
+    return 'bold: best'
+  n = f'{seeds[0]} to {seeds[-1]}' if len(seeds) > 1 else f'{seeds[0]}'
+  return (
+    f'bold: best; {TIE}: not told apart from the best by a two-sided paired'
+    f' t-test over seeds (n = {n}, p of at least 0.05), which is not to say'
+    ' that they are equal'
+  )
 
 
 def sort_key(cell: page_lib.Cell) -> float | str | None:

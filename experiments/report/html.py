@@ -1,6 +1,9 @@
 """Writes a report as one HTML page that needs no other file."""
 
 import base64
+import dataclasses
+import hashlib
+import json
 import pathlib
 import re
 from typing import Any
@@ -13,6 +16,8 @@ from experiments.report import page as page_lib
 
 # So many headings are listed at the top of the HTML page.
 _MANY_HEADINGS = 3
+# A table of more rows is folded on the screen, never in print.
+_MOST_ROWS = 20
 # Lines are broken in a column of longer texts.
 _LONG_TEXT = 26
 
@@ -39,16 +44,45 @@ def page_text(page: page_lib.Page, pictures: dict[str, dict[str, Any]]) -> str:
         shown |= _table(block)
       case page_lib.Figure():
         shown |= pictures[block.name]
-        shown['base64'] = base64.b64encode(shown['png']).decode()
+        for kind in ('png', 'phone_png'):
+          shown[kind] = base64.b64encode(shown[kind]).decode()
+        shown['has_values'] = bool(shown['values'])
+        shown['data'] = script_data(
+          {'wide': shown['values'], 'phone': shown['phone_values']}
+        )
+      case page_lib.Comparison():
+        shown['data'] = script_data(
+          [dataclasses.asdict(run) for run in block.runs]
+        )
     blocks.append(shown)
+  css, script = (
+    (pathlib.Path(__file__).parent / name).read_text()
+    for name in ('page.css', 'page.js')
+  )
   headings = [shown for shown in blocks if shown['is'] == 'Heading']
   return environment.get_template('page.html.jinja').render(
     page=page,
     blocks=blocks,
     contents=headings if len(headings) >= _MANY_HEADINGS else [],
     tie=cells.TIE,
-    legend=cells.LEGEND,
+    most_rows=_MOST_ROWS,
+    css=markupsafe.Markup(css),
+    script=markupsafe.Markup(script),
+    # Nothing but this page's own style and script is used.
+    policy="default-src 'none'; img-src data:; base-uri 'none'; form-action"
+    f" 'none'; style-src {_digest(css)}; script-src {_digest(script)}",
   )
+
+
+def script_data(value: Any) -> markupsafe.Markup:
+  """JSON for a script element, in which nothing is unescaped."""
+  text = json.dumps(value, separators=(',', ':'), ensure_ascii=False)
+  return markupsafe.Markup(text.replace('<', '\\u003c'))
+
+
+def _digest(text: str) -> str:
+  digest = hashlib.sha256(text.encode()).digest()
+  return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 def _breakable(text: str) -> markupsafe.Markup:
@@ -95,7 +129,7 @@ def _table(table: page_lib.Table) -> dict[str, Any]:
   return {
     'columns': list(zip(table.columns, kinds, strict=True)),
     'rows': rows,
-    'marks': cells.has_marks(table),
+    'legend': cells.legend(table),
   }
 
 

@@ -41,6 +41,8 @@ def block_text(block: page_lib.Block) -> str:
       return '\n\n'.join(part for part in _table(block) if part)
     case page_lib.Figure():
       return _paragraph(block.caption)
+    case page_lib.Comparison():
+      return ''
 
 
 def _table(table: page_lib.Table) -> list[str]:
@@ -58,7 +60,7 @@ def _table(table: page_lib.Table) -> list[str]:
   return [
     _paragraph(table.caption),
     lines,
-    cells.LEGEND if cells.has_marks(table) else '',
+    cells.legend(table),
     _paragraph(table.note),
   ]
 

@@ -1,6 +1,6 @@
 """What a report page is made of, in any output format."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import math
 from typing import TypeAlias
@@ -16,7 +16,8 @@ class Cell:
     text: what is shown.
     value: the number that it shows and is sorted by; None: it is text.
     bold: whether it is the best of its column.
-    tied: whether it cannot be told from the best; shown as a mark after it.
+    tied: over how many seeds it was compared with the best and not told from
+      it; shown as a mark after it. 0: it was told from it, or not compared.
     note: more about it, shown as a tooltip.
     link: a path it leads to, relative to the page.
   """
@@ -24,7 +25,7 @@ class Cell:
   text: str
   value: float | None = None
   bold: bool = False
-  tied: bool = False
+  tied: int = 0
   note: str = ''
   link: str = ''
 
@@ -90,7 +91,35 @@ class Figure:
   drawing: Drawing
 
 
-Block: TypeAlias = Heading | Text | Table | Figure
+@dataclasses.dataclass(frozen=True)
+class ComparedRun:
+  """A run that a reader may compare with another one.
+
+  Attributes:
+    name: what it is called.
+    facts: its settings and figures, as text, by what they are called.
+    curves: shares in per cent by what they are: pairs of epoch and value.
+  """
+
+  name: str
+  facts: Mapping[str, str]
+  curves: Mapping[str, Sequence[tuple[int, float]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+  """Two runs side by side, chosen by the reader; only the HTML page has it.
+
+  Attributes:
+    name: of this part, such as 'compare'.
+    runs: from which two are chosen.
+  """
+
+  name: str
+  runs: Sequence[ComparedRun]
+
+
+Block: TypeAlias = Heading | Text | Table | Figure | Comparison
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """What any folder of runs shows, on a page or at the end of every report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import datetime
 import os
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from experiments.analysis import (
   frame,
   marks,
   noise_plots,
+  pictures,
   plots,
   statistics,
 )
@@ -19,6 +21,8 @@ from experiments.report import writer
 from experiments.report.page import (
   Block,
   Cell,
+  ComparedRun,
+  Comparison,
   Figure,
   Heading,
   Page,
@@ -33,9 +37,25 @@ from sce_jax.storage import paths
 if TYPE_CHECKING:
   import pandas as pd
 
-# More groups than colours make no readable figure.
-_MAX_LINES = 8
+# More panels than these make no readable figure.
+_MAX_PANELS = 4
 _MAX_CLASSES = 20
+# More runs make a page slow; a curve has so many points.
+_MAX_COMPARED = 120
+_MAX_POINTS = 100
+# Fields of a config that change no figure of a run: no run is named by them.
+_BOOKKEEPING = re.compile(
+  r'checkpoint\.|eval\.|data\.(path|feed|workers|prepared_.*)$'
+  r'|train\.(steps_per_dispatch|runner|record_averages)$|model\.layout$'
+)
+# What a run's name says.
+_NOISE = ('noise.name', 'noise.rate', 'noise.second', 'noise.second_rate')
+_NAMING = {'method', 'noise', 'loss.name', 'seed', *_NOISE}
+# The figures that are drawn, and where they are in an epoch's record.
+_CURVES = {
+  'test accuracy': ('test', 'accuracy'),
+  'wrong labels memorised': ('train_eval', 'memorised'),
+}
 
 
 def report(
@@ -44,17 +64,17 @@ def report(
   """Writes a report on all runs below a folder.
 
   It is in a folder of its own there: report/, or report-DATASET/ where a data
-  set is given.
+  set is given. Each data set is a section.
 
   Args:
     root: the folder.
     dataset: only runs on this data set.
 
   Raises:
-    UserError: there are no runs, they are on different data sets, or the
-      report's folder holds anything else or cannot be written.
+    UserError: there are no runs, or the report's folder holds anything else or
+      cannot be written.
   """
-  runs = read.find(root, dataset)
+  runs = read.find(root, dataset, mixed=True)
   root = paths.path(root)
   if dataset is None:
     folder, owner = root / 'report', 'all runs'
@@ -62,8 +82,17 @@ def report(
     folder = root / f'report-{dataset.replace("/", "_")}'
     owner = f'runs on {dataset}'
   writer.claim(folder, owner)
-  blocks: list[Block] = [*_results(_named(runs)), *blocks_of_runs(runs, folder)]
-  name = runs[0].config['data']['name']
+  by_data: dict[str, list[Run]] = {}
+  for run in runs:
+    by_data.setdefault(run.config['data']['name'], []).append(run)
+  blocks: list[Block] = []
+  for name, some in by_data.items():
+    # No table mixes data: a file's name begins with that of its own.
+    start = (
+      f'{re.sub("[^A-Za-z0-9_.-]", "_", name)}-' if len(by_data) > 1 else ''
+    )
+    blocks += _section(name if start else '', start, some, folder)
+  name = ', '.join(by_data)
   written = writer.write(
     Page(
       f'{len(runs)} run(s) on {name}',
@@ -116,68 +145,108 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
   ]
 
 
-def blocks_of_runs(runs: Sequence[Run], folder: paths.Path) -> list[Block]:
-  """The runs themselves: a table, their labels' noise, their settings.
+def blocks_of_runs(
+  runs: Sequence[Run], folder: paths.Path, start: str = ''
+) -> list[Block]:
+  """The runs themselves: a table, two of them compared, their labels' noise.
 
   Args:
     runs: the runs.
     folder: where the report is, for links to theirs.
+    start: of the names of tables and pictures.
   """
-  return [_table(runs, folder), *_noise(runs)]
+  return [
+    _table(runs, folder, start),
+    *_comparison(runs, start),
+    *_noise(runs, start),
+  ]
+
+
+def _section(
+  title: str, start: str, runs: Sequence[Run], folder: paths.Path
+) -> list[Block]:
+  """What there is to say of the runs on one data set."""
+  labels = read.distinguishing_settings(run.config for run in runs)
+  runs = [
+    Run(run.folder, own, run.config)
+    for run, own in zip(runs, labels, strict=True)
+  ]
+  heading = f'Results on {title}' if title else 'Results'
+  return [
+    Heading(heading),
+    *_results(_named(runs), start),
+    *blocks_of_runs(runs, folder, start),
+  ]
 
 
 def _named(runs: Sequence[Run]) -> 'pd.DataFrame':
-  """The runs, with a column `name`: what they differ in but the seed."""
-  names = [_name(run.labels) for run in runs]
-  if not any(names):
-    names = [plots.label(_method(run)) for run in runs]
-  return frame.from_runs(runs).assign(name=names)
+  """The runs, with what names them.
+
+  `name`: what they differ in but the seed; `panel`, the noise of it; `line`,
+  the rest.
+  """
+  parts = [_parts(run) for run in runs]
+  lines = [', '.join([method, *others]) for method, _, others in parts]
+  panels = [noise for _, noise, _ in parts]
+  return frame.from_runs(runs).assign(
+    name=[', '.join(filter(None, x)) for x in zip(lines, panels, strict=True)],
+    line=lines,
+    panel=panels,
+  )
 
 
 def _method(run: Run) -> str:
   return run.config['loss']['name']
 
 
-def _name(labels: Mapping[str, str]) -> str:
-  """What a run differs in but the seed: 'SL, symmetric 0.4, loss.alpha=1.0'."""
-  rest = {key: value for key, value in labels.items() if key != 'seed'}
-  noise = [rest.pop(key, '') for key in ('noise.name', 'noise.rate')]
-  parts = [
-    plots.label(rest.pop('loss.name', '')),
-    ' '.join(filter(None, noise)),
-  ]
-  parts += [f'{key}={value}' for key, value in rest.items()]
-  return ', '.join(filter(None, parts))
+def _parts(run: Run) -> tuple[str, str, list[str]]:
+  """Its method, and what it differs in but the seed: its noise and the rest."""
+  labels = {
+    key: value
+    for key, value in run.labels.items()
+    if key != 'seed' and not _BOOKKEEPING.match(key)
+  }
+  noise = labels.pop('noise', '')
+  # A rate says nothing without its noise.
+  if any([labels.pop(key, '') for key in _NOISE]):
+    noise = pictures.noise_title(run.config['noise']) or 'clean'
+  labels.pop('loss.name', '')
+  method = labels.pop('method', '') or plots.label(_method(run))
+  return method, noise, [f'{key}={value}' for key, value in labels.items()]
 
 
-def _results(runs: 'pd.DataFrame') -> list[Block]:
+def _run_name(run: Run) -> str:
+  method, noise, others = _parts(run)
+  return ', '.join([*filter(None, [method, noise]), *others])
+
+
+def _results(runs: 'pd.DataFrame', start: str) -> list[Block]:
   ended = frame.finished(runs)
   test = plots.test_title(run.folder for run in runs.run)
   rows = [
     [
       name + marks.mark(_method(group.run.iloc[0])),
-      Cell(
-        f'{sum(group.status == "finished")} of {len(group)}',
-        value=sum(group.status == 'finished'),
-      ),
       *(
         statistics.format_mean_std(group[figure])
         for figure in ('test_accuracy', 'worst_class', 'memorised')
+      ),
+      Cell(
+        f'{sum(group.status == "finished")} of {len(group)}',
+        value=sum(group.status == 'finished'),
       ),
     ]
     for name, group in runs.groupby('name', sort=False)
   ]
   found: list[Block] = [
-    Heading('Results'),
     Table(
-      'results',
+      f'{start}results',
       'Last epoch, in per cent',
       [
         'runs',
-        'finished',
         f'{test.lower()} accuracy',
         'worst class' + ' (noisy)' * (test != 'Test'),
         'memorised',
+        'finished',
       ],
       rows,
       'memorised: share of the wrongly labelled training examples that are'
@@ -188,24 +257,28 @@ def _results(runs: 'pd.DataFrame') -> list[Block]:
     ),
   ]
   if len(ended):
-    found += [_curves(ended), *_classes(ended)]
+    found += [_curves(ended, start), *_classes(ended, start)]
   return found
 
 
-def _curves(runs: 'pd.DataFrame') -> Figure:
-  groups = frame.metrics(runs, 'name')
+def _curves(runs: 'pd.DataFrame', start: str) -> Figure:
+  panels = {
+    title: frame.metrics(some, 'line')
+    for title, some in runs.groupby('panel', sort=False)
+  }
+  shown = dict(list(panels.items())[:_MAX_PANELS])
   test = plots.test_title(run.folder for run in runs.run)
-  more = max(len(groups) - _MAX_LINES, 0)
+  more = len(panels) - len(shown)
   return Figure(
-    'curves',
+    f'{start}curves',
     f'{test} accuracy and memorised labels over the epochs; the band is one'
-    ' standard deviation over seeds.'
-    + (f' {more} more groups are in the tables only.' if more else ''),
-    plots.overfitting(dict(list(groups.items())[:_MAX_LINES]), test),
+    ' standard deviation over seeds. Of more than eight lines the last ones are'
+    ' grey.' + (f' {more} more noises are in the tables only.' if more else ''),
+    plots.overfitting(shown, pictures.about(r.config for r in runs.run), test),
   )
 
 
-def _classes(runs: 'pd.DataFrame') -> list[Block]:
+def _classes(runs: 'pd.DataFrame', start: str) -> list[Block]:
   tested = runs[runs.test_accuracy.notna()]
   if not len(tested):
     return []
@@ -214,7 +287,7 @@ def _classes(runs: 'pd.DataFrame') -> list[Block]:
     return [
       Text(f'{classes} classes: their accuracies are in the run folders.')
     ]
-  return [class_table('classes', tested, 'name')]
+  return [class_table(f'{start}classes', tested, 'name')]
 
 
 def class_table(name: str, runs: 'pd.DataFrame', by: str) -> Table:
@@ -226,9 +299,11 @@ def class_table(name: str, runs: 'pd.DataFrame', by: str) -> Table:
     by: the column whose values are the table's rows.
   """
   rows = []
+  titles: Sequence[str] = ()
   for group, some in runs.groupby(by, sort=False):
     values = frame.class_accuracy(some.run)
     low, high = values.min(axis=1), values.max(axis=1)
+    titles = titles or _titles(some.run.iloc[0], values.shape[1])
     means = [*values.mean(), low.mean(), high.mean(), (high - low).mean()]
     rows.append([group, *map(number, means)])
   return Table(
@@ -236,48 +311,117 @@ def class_table(name: str, runs: 'pd.DataFrame', by: str) -> Table:
     f'{plots.test_title(run.folder for run in runs.run)} accuracy of each class'
     ' in the last epoch, in per cent, mean over'
     ' seeds',
-    ['', *map(str, values.columns), 'worst', 'best', 'gap'],
+    ['runs', *titles, 'worst', 'best', 'gap'],
     rows,
     'worst, best and gap: of each run, then averaged.',
   )
 
 
-def _table(runs: Sequence[Run], folder: paths.Path) -> Table:
-  keys = list(dict.fromkeys(key for run in runs for key in run.labels))
+def _titles(run: Run, count: int) -> Sequence[str]:
+  """Of the classes; their numbers, where the run's record of them is lost."""
+  if (run.folder / 'dataset.json').exists():
+    return run.info.class_titles
+  return [str(k) for k in range(count)]
+
+
+def _table(runs: Sequence[Run], folder: paths.Path, start: str) -> Table:
+  keys = [
+    key
+    for key in dict.fromkeys(key for run in runs for key in run.labels)
+    if key not in _NAMING and not _BOOKKEEPING.match(key)
+  ]
   rows = []
   for run in runs:
     figures = read.figures(run)
     epochs = run.metrics[-1]['epoch'] if run.metrics else 0
+    shown = _picture(run)
     rows.append(
       [
-        Cell(run.folder.name, link=os.path.relpath(run.folder, folder)),
+        Cell(_run_name(run), link=os.path.relpath(run.folder, folder)),
+        number(100 * figures['test_accuracy'], '.2f'),
+        number(run.config['seed'], 'd'),
         Cell(run.status, note=run.failure),
         *(_label(run.labels.get(key, '-')) for key in keys),
-        number(100 * figures['test_accuracy'], '.2f'),
         number(epochs, 'd'),
         number(figures['train_seconds']),
-        _devices(run.description) if run.description else '-',
         run.description.get('created', '-')[:16].replace('T', ' '),
+        Cell(shown.name, link=os.path.relpath(shown, folder)) if shown else '-',
+        run.folder.name,
+        _devices(run.description) if run.description else '-',
       ]
     )
   return Table(
-    'runs',
+    f'{start}runs',
     'The runs',
     [
       'run',
+      f'{plots.test_title(r.folder for r in runs).lower()} accuracy (%)',
+      'seed',
       'status',
       *keys,
-      f'{plots.test_title(r.folder for r in runs).lower()} accuracy (%)',
       'epochs',
       'seconds',
-      'device',
       'begun (UTC)',
+      'picture',
+      'folder',
+      'device',
     ],
     rows,
     "seconds: of runs trained together, each one's share. A failed run's loss"
-    ' was not finite. The columns between status and accuracy are what the'
-    ' runs differ in.',
+    ' was not finite.',
   )
+
+
+def _picture(run: Run) -> paths.Path | None:
+  """The page of a run's evaluation, or else its own picture or its group's."""
+  candidates = (
+    run.folder / 'evaluation' / 'report.html',
+    run.folder / 'run.png',
+    run.folder.parent / 'comparison.png',
+  )
+  return next((path for path in candidates if path.exists()), None)
+
+
+def _comparison(runs: Sequence[Run], start: str) -> list[Block]:
+  """Two runs side by side, with the settings in which they differ."""
+  shown = [run for run in runs if run.metrics][:_MAX_COMPARED]
+  if len(shown) < 2:
+    return []
+  compared = []
+  settings = read.distinguishing_settings(run.config for run in shown)
+  for run, differing in zip(shown, settings, strict=True):
+    figures = {
+      name: value for name, value in read.figures(run).items() if value == value
+    }
+    facts = {
+      name.replace('_', ' '): f'{value:.1f} s'
+      if name == 'train_seconds'
+      else f'{100 * value:.2f} %'
+      for name, value in figures.items()
+    }
+    compared.append(
+      ComparedRun(
+        f'{_run_name(run)}, seed {run.config["seed"]}',
+        {**facts, 'status': run.status, **differing},
+        {
+          title: points
+          for title, keys in _CURVES.items()
+          if (points := _points(run, keys))
+        },
+      )
+    )
+  return [Comparison(f'{start}compare', compared)]
+
+
+def _points(run: Run, keys: Sequence[str]) -> list[tuple[int, float]]:
+  points = [
+    (record['epoch'], round(100 * value, 2))
+    for record in run.metrics
+    if (value := plots.lookup(record, keys)) is not None
+  ]
+  step = -(-len(points) // _MAX_POINTS) or 1
+  # The last one counts.
+  return points[::-step][::-1]
 
 
 def _label(text: str) -> Cell:
@@ -296,15 +440,15 @@ def _devices(description) -> str:
   return processor if processor and name == 'cpu cpu' else name
 
 
-def _noise(runs: Sequence[Run]) -> list[Block]:
+def _noise(runs: Sequence[Run], start: str) -> list[Block]:
   """The realised noise of each setting's first run."""
   first: dict[str, Run] = {}
   for run in runs:
     noise = run.config['noise']
     if run.status == 'missing':
       continue
-    called = plots.noise_title(noise) or noise['name']
-    called = ', '.join([called, *plots.changes_of_examples(noise)])
+    called = pictures.noise_title(noise) or noise['name']
+    called = ', '.join([called, *pictures.changes_of_examples(noise)])
     first.setdefault(called, run)
   matrices = {}
   for called, run in first.items():
@@ -320,6 +464,7 @@ def _noise(runs: Sequence[Run]) -> list[Block]:
   return [
     noise_plots.heat_maps(
       matrices,
+      name=f'{start}matrices',
       caption='As realised in the first run of each noise setting; measured:'
       ' on images with a noisy and a clean label.',
     )

@@ -30,10 +30,9 @@ def table(shown: page.Table) -> str:
     list(shown.columns),
     *([_text(cell) for cell in row] for row in cells.rows_of(shown)),
   ]
-  legend = '\n*: best; ~: not told apart from the best'
-  return (
-    f'{shown.caption}\n\n{aligned(rows)}'
-    f'{legend if cells.has_marks(shown) else ""}'
+  legend = cells.legend(shown).replace('bold', '*').replace(cells.TIE, '~')
+  return '\n'.join(
+    [f'{shown.caption}\n', aligned(rows), *([legend] if legend else [])]
   )
 
 

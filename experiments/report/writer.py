@@ -1,27 +1,29 @@
-"""Writes a report: as an HTML page, as Markdown, and its tables as CSV.
+"""Writes a report: as HTML and Markdown, its tables as CSV and LaTeX.
 
 The HTML page is one file that needs no other. The Markdown refers to the
-pictures beside it. A report has a folder of its own, in which report.json names
-the report and its files. The same report can be written there again; files of
-anything else are never changed.
+pictures beside it, which are there as PDF and SVG, too. A report has a folder
+of its own, in which report.json names the report and its files. The same report
+can be written there again; files of anything else are never changed.
 """
 
 from collections.abc import Sequence
 import dataclasses
-import io
 import json
 import re
 from typing import Any
 
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure as Drawing
 
-from experiments.report import cells, html, markdown
+from experiments.analysis import pictures
+from experiments.report import cells, html, latex, markdown
 from experiments.report import page as page_lib
 from sce_jax.errors import UserError
 from sce_jax.storage import paths
 
 _RECORD = 'report.json'
-_DPI = 130
+# Beside each PNG.
+_VECTORS = ('.pdf', '.svg')
 # Pixels per inch in CSS, on any screen.
 _CSS_DPI = 96
 # A file name that needs no quoting in a link.
@@ -89,7 +91,20 @@ def write(page: page_lib.Page, folder: paths.Path, owner: str) -> Written:
     tables=[folder / f'{table.name}.csv' for table in tables],
     figures=[folder / f'{figure.name}.png' for figure in figures],
   )
-  new = [*written.tables, *written.figures, written.markdown, written.html]
+  references = latex.references(tables)
+  others = [
+    *(folder / f'{table.name}.tex' for table in tables),
+    *([folder / 'references.bib'] if references else []),
+    *(path.with_suffix(x) for path in written.figures for x in _VECTORS),
+  ]
+  # The pages come after what they refer to.
+  new = [
+    *written.tables,
+    *written.figures,
+    *others,
+    written.markdown,
+    written.html,
+  ]
   old = _files(folder, owner)
   for path in new:
     if path.name not in old and path.exists():
@@ -98,12 +113,15 @@ def write(page: page_lib.Page, folder: paths.Path, owner: str) -> Written:
       )
   _write_record(folder, owner, {*old, *(path.name for path in new)})
 
-  pictures = {figure.name: picture(figure) for figure in figures}
+  drawn = {figure.name: picture(figure) for figure in figures}
   contents = [
     *(cells.csv_text(table).encode() for table in tables),
-    *(pictures[figure.name]['png'] for figure in figures),
+    *(drawn[figure.name]['png'] for figure in figures),
+    *(latex.table_text(table).encode() for table in tables),
+    *([references.encode()] if references else []),
+    *(drawn[figure.name][x[1:]] for figure in figures for x in _VECTORS),
     markdown.page_text(page).encode(),
-    html.page_text(page, pictures).encode(),
+    html.page_text(page, drawn).encode(),
   ]
   for path, content in zip(new, contents, strict=True):
     _write(path, content)
@@ -194,9 +212,30 @@ def _check_rows(tables: Sequence[page_lib.Table]) -> None:
 
 
 def picture(figure: page_lib.Figure) -> dict[str, Any]:
-  """The PNG, and its size on a page in CSS pixels; closes the drawing."""
-  png = io.BytesIO()
-  figure.drawing.savefig(png, format='png', dpi=_DPI)
-  width, height = figure.drawing.get_size_inches() * _CSS_DPI
-  plt.close(figure.drawing)
-  return {'png': png.getvalue(), 'width': round(width), 'height': round(height)}
+  """A figure in all its formats; closes the drawing.
+
+  Returns:
+    'png', 'pdf', 'svg' and 'phone_png', a PNG of the panels below each other:
+    their content. 'width', 'height', 'phone_width' and 'phone_height' of the
+    PNGs on a page, in CSS pixels. 'values' and 'phone_values', see
+    pictures.values.
+  """
+  drawing = figure.drawing
+  made: dict[str, Any] = {
+    kind: pictures.render(drawing, kind) for kind in pictures.FORMATS
+  }
+  made |= _shape(drawing, '')
+  pictures.stack(drawing)
+  made['phone_png'] = pictures.render(drawing, 'png')
+  made |= _shape(drawing, 'phone_')
+  plt.close(drawing)
+  return made
+
+
+def _shape(drawing: Drawing, start: str) -> dict[str, Any]:
+  width, height = drawing.get_size_inches() * _CSS_DPI
+  return {
+    f'{start}width': round(width),
+    f'{start}height': round(height),
+    f'{start}values': pictures.values(drawing),
+  }

@@ -155,6 +155,10 @@ def base_config(
   # Share of the training examples, in [0, 1), that is held out as the test
   # split where there is none; its labels are as noisy as the others. 0: none.
   d.held_out = 0.0
+  # Share of the training examples, in [0, 1), that is not trained on: their
+  # labels are as noisy as the others, and settings may be chosen by them. The
+  # same examples whatever the seed and the noise. 0: none.
+  d.validation = 0.0
   # The share of files, in [0, 1], that may be unreadable; they are left out.
   d.max_unreadable = 0.01
   d.pixel_max = 255.0  # The stored pixel value that becomes 1.

@@ -123,6 +123,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
   'data.source': _one_of(SOURCES),
   'data.image_size': (lambda x: 8 <= x <= 1024, 'in [8, 1024]'),
   'data.held_out': _SHARE,
+  'data.validation': _SHARE,
   'data.max_unreadable': (lambda x: 0 <= x <= 1, 'in [0, 1]'),
   'data.pixel_max': _POSITIVE,
   'data.std': (lambda x: all(v > 0 for v in x), 'numbers above 0'),

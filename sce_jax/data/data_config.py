@@ -15,6 +15,7 @@ class DataConfig:
   path: str | None
   image_size: int | None
   held_out: float
+  validation: float
   max_unreadable: float
   pixel_max: float
   mean: tuple[float, ...] | None

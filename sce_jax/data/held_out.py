@@ -1,7 +1,8 @@
-"""A test split made of training examples, for data that have none."""
+"""Training examples that are not trained on, but tested or chosen by."""
 
 import dataclasses
 
+from jaxtyping import Int64
 import numpy as np
 
 from sce_jax.data import ids as ids_lib
@@ -10,8 +11,36 @@ from sce_jax.data.sources.columns import Columns
 from sce_jax.errors import UserError
 from sce_jax.noise import hashing
 
-# A word of the hash, so that nothing else draws the same numbers.
+# Words of the hash, so that nothing else draws the same numbers.
 _PURPOSE = 1001
+_VALIDATION = 1002
+
+
+def validation_rows(
+  example_ids: Int64[np.ndarray, ' N'], share: float
+) -> Int64[np.ndarray, ' V']:
+  """The rows of the examples to choose settings by, rising.
+
+  They depend on the examples' ids alone, so that methods, noises and seeds are
+  compared on the same ones.
+
+  Args:
+    example_ids: of all training examples.
+    share: of them, in [0, 1).
+
+  Raises:
+    UserError: none would be left to train on, or to choose by.
+  """
+  if not share:
+    return np.zeros(0, np.int64)
+  count = int(share * len(example_ids) + 0.5)
+  if not 0 < count < len(example_ids):
+    raise UserError(
+      f'config.data.validation={share:g} of {len(example_ids)} training'
+      f' examples are {count}: leave some to train on and some to choose by'
+    )
+  ranks = hashing.hash_words(_VALIDATION, example_ids)
+  return np.sort(np.argsort(ranks, kind='stable')[:count])
 
 
 def split(

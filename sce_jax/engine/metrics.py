@@ -225,6 +225,11 @@ def summarise(sums: Sums) -> dict[str, Any]:
   }
 
 
+def noisy_only(figures: Mapping[str, Any]) -> dict[str, Any]:
+  """Of what `summarise` returns that for which no true label is needed."""
+  return {key: figures[key] for key in ('loss', 'accuracy_noisy', 'examples')}
+
+
 def method_figures(sums: Sums) -> dict[str, float | None]:
   """The method's own figures: means over examples, by name."""
   return {

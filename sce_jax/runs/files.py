@@ -12,6 +12,8 @@ noise.npz      ids and noisy labels of the examples that are trained on, their
                replaced; once it exists it is read back, never drawn again
 noise.json     digests of the labels and of the description of the data; where
                clean labels are known the actual noise: rate and matrix
+validation.npz ids and noisy labels of the training examples that settings are
+               chosen by, with config.data.validation
 initial.json   what the parameters began from, if config.model.init_from says
                it: the file and its sha256, or random
 prepared.json  hyper-parameters that the method has computed before training;
@@ -63,11 +65,13 @@ DESCRIPTION = 'model.json'
 PARAMETERS = 'model.safetensors'
 PIXEL_MEAN = 'pixel_mean'
 # What a run writes after its config.json.
+VALIDATION = 'validation.npz'
 _NAMES = (
   'dataset.json',
   'data.json',
   'noise.npz',
   'noise.json',
+  VALIDATION,
   'initial.json',
   'prepared.json',
   'metrics.jsonl',
@@ -279,6 +283,23 @@ def read_labels(
     return None
   try:
     return label_files.read(paths.path(path) / 'noise.npz')
+  except UserError as error:
+    raise DamagedError(str(error), records.TRAIN_AGAIN) from None
+
+
+def read_validation(
+  path: str | os.PathLike,
+) -> tuple[Int64[np.ndarray, ' N'], Int32[np.ndarray, ' N']] | None:
+  """The ids and noisy labels that settings are chosen by; None: there are none.
+
+  Raises:
+    DamagedError: the file is damaged.
+  """
+  file = paths.path(path) / VALIDATION
+  if not file.exists():
+    return None
+  try:
+    return label_files.read(file)
   except UserError as error:
     raise DamagedError(str(error), records.TRAIN_AGAIN) from None
 

@@ -1,5 +1,6 @@
 """A saved run's network: restored, evaluated and used on new images."""
 
+from collections.abc import Sequence
 import dataclasses
 import os
 from typing import Any
@@ -144,21 +145,39 @@ def predict_run(
 
   Args:
     workdir: the run's folder; nothing in it is changed.
-    split: 'train', the examples and noisy labels that it trains on, or 'test'.
+    split: 'train', the examples and noisy labels that it trains on, 'test', or
+      'validation'.
     data_dir: as in train_and_evaluate.
 
   Raises:
     UserError: there is no such run, split or data, or it has no checkpoint.
   """
+  return predict_splits(workdir, [split], data_dir)[split]
+
+
+def predict_splits(
+  workdir: str | os.PathLike,
+  splits: Sequence[str],
+  data_dir: str | None = None,
+) -> dict[str, Predictions]:
+  """As `predict_run`, of several splits, for which the run is loaded once."""
   run = load(workdir)
   dataset = _data(run.config, data_dir)
-  examples = dataset.test
-  if split == 'train':
-    positions, labels = _own_examples(workdir, dataset)
-    examples = labels_lib.with_labels(dataset.train.rows(positions), labels)
-  if examples is None:
-    raise UserError(f'data set {dataset.info.name!r} has no test split')
-  return Predictions(run.epoch, examples, *run.predict(examples.image))
+  found = {}
+  for split in splits:
+    if split == 'train':
+      positions, labels = _own_examples(workdir, dataset)
+      examples = labels_lib.with_labels(dataset.train.rows(positions), labels)
+    elif split == 'validation' and (held := _validation(workdir, dataset)):
+      examples = labels_lib.with_labels(dataset.train.rows(held[0]), held[1])
+    elif (given := getattr(dataset, split)) is None:
+      raise UserError(f'data set {dataset.info.name!r} has no {split} split')
+    else:
+      examples = given
+    found[split] = Predictions(
+      run.epoch, examples, *run.predict(examples.image)
+    )
+  return found
 
 
 def _data(config: Config, data_dir: str | None) -> Dataset:
@@ -176,7 +195,22 @@ def _own_examples(
   saved = processes.on_primary(lambda: files.read_labels(workdir))
   if saved is None:
     raise UserError(f'{workdir} lacks noise.npz: train it further first')
-  ids, labels = saved
+  return _rows_of(workdir, dataset, saved[0]), saved[1]
+
+
+def _validation(
+  workdir: str | os.PathLike, dataset: Dataset
+) -> tuple[np.ndarray, np.ndarray] | None:
+  """Positions and noisy labels of what settings are chosen by, if there is."""
+  saved = processes.on_primary(lambda: files.read_validation(workdir))
+  if saved is None:
+    return None
+  return _rows_of(workdir, dataset, saved[0]), saved[1]
+
+
+def _rows_of(
+  workdir: str | os.PathLike, dataset: Dataset, ids: np.ndarray
+) -> np.ndarray:
   rows = {int(i): row for row, i in enumerate(dataset.train.example_id)}
   unknown = [i for i in ids.tolist() if i not in rows]
   if unknown:
@@ -184,7 +218,7 @@ def _own_examples(
       f'{workdir} was trained on example {unknown[0]}, which data set'
       f' {dataset.info.name!r} does not have: name its data with --data_dir'
     )
-  return np.array([rows[i] for i in ids.tolist()], np.int32), labels
+  return np.array([rows[i] for i in ids.tolist()], np.int32)
 
 
 def evaluate_run(
@@ -235,6 +269,13 @@ def evaluate_run(
       name = 'train_eval' if split == 'train' else split
       found = trainer.evaluate(run.state, inputs, split)
       figures[name] = metrics.summarise(found)
+    held = _validation(workdir, dataset)
+    if held is not None:
+      inputs = trainer.make_inputs(
+        [run.config.seed], [held[1]], [hparams], [held[0]]
+      )
+      found = trainer.evaluate(run.state, inputs, 'train')
+      figures['validation'] = metrics.noisy_only(metrics.summarise(found))
   finally:
     trainer.close()
   return figures

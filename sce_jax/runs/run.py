@@ -42,6 +42,8 @@ class TrainingRun:
     result: its figures once it has ended, or only 'run' and 'failed', the
       message, once it has diverged.
     prepared: hyper-parameters that the method has computed; None: not yet.
+    validation: the examples that settings are chosen by, as rows of the
+      training split, and their noisy labels; None: there are none.
   """
 
   config: Config
@@ -55,6 +57,9 @@ class TrainingRun:
   noisy_test: bool
   result: Result | None
   prepared: Mapping[str, Any] | None
+  validation: tuple[Int32[np.ndarray, ' V'], Int32[np.ndarray, ' V']] | None = (
+    None
+  )
 
   @classmethod
   def open(
@@ -65,6 +70,7 @@ class TrainingRun:
     positions: Int[np.ndarray, ' P'] | None = None,
     labels: Int32[np.ndarray, ' P'] | None = None,
     allow_changes: Collection[str] = (),
+    validation: Int[np.ndarray, ' V'] | None = None,
   ) -> 'TrainingRun':
     """Opens or makes the run's folder; reads its labels back, or draws them.
 
@@ -75,6 +81,7 @@ class TrainingRun:
       positions: the examples that it trains on; None: all.
       labels: their labels; None: as the config's noise makes them.
       allow_changes: fields in which it may differ from the folder's run.
+      validation: the examples that settings are chosen by; None: none.
 
     Raises:
       UserError: the folder or the labels cannot be used.
@@ -103,6 +110,18 @@ class TrainingRun:
       labels = draw() if saved is None else saved
       replaced = dataset.replaced and dataset.replaced.of(ids)
       workdir.record_labels(ids, labels, clean, info.num_classes, replaced)
+      held = None
+      if validation is not None:
+        rows = np.asarray(validation, np.int32)
+        held = (
+          rows,
+          workdir.validation_labels(
+            train.example_id[rows],
+            lambda: labels_lib.apply_label_noise(
+              dataset, config.noise, config.seed
+            ).labels[rows],
+          ),
+        )
       result, prepared = workdir.result, workdir.prepared
     except UserError:
       workdir.close()
@@ -127,6 +146,7 @@ class TrainingRun:
       noisy_test=info.noisy_test,
       result=result,
       prepared=prepared,
+      validation=held,
     )
 
   @property

@@ -254,6 +254,37 @@ class Workdir:
       )
     return saved[1]
 
+  def validation_labels(
+    self,
+    ids: Integer[np.ndarray, ' N'],
+    draw: Callable[[], Int32[np.ndarray, ' N']],
+  ) -> Int32[np.ndarray, ' N']:
+    """The noisy labels of the validation examples, drawn and saved once.
+
+    Args:
+      ids: the examples.
+      draw: makes the labels, where none are saved.
+
+    Raises:
+      UserError: the run was begun with other validation examples, or their
+        labels are damaged.
+    """
+
+    def get() -> np.ndarray:
+      saved = files.read_validation(self.path)
+      if saved is None:
+        labels = draw()
+        label_files.save_npz(self.path / files.VALIDATION, ids, labels)
+        return labels
+      if not np.array_equal(saved[0], ids):
+        raise UserError(
+          f'workdir {self.path} holds a run with other validation examples'
+          f' ({len(saved[0])}, now {len(ids)}): name another with --workdir'
+        )
+      return saved[1]
+
+    return processes.on_primary(get)
+
   def record_labels(
     self,
     ids: Integer[np.ndarray, ' N'],

@@ -5,7 +5,7 @@ import pytest
 
 from configs import cifar10, digits
 from experiments import grid
-from experiments.analysis import plots
+from experiments.analysis import pictures
 from experiments.grid import Grid
 from sce_jax import errors, train
 from sce_jax.runs import files
@@ -325,5 +325,5 @@ def check_equal(record, expected):
 )
 def test_what_a_noise_is_called(name, rate, more, title, changes):
   noise = {'name': name, 'rate': rate, **more}
-  assert plots.noise_title(noise) == title
-  assert plots.changes_of_examples(noise) == changes
+  assert pictures.noise_title(noise) == title
+  assert pictures.changes_of_examples(noise) == changes

@@ -87,11 +87,6 @@ def test_how_runs_have_ended(tmp_path):
   [
     (lambda path: None, None, 'holds no runs (no config.json below it)'),
     (lambda path: make(path / 'a'), 'mnist', 'holds no runs on mnist'),
-    (
-      lambda path: (make(path / 'a'), make(path / 'b', 'mnist')),
-      None,
-      'holds runs on different data, digits, mnist',
-    ),
   ],
 )
 def test_what_makes_no_table_is_refused(make_them, dataset, message, tmp_path):
@@ -122,6 +117,54 @@ def test_a_report_shows_every_run_as_what_it_is(tmp_path, capsys):
   assert 'loss is not finite at step 7' in written.html.read_text()
   assert written.html.parent == tmp_path / 'report-digits'
   assert str(written.html) in capsys.readouterr().out
+
+
+def test_data_sets_are_sections_of_a_report(tmp_path):
+  make(tmp_path / 'a', seed=0, result=0.5)
+  make(tmp_path / 'b', seed=1, result=0.75)
+  make(tmp_path / 'c', 'mnist', seed=5, result=0.125)
+  with pytest.raises(errors.UserError, match='different data, digits, mnist'):
+    read.find(tmp_path)
+  written = runs_page.report(tmp_path)
+  text = written.markdown.read_text()
+  digits_part, mnist_part = text.split('## Results on mnist')
+  assert '## Results on digits' in digits_part
+  assert '62.5 ± 17.7' in digits_part and '12.5' not in digits_part
+  assert '12.5' in mnist_part and '62.5' not in mnist_part
+  assert {path.name for path in written.tables} >= {
+    'digits-results.csv',
+    'mnist-results.csv',
+  }
+  # Runs of different data are not compared with each other either.
+  html = written.html.read_text()
+  assert html.count('class="compare"') == 1
+
+
+def test_runs_are_named_by_what_matters(tmp_path):
+  for number, every in enumerate((10, 30)):
+    for alpha in (0.1, 0.2):
+      folder = tmp_path / f'{number}-{alpha}'
+      make(folder, seed=number, alpha=alpha, result=0.5)
+      description = json.loads((folder / 'config.json').read_text())
+      config = description['config']
+      config |= {'checkpoint': {'every': every}, 'eval': {'batch_size': every}}
+      config['noise']['rate'] = [0.2, 0.4][alpha > 0.1]
+      (folder / 'config.json').write_text(json.dumps(description))
+      (folder / 'run.png').write_bytes(b'')
+  written = runs_page.report(tmp_path)
+  rows = {path.name: path.read_text().splitlines() for path in written.tables}
+  assert [row.split(',5')[0] for row in rows['results.csv'][1:]] == [
+    '"SL, loss.alpha=0.1, symmetric 0.2"',
+    '"SL, loss.alpha=0.2, symmetric 0.4"',
+  ]
+  heading = rows['runs.csv'][0].split(',')
+  # Accuracy beside the name, the device last, nothing of keeping books.
+  assert heading[:2] == ['run', 'test accuracy (%)']
+  assert heading[-1] == 'device' and 'checkpoint.every' not in heading
+  page = written.html.read_text()
+  assert 'href="../0-0.1/run.png"' in page
+  # Who compares two runs is told all that they differ in.
+  assert '"checkpoint.every":"30"' in page
 
 
 def test_a_report_changes_no_file_that_was_there(tmp_path):

@@ -181,15 +181,41 @@ def test_a_second_launcher_is_refused(undisturbed, launch_here):
   assert 'in use by another process' in done.stderr
 
 
-def test_evaluate_mode_gives_the_last_figures(undisturbed, launch_here):
-  before = listing(undisturbed)
-  done = launch_here('evaluate', f'--workdir={undisturbed}')
+def test_evaluate_mode_gives_the_last_figures(
+  undisturbed, launch_here, tmp_path
+):
+  folder = tmp_path / 'run'
+  shutil.copytree(undisturbed, folder)
+  before = listing(folder)
+  done = launch_here('evaluate', f'--workdir={folder}')
   assert done.returncode == 0, done.stderr
-  last = files.read_metrics(undisturbed)[-1]
+  last = files.read_metrics(folder)[-1]
   assert f'epoch {EPOCHS}' in done.stdout
   for split in ('test', 'train_eval'):
-    assert f'{last[split]["accuracy"]:.4f}' in done.stdout
-  assert listing(undisturbed) == before
+    assert f'{100 * last[split]["accuracy"]:.2f} %' in done.stdout
+  # What is new is the evaluation alone, nothing else is touched.
+  after = listing(folder)
+  new = after.keys() - before.keys()
+  assert {name: after[name] for name in before} == before
+  assert all('/run/evaluation' in name for name in new)
+  assert f'report:   {folder}/evaluation/report.html' in done.stdout
+  record = json.loads((folder / 'evaluation.json').read_text())
+  assert record['epoch'] == EPOCHS
+  # Predictions of another program: they agree with what training counted.
+  found = record['figures']
+  for title, split, key in (
+    ('test, true labels', 'test', 'accuracy'),
+    ('training, true labels', 'train_eval', 'accuracy'),
+    ('training, labels trained on', 'train_eval', 'accuracy_noisy'),
+  ):
+    assert found[title]['accuracy'] == pytest.approx(last[split][key])
+    recalls = [c['recall'] for c in found[title]['classes']]
+    if key == 'accuracy':
+      assert recalls == pytest.approx(last[split]['class_accuracy'])
+    total = sum(map(sum, found[title]['confusion']))
+    assert total == last[split]['examples']
+  page = (folder / 'evaluation' / 'report.md').read_text()
+  assert '![' in page and 'confusion.png' in page and 'calibration.png' in page
 
 
 def test_the_network_needs_no_data(undisturbed, monkeypatch, data_dir):

@@ -1,12 +1,32 @@
 """What a browser makes of the HTML page."""
 
 import html
+import importlib.util
+import pathlib
 
 from matplotlib import pyplot as plt
+import pytest
 
 from experiments.report import writer
-from experiments.report.page import Cell, Figure, Heading, Page, Table, Text
+from experiments.report.page import (
+  Cell,
+  ComparedRun,
+  Comparison,
+  Figure,
+  Heading,
+  Page,
+  Table,
+  Text,
+)
 from tests import browser
+
+# Only its script is used: what drives browsers with it need not be there.
+_PACKAGE = importlib.util.find_spec('axe_playwright_python')
+AXE = (
+  pathlib.Path(_PACKAGE.origin).with_name('axe.min.js')
+  if _PACKAGE and _PACKAGE.origin
+  else None
+)
 
 pytestmark = browser.NEEDED
 evaluate = browser.evaluate
@@ -73,13 +93,14 @@ def test_sorts(tmp_path):
   up, down = 'ascending', 'descending'
   assert evaluate(source(small(), tmp_path), script, tmp_path) == [
     # By the value; what is missing is last both times, equals keep their order.
-    ['c b10 d b9 a', [None, up, None]],
+    # Of numbers the largest comes first, texts begin with the first letter.
     ['b9 b10 d c a', [None, down, None]],
+    ['c b10 d b9 a', [None, up, None]],
     # Numbers in names count as numbers.
     ['a b9 b10 c d', [up, None, None]],
     ['d c b10 b9 a', [down, None, None]],
-    ['c d b10 b9 a', [None, up, None]],
-    ['b10 a d b9 c', [None, None, up]],
+    ['b9 d b10 c a', [None, down, None]],
+    ['b10 a b9 d c', [None, None, up]],
   ]
 
 
@@ -126,3 +147,159 @@ def test_page_does_not_scroll_sideways(tmp_path):
     assert width - 20 <= shown <= width
     assert needed == shown
     assert table_scrolls
+
+
+# All that a page may have.
+def curves():
+  figure, axes = plt.subplots(1, 2, figsize=(8, 3), layout='constrained')
+  for ax, title in zip(axes, ('one', 'two'), strict=True):
+    ax.plot([1, 2, 3], [10, 20, 30], label='SL')
+    ax.plot([1, 2, 3], [40, 35, 5], label='CE')
+    ax.set(title=title, xlabel='epoch')
+  runs = [
+    ComparedRun(
+      f'{name} <&>, seed 0',
+      {'test accuracy': f'{end} %', 'epochs': '3'},
+      {'test accuracy': [(1, 10.0), (2, 20.0), (3, end)]},
+    )
+    for name, end in (('SL', 91.5), ('CE', 80.0), ('GCE', 85.0))
+  ]
+  rows = [[f'run {k}', Cell(f'{k}.0', float(k))] for k in range(25)]
+  tied = [['SL', Cell('9', 9.0, bold=True)], ['CE', Cell('8', 8.0, tied=3)]]
+  return Page(
+    'Curves',
+    'Curves and runs.',
+    [
+      Heading('Figures'),
+      Text('Not all runs ended.', warning=True),
+      Table('best', 'The best.', ['method', 'accuracy'], tied, 'A note.'),
+      Figure('curves', 'Curves: two panels.', figure),
+      Heading('Runs'),
+      Table('long', 'A long table.', ['run', 'figure'], rows),
+      Comparison('compare', runs),
+      Heading('More'),
+    ],
+    facts=[('command', 'python launch.py report')],
+  )
+
+
+def test_values_are_shown_at_the_pointer_and_by_keys(tmp_path):
+  script = """
+    const host = document.querySelector('.values');
+    const box = host.querySelector('.box');
+    const area = host.getBoundingClientRect();
+    const told = () => box.hidden ? null : [...box.children].map(
+      (row) => row.textContent);
+    result = [told()];
+    const move = (x, y) => {
+      host.dispatchEvent(new PointerEvent('pointermove', {
+        clientX: area.left + x * area.width,
+        clientY: area.top + y * area.height,
+        bubbles: true}));
+      result.push(told());
+    };
+    move(0.45, 0.5);
+    move(0.45, 0.999);
+    const press = (key) => {
+      host.dispatchEvent(new KeyboardEvent('keydown', {key}));
+      result.push(told());
+    };
+    for (const key of ['ArrowRight', 'ArrowRight', 'ArrowDown', 'Escape']) {
+      press(key);
+    }
+  """
+  first = ['one at 1', 'CE: 40', 'SL: 10']
+  second = ['one at 2', 'CE: 35', 'SL: 20']
+  assert evaluate(source(curves(), tmp_path), script, tmp_path) == [
+    None,
+    # The largest value first.
+    ['one at 3', 'SL: 30', 'CE: 5'],
+    None,
+    first,
+    second,
+    ['two at 2', *second[1:]],
+    None,
+  ]
+
+
+def test_two_runs_are_compared(tmp_path):
+  script = """
+    const [first, second] = document.querySelectorAll('.compare select');
+    const told = () => [
+      ...document.querySelectorAll('.compare tbody tr')].map((row) => [
+        row.className, ...[...row.cells].map((cell) => cell.textContent)]);
+    result = [first.selectedOptions[0].text, told()];
+    second.value = 1;
+    second.dispatchEvent(new Event('change'));
+    result.push(told()[0], document.querySelectorAll('polyline').length,
+      document.querySelector('.chart svg').getAttribute('aria-label'));
+  """
+  assert evaluate(source(curves(), tmp_path), script, tmp_path) == [
+    'SL <&>, seed 0',
+    [
+      ['differs', 'test accuracy', '91.5 %', '85.0 %'],
+      ['', 'epochs', '3', '3'],
+    ],
+    ['differs', 'test accuracy', '91.5 %', '80.0 %'],
+    2,
+    'test accuracy (%) of SL <&>, seed 0 and CE <&>, seed 0',
+  ]
+
+
+def test_long_tables_are_folded_on_the_screen_only(tmp_path):
+  script = """
+    const seen = () => [...document.querySelectorAll('[data-shown] tbody tr')]
+      .filter((row) => row.offsetHeight > 0).length;
+    const button = document.querySelector('.fold');
+    result = [seen(), button.textContent];
+    button.click();
+    result.push(seen(), document.querySelectorAll('.fold').length);
+    const rules = [...document.styleSheets[0].cssRules].filter(
+      (rule) => rule.media && rule.media.mediaText === 'print').flatMap(
+        (rule) => [...rule.cssRules]).filter(
+          (rule) => (rule.selectorText || '').startsWith('.folded'));
+    result.push(rules.map((rule) => rule.style.display));
+  """
+  assert evaluate(source(curves(), tmp_path), script, tmp_path) == [
+    20,
+    'Show all 25 rows',
+    25,
+    1,
+    ['table-row'],
+  ]
+
+
+def test_the_page_obeys_its_own_policy(tmp_path):
+  # Under the policy the page's style and script work, and no other script.
+  text = source(curves(), tmp_path)
+  path = tmp_path / 'page.html'
+  path.write_text(
+    text.replace('</body>', '<script>document.title = "x"</script>')
+  )
+  shown, errors = browser.opened(path, tmp_path)
+  assert '<title>Curves</title>' in shown
+  assert 'class="fold"' in shown and '<polyline' in shown
+  assert errors.count('CONSOLE') == 1
+  assert 'Content Security Policy' in errors
+  path.write_text(text)
+  assert 'CONSOLE' not in browser.opened(path, tmp_path)[1]
+
+
+@pytest.mark.skipif(not AXE, reason='there is no axe-core')
+@pytest.mark.parametrize('scheme', ['light', 'dark'])
+def test_axe_finds_nothing(tmp_path, scheme):
+  script = """
+    const found = await axe.run(document, {resultTypes: ['violations']});
+    result = found.violations.map(({id, nodes}) => [
+      id, nodes.map(({html}) => html.slice(0, 200))]);
+    // It finds what is wrong.
+    document.querySelector('main').append(document.createElement('img'));
+    const wrong = await axe.run(document, {runOnly: ['image-alt']});
+    result.push(wrong.violations.length);
+  """
+  text = source(curves(), tmp_path)
+  if scheme == 'dark':
+    text = text.replace('(prefers-color-scheme: dark)', 'all')
+  code = AXE.read_text()
+  found = evaluate(f'{text}<script>{code}</script>', script, tmp_path)
+  assert found == [1]

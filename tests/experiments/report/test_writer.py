@@ -21,6 +21,11 @@ from experiments.report.page import (
 )
 from tests.data.reading import told
 
+LEGEND = (
+  'bold: best; ≈: not told apart from the best by a two-sided paired t-test'
+  ' over seeds (n = 3, p of at least 0.05), which is not to say that they are'
+  ' equal'
+)
 PNG = b'\x89PNG\r\n\x1a\n'
 
 
@@ -80,7 +85,7 @@ def written(tmp_path):
             Cell('SCE', link='../runs/sce 1/'),
             Cell('87.0 ± 0.1', 87.02, bold=True),
           ],
-          ['GCE', Cell('86.9 ± 0.2', 86.94, tied=True, note='2 of 3 runs')],
+          ['GCE', Cell('86.9 ± 0.2', 86.94, tied=3, note='2 of 3 runs')],
           ['D2L', '–'],
         ),
         Heading('Curves'),
@@ -119,11 +124,16 @@ def test_files(written):
     'report.html',
     'report.json',
     'report.md',
-    'accuracy.csv',
-    'runs.csv',
-    'curves.png',
-    'alpha.png',
+    *(f'{x}.{kind}' for x in ('accuracy', 'runs') for kind in ('csv', 'tex')),
+    *(
+      f'{x}.{kind}'
+      for x in ('curves', 'alpha')
+      for kind in ('png', 'pdf', 'svg')
+    ),
+    'references.bib',
   }
+  assert (folder / 'curves.pdf').read_bytes().startswith(b'%PDF-')
+  assert '<svg' in (folder / 'curves.svg').read_text()
   for path in written.figures:
     assert path.read_bytes().startswith(PNG)
   assert not plt.get_fignums()
@@ -154,7 +164,7 @@ Accuracy (%)
 | GCE                     |   86.9 ± 0.2 ≈ |
 | D2L                     |              – |
 
-bold: best; ≈: not told apart from the best
+LEGEND
 
 [accuracy.csv](accuracy.csv)
 
@@ -179,7 +189,7 @@ Runs.
 One run.
 
 [runs.csv](runs.csv)
-"""
+""".replace('LEGEND', LEGEND)
   )
 
 
@@ -241,11 +251,15 @@ def test_html_head(written, elements):
 def test_html_needs_no_other_file(written, elements):
   for _, attributes, _ in elements.elements:
     assert attributes.get('src', 'data:').startswith('data:')
-    assert not {'srcset', 'action', 'style', 'onclick'} & set(attributes)
+    assert attributes.get('srcset', 'data:').startswith('data:')
+    assert not {'action', 'style', 'onclick'} & set(attributes)
   assert [a['href'] for a, _ in elements.named('link')] == ['data:,']
   assert all('src' not in a for a, _ in elements.named('script'))
   # Neither do its styles and its script.
-  text = re.sub('base64,[^"]*', '', written.html.read_text())
+  text = re.sub('base64,[^"]*|sha256-[^\']*', '', written.html.read_text())
+  # The name of SVG is no address that is asked.
+  text = text.replace("'http://www.w3.org/2000/svg'", '')
+  text = text.replace('http-equiv', '')
   for word in ('url(', '@import', 'http', 'fetch', 'import('):
     assert word not in text
 
@@ -269,7 +283,13 @@ def test_html_headings_and_contents(elements):
     *(f'#{slug}' for slug in slugs),
     '../runs/sce%201/',
     'accuracy.csv',
+    'accuracy.tex',
+    'curves.pdf',
+    'curves.svg',
+    'alpha.pdf',
+    'alpha.svg',
     'runs.csv',
+    'runs.tex',
   ]
 
 
@@ -297,13 +317,40 @@ def test_html_cells(elements):
   ]
   assert titles == [
     ('2 of 3 runs', '86.9 ± 0.2'),
-    ('cannot be told from the best', '≈'),
+    ('not told from the best, n = 3', '≈'),
   ]
+
+
+def test_latex_cites_methods(tmp_path):
+  block = table(
+    [Cell('SL'), Cell('87.0 ± 0.1', 87.0, bold=True)],
+    ['Forward, true T†', Cell('86.9 ± 0.2', 86.9, tied=3)],
+    ['PHuber-CE', '5 % & more_'],
+    ['CE', '–'],
+    name='cited',
+  )
+  write(page(block), tmp_path)
+  text = (tmp_path / 'cited.tex').read_text()
+  assert r'SL~\cite{arxiv-1908.06112} & \textbf{87.0 $\pm$ 0.1} \\' in text
+  assert (
+    r'Forward, true T$\dagger$~\cite{arxiv-1609.03683} & 86.9 $\pm$ 0.2'
+    r' $\approx$ \\' in text
+  )
+  assert r'5 \% \& more\_ \\' in text
+  assert 'CE & -- ' in text
+  assert '(n = 3, p of at least 0.05)' in text
+  # What is cited is there once, and nothing else.
+  references = (tmp_path / 'references.bib').read_text()
+  cited = set(re.findall(r'cite{(.*?)}', text))
+  assert sorted(re.findall('@misc{(.*),', references)) == sorted(cited)
+  assert len(cited) == 3
+  assert 'eprint = {1908.06112}' in references
+  assert 'Menon et al., ICLR 2020' in references
 
 
 def test_html_legend_only_where_there_are_marks(written):
   text = written.html.read_text()
-  assert text.count('bold: best; ≈: not told apart from the best') == 1
+  assert text.count('not told apart from the best') == 1
 
 
 def test_html_warning(elements):

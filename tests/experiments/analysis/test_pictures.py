@@ -1,0 +1,186 @@
+"""Titles, legends, ticks and the shapes of pictures."""
+
+import copy
+
+from matplotlib import pyplot as plt
+import numpy as np
+import pytest
+
+from experiments.analysis import pictures, plots
+
+CONFIG = {
+  'data': {'name': 'digits'},
+  'noise': {'name': 'symmetric', 'rate': 0.4},
+  'seed': 0,
+}
+
+
+@pytest.fixture(autouse=True)
+def closed():
+  yield
+  plt.close('all')
+
+
+def config(**changes):
+  made = copy.deepcopy(CONFIG)
+  for key, value in changes.items():
+    made[key] = value
+  return made
+
+
+def run(count, start=0.5, every=None):
+  """A run's epochs: accuracy rises by a point in each."""
+  return [
+    {'epoch': e, 'test': {'accuracy': start + 0.01 * e}}
+    for e in range(1, count + 1)
+  ]
+
+
+@pytest.mark.parametrize(
+  ('configs', 'title'),
+  [
+    ([config()], 'digits; symmetric 0.4; seed 0 (n = 1)'),
+    (
+      [config(seed=s) for s in (2, 0, 1)],
+      'digits; symmetric 0.4; seeds 0 to 2 (n = 3); line: mean over seeds,'
+      ' band: ± 1 standard deviation',
+    ),
+    (
+      [config(seed=s, noise={'name': 'clean', 'rate': 0.0}) for s in (0, 5)],
+      'digits; labels as they are; seeds 0, 5 (n = 2); line: mean over seeds,'
+      ' band: ± 1 standard deviation',
+    ),
+  ],
+)
+def test_titles_say_what_is_shown(configs, title):
+  assert pictures.about(configs) == title
+
+
+def drawn(groups, width=6.0, columns=1):
+  figure, axes = plt.subplots(
+    1, columns, figsize=(width, 3.5), layout='constrained', squeeze=False
+  )
+  for ax in axes.flat:
+    plots.curves(ax, groups, ('test', 'accuracy'))
+  plots.finish(axes.flat, epochs=True)
+  pictures.add_legend(figure)
+  pictures.add_title(figure, 'a title of many words ' * 9)
+  return figure
+
+
+def boxes(figure):
+  figure.canvas.draw()
+  renderer = figure.canvas.get_renderer()
+  found = [x.get_window_extent(renderer) for x in figure.legends]
+  return [*found, figure._suptitle.get_window_extent(renderer)]
+
+
+@pytest.mark.parametrize('is_stacked', [False, True])
+def test_legends_and_titles_are_never_cut_nor_over_data(is_stacked):
+  names = [f'SL, loss.alpha={i}, optim.learning_rate=0.0{i}' for i in range(8)]
+  figure = drawn({name: [run(12)] for name in names}, columns=2)
+  if is_stacked:
+    pictures.stack(figure)
+  for box in boxes(figure):
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+    assert box.y0 >= 0 and box.y1 <= figure.bbox.height
+    for ax in figure.axes:
+      assert not box.overlaps(ax.get_window_extent())
+  [legend] = figure.legends
+  assert [text.get_text().replace('\n', ' ') for text in legend.texts] == names
+
+
+def test_more_lines_than_can_be_told_apart_are_grey():
+  names = ['SL', 'CE', 'GCE', 'RCE', 'MAE', 'LSR', 'D2L', 'ELR', 'SOP', 'NCE']
+  figure = drawn({name: [run(3)] for name in names})
+  lines = figure.axes[0].get_lines()
+  assert [line.get_color() for line in lines[8:]] == ['#9A9A9A'] * 2
+  [legend] = figure.legends
+  assert [x.get_text() for x in legend.texts] == [*names[:8], '2 more']
+
+
+@pytest.mark.parametrize('count', [1, 2, 3])
+def test_short_runs(count):
+  [ax] = drawn({'SL': [run(count)], 'CE': [run(count, 0.501)]}).axes
+  # Each epoch is a tick and has a marker, with room on both sides.
+  assert list(ax.get_xticks()) == list(range(1, count + 1))
+  assert ax.get_xlim() == pytest.approx((0.6, count + 0.4))
+  assert all(line.get_marker() not in (None, 'None') for line in ax.lines)
+  # A tenth of a point does not fill the height.
+  low, high = ax.get_ylim()
+  assert high - low >= 10 and low + 2 >= 0 and high <= 102
+
+
+@pytest.mark.parametrize('count', [11, 20, 60, 97, 120])
+def test_the_last_epoch_has_a_tick(count):
+  [ax] = drawn({'SL': [run(count, 0)]}).axes
+  ticks = ax.get_xticks()
+  assert ticks[-1] == count
+  assert 4 <= len(ticks) <= 13
+  assert np.diff(ticks).min() >= 0.5 * np.diff(ticks).max()
+
+
+def test_one_seed_has_no_band():
+  [ax] = drawn({'SL': [run(12)]}).axes
+  assert not ax.collections
+  [ax] = drawn({'SL': [run(12), run(12, 0.6)]}).axes
+  assert len(ax.collections) == 1
+
+
+def test_panels_are_stacked_for_phones():
+  figure, axes = plt.subplots(
+    2, 2, figsize=(12, 6), layout='constrained', sharex=True, sharey=True
+  )
+  axes[0, 0].set(title='left', ylabel='above')
+  axes[1, 0].set(xlabel='x')
+  axes[1, 1].set_axis_off()
+  for ax in axes.flat[:3]:
+    ax.plot([0, 1], label='line')
+  pictures.add_legend(figure)
+  pictures.stack(figure)
+  figure.canvas.draw()
+  first, second, third = [ax.get_window_extent() for ax in figure.axes]
+  assert first.y0 > second.y1 and second.y0 > third.y1
+  assert first.x0 == pytest.approx(third.x0, abs=1)
+  assert figure.get_size_inches()[0] == pytest.approx(4.2)
+  # What the first had from its neighbours each has for itself.
+  assert axes[0, 1].get_ylabel() == 'above' and axes[0, 0].get_xlabel() == 'x'
+  assert axes[1, 0].get_title() == 'left'
+
+
+def test_values_are_where_the_lines_are():
+  figure, ax = plt.subplots(figsize=(5, 4))
+  ax.plot([1, 2, 4], [10, np.nan, 30], label='SL')
+  ax.plot([1, 4], [7.12345, 8], label='CE')
+  ax.plot([1, 4], [0, 0], label='_hidden')
+  ax.set(xlim=(0, 5), title='a')
+  figure.canvas.draw()
+  [panel] = pictures.values(figure)
+  assert panel['title'] == 'a'
+  assert panel['x'] == [1, 2, 4]
+  assert panel['lines'] == [
+    {'label': 'SL', 'y': [10, None, 30]},
+    {'label': 'CE', 'y': [7.123, None, 8]},
+  ]
+  left, top, right, bottom = panel['box']
+  assert 0 < left < right < 1 and 0 < top < bottom < 1
+  # A fifth, two fifths and four fifths along the axis.
+  shares = (np.array(panel['at']) - left) / (right - left)
+  assert shares == pytest.approx([0.2, 0.4, 0.8], abs=1e-3)
+
+
+def test_pdf_and_svg_stand_beside_png(tmp_path):
+  contents = []
+  for _ in range(2):
+    pictures.save(drawn({'SL': [run(3)]}), tmp_path / 'a.png')
+    contents.append(
+      [(tmp_path / f'a.{kind}').read_bytes() for kind in ('png', 'pdf', 'svg')]
+    )
+  assert not plt.get_fignums()
+  png, pdf, svg = contents[0]
+  assert png.startswith(b'\x89PNG') and pdf.startswith(b'%PDF-')
+  assert b'<svg' in svg
+  # The same picture is the same file.
+  assert contents[0] == contents[1]
+  # Journals take no Type 3 fonts.
+  assert b'/Type3' not in pdf
