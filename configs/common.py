@@ -16,7 +16,7 @@ from typing import Any
 
 from ml_collections import config_dict
 
-from sce_jax.config import base
+from sce_jax.config import base, fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,8 @@ def parse(
     if not part:
       continue
     key, equals, value = part.partition('=')
-    if part == 'tiny':
+    key = key.lower()
+    if part.lower() == 'tiny':
       key, value = 'tiny', 'true'
     elif not equals:
       key, value = next(positions, ''), part
@@ -87,6 +88,8 @@ def _read(key, value):
   except ValueError:
     kind = {'rate': 'a number in [0, 1)', 'seed': 'a whole number'}[key]
     raise ValueError(f'config argument {key}={value!r}: give {kind}') from None
+  if key in ('loss', 'noise', 'recipe'):
+    return fields.as_name(value)
   if key == 'tiny':
     if value not in ('true', 'false'):
       raise ValueError(f'config argument tiny={value!r}: give true or false')

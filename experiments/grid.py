@@ -10,6 +10,8 @@ import dataclasses
 import itertools
 import os
 import re
+import shutil
+import textwrap
 from typing import Any
 
 from ml_collections import config_dict
@@ -20,7 +22,7 @@ from experiments.paper import scales
 from experiments.report import text
 from sce_jax import methods, train
 from sce_jax.config import choose, fields
-from sce_jax.errors import NonFiniteLoss, UserError
+from sce_jax.errors import NonFiniteLoss, UserError, meant
 from sce_jax.parallel import processes
 from sce_jax.runs import files
 from sce_jax.storage import paths
@@ -57,7 +59,9 @@ class Grid:
       UserError: one line that says what cannot be read.
     """
     first = self.config.seed
-    values: dict[str, list[Any]] = {'loss.name': list(self.losses)}
+    values: dict[str, list[Any]] = {
+      'loss.name': [fields.as_name(x) for x in self.losses]
+    }
     if self.seeds is not None:
       values['seed'] = list(range(first, first + self.seeds))
     for trial in self.trials:
@@ -72,7 +76,8 @@ class Grid:
     unknown = [x for x in values['loss.name'] if x not in methods.SPECS]
     if unknown:
       raise UserError(
-        f'loss {unknown[0]!r} is not known: use some of'
+        f'loss {unknown[0]!r} is not known'
+        f'{meant(unknown[0], methods.SPECS)}: use some of'
         f' {", ".join(methods.SPECS)}'
       )
     if not values['loss.name']:
@@ -185,7 +190,7 @@ def run(
   }
   if processes.is_primary():
     every = itertools.chain.from_iterable(results.values())
-    print(f'\n{_heading(grid.config, every)}')
+    print(f'\n{textwrap.fill(_heading(grid.config, every), 79)}')
     _show(results, folders, folder)
   failed = [
     r['failed'] for runs in results.values() for r in runs if 'failed' in r
@@ -221,16 +226,16 @@ def table(results: Mapping[str, Sequence[train.Result]]) -> str:
   rows = [
     (
       'loss',
-      f'test accuracy{noisy}',
-      f'worst class{noisy}',
-      'wrong labels memorised',
-      'seconds a run',
+      f'test\naccuracy{noisy}',
+      f'worst\nclass{noisy}',
+      'wrong labels\nmemorised',
+      'seconds\na run',
     )
   ]
   for group, runs in results.items():
     runs = [run for run in runs if 'failed' not in run]
     if not runs:
-      rows.append((_title(group), 'failed', '', '', ''))
+      rows.append((group, 'failed', '', '', ''))
       continue
     worst = [
       min(x for x in run['test']['class_accuracy'] if x is not None)
@@ -240,7 +245,7 @@ def table(results: Mapping[str, Sequence[train.Result]]) -> str:
     ]
     rows.append(
       (
-        _title(group),
+        group,
         _spread([run['test_accuracy'] for run in runs]),
         _spread(worst),
         _spread([run['memorised'] for run in runs]),
@@ -253,16 +258,28 @@ def table(results: Mapping[str, Sequence[train.Result]]) -> str:
     for run in runs
   )
   note = 'init_from=random: the weights were not pretrained' * is_random
-  shown = [text.aligned(rows), marks.note(results), note]
+  shown = [_fitted(rows), marks.note(results), note]
   return '\n'.join(filter(None, shown))
 
 
-def _title(group: str) -> str:
+def _fitted(rows: Sequence[Sequence[str]]) -> str:
+  """The table; with short names of methods if it is too wide otherwise."""
+  heading, *body = rows
+  for short in (False, True):
+    named = [(_title(row[0], short=short), *row[1:]) for row in body]
+    shown = text.aligned([heading, *named])
+    if max(map(len, shown.splitlines())) <= shutil.get_terminal_size().columns:
+      break
+  return shown
+
+
+def _title(group: str, *, short: bool = False) -> str:
   """A group's name in a table: methods by their titles."""
   if group not in methods.SPECS:
     return group
   spec = methods.SPECS[group]
-  return f'{spec.title} ({spec.short}){marks.mark(group)}'
+  name = spec.short if short else f'{spec.title} ({spec.short})'
+  return f'{name}{marks.mark(group)}'
 
 
 def _spread(values: Sequence[float | None]) -> str:
@@ -272,7 +289,7 @@ def _spread(values: Sequence[float | None]) -> str:
   mean = f'{100 * np.mean(known):.1f} %'
   if len(known) == 1:
     return mean
-  return f'{mean} +- {100 * np.std(known, ddof=1):.1f}'
+  return f'{mean} ± {100 * np.std(known, ddof=1):.1f}'
 
 
 def _heading(
@@ -303,8 +320,8 @@ def _heading(
   seeds = len({r['seed'] for r in ended})
   return (
     f'{", ".join(parts)},'
-    f' {" or ".join(map(str, epochs))} epochs, last epoch, mean +- standard'
-    f' deviation over {seeds} seed(s)'
+    f' {" or ".join(map(str, epochs))} epochs, last epoch, mean ± standard'
+    f' deviation over {seeds} seed{"s" * (seeds > 1)}'
   )
 
 
@@ -353,18 +370,19 @@ def _section(
   for part in sections:
     found = found.get(part) if part in found else None
     if not isinstance(found, config_dict.ConfigDict):
-      raise _unknown(path)
+      raise _unknown(path, config)
   if sections == ['loss'] and name not in found:
     raise UserError(
       f'--trials: loss {config.loss.name!r} has no hyper-parameter {name!r}'
     )
   if name not in found or isinstance(found[name], config_dict.ConfigDict):
-    raise _unknown(path)
+    raise _unknown(path, config)
   return found, name
 
 
-def _unknown(path: str) -> UserError:
+def _unknown(path: str, config: config_dict.ConfigDict) -> UserError:
   return UserError(
-    f'--trials: the config has no field {path!r}; all fields:'
-    ' sce_jax/config/base.py'
+    f'--trials: the config has no field {path!r}'
+    f'{fields.near(path, fields.flatten(config))} (all fields:'
+    ' sce_jax/config/base.py)'
   )

@@ -1,5 +1,8 @@
 """Errors that are no bugs: bad input, and runs that diverge."""
 
+from collections.abc import Iterable
+import difflib
+
 
 def one_line(text: str) -> str:
   """A text whose line ends and other invisible characters are escaped.
@@ -9,6 +12,14 @@ def one_line(text: str) -> str:
   return ''.join(
     x if x.isprintable() else x.encode('unicode_escape').decode() for x in text
   )
+
+
+def meant(text: str, names: Iterable[str]) -> str:
+  """The likeliest name, for the middle of a message; '' if none is near."""
+  found = difflib.get_close_matches(
+    text.lower().replace('-', '_'), list(names), 1
+  )
+  return f' (is {found[0]} meant?)' if found else ''
 
 
 class UserError(ValueError):

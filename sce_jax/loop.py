@@ -9,7 +9,7 @@ import numpy as np
 
 from sce_jax.config.check import Config
 from sce_jax.data.dataset import Dataset
-from sce_jax.engine import metrics, optim
+from sce_jax.engine import compilation_cache, metrics, optim
 from sce_jax.engine.pace import Pace
 from sce_jax.engine.train_state import TrainState
 from sce_jax.engine.trainer import Trainer
@@ -57,7 +57,6 @@ class Loop:
       )
     self._seconds_before = 0.0
     self._start = self._epoch_start = time.monotonic()
-    self._compiles = True
     self._waited_before = 0.0
 
   def run(self) -> None:
@@ -69,8 +68,9 @@ class Loop:
     self._announce(step)
     label = _label([run.config for run in self._runs])
     self._progress = progress.Progress(
-      label, self._epochs, step // self._plan.steps, self._info.noisy_test
+      label, self._epochs, step / self._plan.steps, self._info.noisy_test
     )
+    self._time_left = _TimeLeft(step, last)
     pending, pending_steps = None, 0
     pace, over = Pace(), None
     try:
@@ -81,9 +81,12 @@ class Loop:
             # All processes take the same number of steps.
             most = processes.broadcast(pace.most_steps)
           begin = step
-          state, (sums, figures) = self._trainer.train(
-            state, self._inputs, step, most
-          )
+          # A call returns at once, unless it compiles or waits for data.
+          waits = 'data' if self._trainer.input_wait else 'compiling'
+          with self._progress.doing(waits):
+            state, (sums, figures) = self._trainer.train(
+              state, self._inputs, step, most
+            )
           preempted.training_begins()
           for run in self._runs:  # A full disk is told at once.
             run.checkpoints.check_saved()
@@ -91,7 +94,8 @@ class Loop:
           report = {'train': sums, 'finite_steps': state.finite_steps + 0}
           epoch, within = divmod(step, self._plan.steps)
           if within == 0:
-            report |= self._evaluate(state, epoch) | {'method': figures}
+            with self._progress.doing('compiling evaluation'):
+              report |= self._evaluate(state, epoch) | {'method': figures}
           # Fetched one dispatch late, so that the device never waits for us.
           if pending is not None:
             self._record(*pending)
@@ -167,16 +171,22 @@ class Loop:
 
   def _announce(self, step: int) -> None:
     resumed = f'; resumes at step {step}' if step else ''
-    for run in self._runs[:_NAMED_RUNS]:
+    alike: dict[str, list[str]] = {}
+    for run in self._runs:
       name, size = run.config.noise.name, len(run.labels)
       if run.noise is None:
         what = f'{size} labels, of which it is not known how many are wrong'
       else:
-        known = f'{run.noise[1]:.2%} of {run.num_known}'
+        known = f'{100 * run.noise[1]:.2f} % of {run.num_known}'
         what = f'{name} noise, {known} labels are wrong'
-      progress.log(f'{run.workdir.path}: {what}{resumed}')
-    if len(self._runs) > _NAMED_RUNS:
-      progress.log(f'and {len(self._runs) - _NAMED_RUNS} more runs with them')
+      alike.setdefault(what, []).append(run.workdir.path.name)
+    for what, names in alike.items():
+      progress.log(f'{what}{resumed}')
+      more = len(names) - _NAMED_RUNS
+      progress.log(
+        f'  {", ".join(names[:_NAMED_RUNS])}'
+        + (f' and {more} more' if more > 0 else '')
+      )
     record = self._runs[0].workdir.initial
     if record is not None:
       progress.log(f'initial weights: {files.initial_title(record)}')
@@ -207,15 +217,15 @@ class Loop:
   def _record(self, step: int, report: dict[str, Any]) -> None:
     report = jax.device_get(self._trainer.replicate(report))
     reports = multirun.unstack(report, len(self._runs))
+    left = self._time_left.at(step)
     if step % self._plan.steps:
       for run, own in zip(self._runs, reports, strict=True):
         run.check_finite(own, step, self._plan.steps)
+      self._progress.advance(step / self._plan.steps, left)
       return
     now = time.monotonic()
     epoch_seconds = now - self._epoch_start
     self._epoch_start = now
-    # The first epoch took a compilation, which tells nothing of the others.
-    compiled, self._compiles = self._compiles, False
     waited = self._trainer.input_wait
     rate = self._plan.images * len(self._runs) / epoch_seconds
     epoch = step // self._plan.steps
@@ -247,14 +257,43 @@ class Loop:
       run.workdir.write_metrics(record)
       records.append(record)
     self._waited_before = waited or 0.0
+    compiled, self._time_left.compiled = self._time_left.compiled, False
     if records:
       self._progress.update(
         epoch,
         _mean(records, 'train', 'loss'),
         _mean(records, 'test', 'accuracy') if self._info.num_test else None,
-        rate,
-        None if compiled else epoch_seconds * (self._epochs - epoch),
+        None if compiled else rate,
+        left,
       )
+
+
+class _TimeLeft:
+  """How fast steps are done, evaluation included and compilation left out.
+
+  Attributes:
+    compiled: whether something was compiled since this was last set to False.
+  """
+
+  def __init__(self, step: int, last: int):
+    self._last = last
+    self._steps, self._seconds = 0, 0.0
+    self._mark = step, time.monotonic(), compilation_cache.num_compiled()
+    self.compiled = True
+
+  def at(self, step: int) -> float | None:
+    """Seconds to the end, at this step; None as long as all has compiled."""
+    before, since, compiled = self._mark
+    now = time.monotonic()
+    self._mark = step, now, compilation_cache.num_compiled()
+    if self._mark[2] > compiled:
+      self.compiled = True
+    else:
+      self._steps += step - before
+      self._seconds += now - since
+    if not self._steps:
+      return None
+    return self._seconds / self._steps * (self._last - step)
 
 
 def _mean(records: Sequence[dict[str, Any]], split: str, name: str) -> float:

@@ -122,4 +122,5 @@ def _exit(number: int, message: str) -> NoReturn:
 
 def _print(message: str) -> None:
   # The main thread may hold the lock of sys.stderr.
-  os.write(2, f'{message}\n'.encode())
+  clear = '\r\x1b[K' if os.isatty(2) else ''  # There may be a bar.
+  os.write(2, f'{clear}{message}\n'.encode())

@@ -121,9 +121,13 @@ def train_many(
   for i, config in enumerate(checked):
     key = (_data_key(config),)
     if key not in datasets:
-      datasets[key] = dataset or dataset_lib.load_on_all_processes(
-        config.data, data_dir
-      )
+      if dataset is None:
+        with progress.phase(f'data: reads {config.data.name}'):
+          datasets[key] = dataset_lib.load_on_all_processes(
+            config.data, data_dir
+          )
+      else:
+        datasets[key] = dataset
       for line in summary.lines(datasets[key].summary):
         progress.log(line)
     own = datasets[key]
@@ -140,6 +144,11 @@ def train_many(
       )
       for line in open_set.lines(datasets[images_key]):
         progress.log(line)
+  warnings = (
+    labels_lib.warning(c.noise, datasets[(_data_key(c),)].info) for c in checked
+  )
+  for line in dict.fromkeys(filter(None, warnings)):
+    progress.log(progress.styled(line, 'yellow'))
   groups = list(_groups(checked, chosen, validation))
   for group in groups:
     info = datasets[_images_key(checked[group[0]])].info

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 import pathlib
+import re
 import shlex
 from typing import NamedTuple
 
@@ -36,6 +37,13 @@ def links(name: str) -> list[str]:
   """
   found = [t.attrGet('href') or t.attrGet('src') for t in _tokens(name)]
   return [str(link) for link in found if link]
+
+
+def anchors(text: str) -> set[str]:
+  """What GitHub calls the headings of a page, in links."""
+  headings = re.findall(r'^#+ (.+)$', text, re.MULTILINE)
+  plain = (re.sub(r'[^\w\- ]', '', x.lower()) for x in headings)
+  return {x.strip().replace(' ', '-') for x in plain}
 
 
 def blocks(name: str, language: str) -> list[str]:

@@ -1,7 +1,9 @@
 """What a user types and sees."""
 
 import csv
+import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -33,13 +35,30 @@ def refused(arguments, capsys):
     (['train', 'more'], "'more' is not a flag"),
     (['--seeds=2', 'compare'], 'commands come first'),
     (['--nope=1'], "'nope' (see python launch.py compare --help)"),
-    (['train', DIGITS, '--losses=ce'], '--losses is a flag of compare, not'),
+    (['train', DIGITS, '--losses=ce'], '--losses is a flag of compare'),
     (['--executor=ray'], 'a flag of sweep, not of compare'),
     (['--config.optim.momentum=0'], '--config.optim.momentum needs a --config'),
     (['--seeds=0'], 'positive'),
     (['--config=configs/nope.py'], 'configs/nope.py'),
     (['--config=configs/digits.py:sl,nope=1'], 'nope=1'),
-    ([DIGITS, '--config.los.alpha=1'], 'Did you mean'),
+    ([DIGITS, '--config.los.alpha=1'], 'is loss.alpha meant?'),
+    ([DIGITS, '--config.optim.lr=1'], 'is optim.learning_rate meant?'),
+    (['--config=configs/digit.py'], 'is configs/digits.py meant?'),
+    (['--config=digits:SLL'], "'sll' (is sl meant?)"),
+    (['--config=digits:sl,symetric'], '(is symmetric meant?)'),
+    (['--config=digits', '--config=mnist'], 'give one of them, once'),
+    (['--config=digits', '--config_file=x'], 'give one of them, once'),
+    (['--config_file=no/run'], 'error: --config_file=no/run cannot be read'),
+    (['train', '--config=digits', '--ids=a'], '--ids would change nothing'),
+    (['evaluate', '--workdir=x', '--tracker=wandb'], 'would change nothing'),
+    (['sweep', '--config=digits', '--scale=tiny'], 'would change nothing'),
+    (['sweep', '--config=digits', '--cpus=2'], 'would change nothing'),
+    (['sweep', '--config=digits:sl'], "'sl' in --config would change nothing"),
+    (
+      ['sweep', '--config=digits:seed=3'],
+      "'seed=3' in --config would change nothing",
+    ),
+    (['--print_config'], 'prints a config: name one'),
     ([DIGITS, '--config.loss.q=1'], "no hyper-parameter 'q'"),
     ([DIGITS, '--config.train.epochs=x'], 'epochs=x'),
     ([DIGITS, '--config.loss.alpha 1'], 'give --config.FIELD=VALUE'),
@@ -98,6 +117,23 @@ def test_a_bug_keeps_its_traceback_in_a_file(capsys, monkeypatch, tmp_path):
   *_, last = capsys.readouterr().err.splitlines()
   assert last == 'error: unexpected ZeroDivisionError: by zero'
   assert 'in broken' in (tmp_path / 'crash.log').read_text()
+
+
+@pytest.mark.parametrize('argument', ['', ':GCE,pair-flip,0.3,Tiny'])
+def test_a_printed_config_is_read_again(argument, capsys, tmp_path):
+  config = f'--config=Digits{argument}'
+  assert runtime.run(['launch.py', config, '--print_config']) == ExitCode.DONE
+  printed = capsys.readouterr().out
+  assert json.loads(printed)['loss']['name'] == 'gce' if argument else 'sl'
+  (tmp_path / 'config.json').write_text(printed)
+  for file in (tmp_path, tmp_path / 'config.json'):
+    again = ['launch.py', f'--config_file={file}', '--print_config']
+    assert runtime.run(again) == ExitCode.DONE
+    assert capsys.readouterr().out == printed
+  changed = [*again, '--config.seed=7', '--config.optim.clip_norm=2']
+  assert runtime.run(changed) == ExitCode.DONE
+  made = json.loads(capsys.readouterr().out)
+  assert (made['seed'], made['optim']['clip_norm']) == (7, 2.0)
 
 
 def test_an_unwritable_workdir_gets_one_line(data_dir, tmp_path, capsys):
@@ -181,12 +217,17 @@ def comparison(data_dir, tmp_path_factory):
 
 def test_compare_prints_a_table_and_what_to_try_next(comparison):
   # As a user types it: below the working folder the path is relative.
-  relative = os.path.relpath(sys.executable, REPOSITORY)
-  interpreter = sys.executable if relative.startswith('..') else relative
+  python = shutil.which('python')
+  interpreter = os.path.relpath(sys.executable, REPOSITORY)
+  if interpreter.startswith('..'):
+    is_it = python and os.path.samefile(python, sys.executable)
+    interpreter = 'python' if is_it else sys.executable
   folder, output = comparison
   assert 'cross entropy (CE)' in output
   assert 'symmetric learning (SL)' in output
-  assert '+-' in output
+  assert ' ± ' in output
+  table = output.split('mean ± ')[1].split('runs:')[0]
+  assert all(len(line) <= 80 for line in table.splitlines())
   assert str(folder / 'comparison.png') in output
   suggestions = output.split('To try next:')[1].strip().splitlines()
   assert len(suggestions) == 3
@@ -205,6 +246,14 @@ def test_compare_leaves_a_line_a_run_and_a_picture(comparison):
     assert int(row['epochs']) == 2
   with Image.open(folder / 'comparison.png') as picture:
     assert picture.width > 2 * picture.height
+
+
+def test_a_run_is_given_again_by_its_record(comparison, capsys):
+  folder, _ = comparison
+  run = folder / 'ce-seed1'
+  again = ['launch.py', f'--config_file={run}', '--print_config']
+  assert runtime.run(again) == ExitCode.DONE
+  assert json.loads(capsys.readouterr().out) == files.read_config(run)
 
 
 def test_compared_runs_differ_in_loss_and_seed_only(comparison):

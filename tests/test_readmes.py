@@ -196,7 +196,12 @@ def test_the_examples_run(name, data_dir, request, tmp_path, monkeypatch):
 def test_the_links_lead_somewhere(name):
   folder = (REPOSITORY / name).parent
   local = [link for link in pages.links(name) if '://' not in link]
-  assert [link for link in local if not (folder / link).exists()] == []
+  for link in local:
+    path, _, anchor = link.partition('#')
+    assert (folder / path).exists(), link
+    if anchor:
+      page = folder / path if path else REPOSITORY / name
+      assert anchor in pages.anchors(page.read_text()), link
   assert [link for link in pages.links(name) if 'OWNER' in link] == []
 
 

@@ -12,13 +12,21 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from experiments.cli import command_line, common_flags, runtime
+from experiments.cli import (
+  command_line,
+  common_flags,
+  runtime,
+)
+from experiments.cli import (
+  opening as lines,
+)
 from sce_jax.errors import UserError
 
 if TYPE_CHECKING:  # The help needs no jax.
   from sce_jax.data.dataset import Dataset
   from sce_jax.label_issues import LabelIssues
 
+IMPORTS = ('experiments.audit.files', 'sce_jax.audit')
 _SHOWN = 10
 
 
@@ -39,6 +47,21 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
   common_flags.define_run_flags(values)
 
 
+def opening(values: flags.FlagValues, arguments: list[str]) -> str:
+  """Says what will be done."""
+  command_line.no_arguments(arguments)
+  if values.config is None:
+    raise UserError(
+      'audit needs a config: --config=configs/digits.py:sl,symmetric,0.4, say'
+    )
+  config = values.config
+  return (
+    f'Trains {values.folds} networks with {config["loss"]["name"]} on'
+    f' {lines.describe(config)}, and ranks the labels;'
+    f' {lines.duration(config, values.folds, "runs")}'
+  )
+
+
 def main(values: flags.FlagValues, arguments: list[str]) -> None:
   """Audits."""
   from experiments.analysis import pictures, plots  # noqa: PLC0415
@@ -47,19 +70,15 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   from sce_jax.config import check  # noqa: PLC0415
   from sce_jax.data import dataset as dataset_lib  # noqa: PLC0415
   from sce_jax.parallel import processes  # noqa: PLC0415
-  from sce_jax.runs import read  # noqa: PLC0415
+  from sce_jax.runs import progress, read  # noqa: PLC0415
   from sce_jax.storage import paths  # noqa: PLC0415
 
-  command_line.no_arguments(arguments)
-  if values.config is None:
-    raise UserError(
-      'audit needs a config: --config=configs/digits.py:sl,symmetric,0.4, say'
-    )
   runtime.start(values)
   config = check.check_config(values.config)
   name = f'audit-{read.run_name(values.config)}-{values.folds}folds'
   folder = paths.path(values.workdir or os.path.join('runs', name))
-  dataset = dataset_lib.load_on_all_processes(config.data, values.data_dir)
+  with progress.phase(f'data: reads {config.data.name}'):
+    dataset = dataset_lib.load_on_all_processes(config.data, values.data_dir)
   issues = audit.audit(config, folder, values.data_dir, values.folds, dataset)
   if not processes.is_primary():
     return

@@ -14,7 +14,9 @@ from typing import NoReturn
 from absl import flags
 from ml_collections import config_flags
 
+from sce_jax.config import base, fields
 from sce_jax.errors import UserError
+from sce_jax.storage import paths
 
 COMMANDS = (
   'train',
@@ -29,8 +31,29 @@ COMMANDS = (
   'predict',
 )
 REPOSITORY = pathlib.Path(__file__).parents[2]
+# Flags that are shown below a heading of their own, in this order.
+GROUPS = {
+  'Where it runs:': (
+    'executor',
+    'jobs',
+    'pack',
+    'retries',
+    'shard',
+    'address',
+    'cpus',
+    'gpus',
+    'tpus',
+  ),
+  'Several processes that train as one:': (
+    'coordinator',
+    'num_processes',
+    'process_id',
+  ),
+}
 # What absl defines in every set of flags.
 _OF_ABSL = ('flagfile', 'undefok')
+RECORDED = str(pathlib.Path(__file__).with_name('recorded.py'))
+_FILE = re.compile(r'--?config(_file)?=')
 _FIELD = re.compile(r'--config(\.\w+|\[\d+\])+')
 _HELP = ('--help', '-h', '-help', '--helpfull', '--helpshort')
 
@@ -87,7 +110,10 @@ def _command(arguments: Sequence[str]) -> tuple[str, list[str]]:
         f'{name!r} is not a command{meant} (commands: {", ".join(COMMANDS)})'
       )
     return name, rest
-  given = any(a.lstrip('-').partition('=')[0] == 'config' for a in arguments)
+  given = any(
+    a.lstrip('-').partition('=')[0] in ('config', 'config_file')
+    for a in arguments
+  )
   return 'train' if given else 'compare', list(arguments)
 
 
@@ -102,10 +128,17 @@ def _overview() -> str:
 
 def _help(name: str) -> str:
   values = flags_of(name)
-  lines = [(load(name).__doc__ or '').strip(), '', 'Flags:', '']
-  for flag in (values[name] for name in values):
+  lines = [(load(name).__doc__ or '').strip(), '', 'Flags:']
+  rank = {x: i for i, names in enumerate(GROUPS.values(), 1) for x in names}
+  titles = ['', *GROUPS]
+  before = None
+  for flag in sorted(
+    (values[name] for name in values), key=lambda f: rank.get(f.name, 0)
+  ):
     if flag.name in _OF_ABSL:
       continue
+    if before != (before := rank.get(flag.name, 0)):
+      lines += ['', *filter(None, [titles[before]])]
     usage = f'--{flag.name}' if flag.boolean else f'--{flag.name}=...'
     if flag.default not in (None, [], '', False):
       usage = f'--{flag.name}={flag.default}'
@@ -132,22 +165,20 @@ def _parse(
     UserError: they cannot be parsed.
   """
   try:
-    rest = values(['launch.py', *map(_locate, arguments)])[1:]
+    rest = values(['launch.py', *map(_locate, _joined(arguments))])[1:]
     if 'config' in values and values['config'].present:
       values.config.keys()  # A file that is missing shows only on use.
     return rest
   except flags.UnrecognizedFlagError as error:
     _refuse_flag(name, error)
   except (AttributeError, KeyError) as error:
-    # From ml_collections: the name in quotes, perhaps quoted once more, and
-    # perhaps a likely one after it.
+    # From ml_collections: the name in quotes, perhaps quoted once more.
     text = str(error.args[0]).encode().decode('unicode_escape')
-    field, _, hint = text.partition('\n')
-    field, hint = field.strip('\'"'), hint.strip("'")
-    message = f'the config has no field {field!r}. {hint}'.strip()
+    field = text.partition('\n')[0]
+    message = _unknown_field(field.strip('\'"'), arguments)
   except OSError:
     file = config_flags.get_config_filename(values['config'])
-    message = f'config file {file!r} is not there: use one of configs/*.py'
+    message = f'config file {file!r} is not there: {_configs_like(file)}'
   except flags.Error as error:
     message = _message(error)
   raise UserError(f'{message} (see python launch.py {name} --help)')
@@ -165,13 +196,60 @@ def _locate(argument: str) -> str:
       f'{argument!r} is not understood: give --config.FIELD=VALUE, such as'
       ' --config.optim.momentum=0.9'
     )
+  if flag.lstrip('-') == 'config_file' and equals:
+    return f'--config={RECORDED}:{os.path.expanduser(value)}'
   if flag.lstrip('-') != 'config' or not equals:
     return argument
   file, colon, rest = value.partition(':')
   file = os.path.expanduser(file)
-  if not os.path.exists(file) and (REPOSITORY / file).exists():
-    file = str(REPOSITORY / file)
+  # As it is; beside launch.py; by the name of its data set.
+  name = file.lower().removesuffix('.py')
+  for found in (file, REPOSITORY / file, REPOSITORY / 'configs' / f'{name}.py'):
+    if os.path.isfile(found):
+      return f'{flag}={found}{colon}{rest}'
   return f'{flag}={file}{colon}{rest}'
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+  """`--config FILE` as `--config=FILE`, and --config_file likewise."""
+  joined: list[str] = []
+  for argument in arguments:
+    if joined and joined[-1].lstrip('-') in ('config', 'config_file'):
+      joined[-1] += f'={argument}'
+    else:
+      joined.append(argument)
+  given = [x for x in joined if _FILE.match(x)]
+  if len(given) > 1:
+    raise UserError(
+      f'{" and ".join(given)}: give one of them, once (any field follows as'
+      ' --config.FIELD=VALUE)'
+    )
+  return joined
+
+
+def _configs_like(file: str) -> str:
+  """What to use in place of a config file that is not there."""
+  names = sorted(
+    path.stem
+    for path in (REPOSITORY / 'configs').glob('*.py')
+    if path.stem not in ('__init__', 'common')
+  )
+  stem = pathlib.Path(file).stem
+  near = difflib.get_close_matches(stem.lower(), names, 1)
+  meant = f'is configs/{near[0]}.py meant? ' if near else ''
+  return f'{meant}There are {", ".join(names)} in configs/'
+
+
+def _unknown_field(field: str, arguments: Sequence[str]) -> str:
+  """What to say of a --config.FIELD that there is not."""
+  given = [
+    x.partition('=')[0].removeprefix('--config.')
+    for x in arguments
+    if x.startswith('--config.')
+  ]
+  path = next((x for x in given if field in x.split('.')), field)
+  known = fields.flatten(base.base_config('', '', '', 0.0, 0))
+  return f'the config has no field {path!r}{fields.near(path, known)}'
 
 
 def _refuse_flag(name: str, error: flags.UnrecognizedFlagError) -> NoReturn:
@@ -197,6 +275,24 @@ def _message(error: flags.Error) -> str:
   return ' '.join(lines)
 
 
+def refuse_unused(
+  values: flags.FlagValues, names: Sequence[str], because: str
+) -> None:
+  """Refuses flags that were given and would change nothing.
+
+  Args:
+    values: the flags.
+    names: which.
+    because: what they belong to.
+
+  Raises:
+    UserError: one of them was given.
+  """
+  for name in names:
+    if values[name].present:
+      raise UserError(f'--{name} would change nothing: {because}; leave it out')
+
+
 def no_arguments(arguments: Sequence[str]) -> None:
   """Refuses what is no flag.
 
@@ -211,7 +307,8 @@ def no_arguments(arguments: Sequence[str]) -> None:
 
 
 def config_file(values: flags.FlagValues) -> str | None:
-  """The file that --config names."""
+  """The file that --config names; None for a recorded config."""
   if not values['config'].present:
     return None
-  return config_flags.get_config_filename(values['config']).partition(':')[0]
+  file = config_flags.get_config_filename(values['config']).partition(':')[0]
+  return None if file == RECORDED else paths.shown(os.path.abspath(file))

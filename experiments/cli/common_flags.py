@@ -25,6 +25,19 @@ def define_config(
     lock_config=False,
     accept_new_attributes=True,
   )
+  flags.DEFINE_string(
+    'config_file',
+    None,
+    "In place of --config: a run's folder or its config.json, or what"
+    ' --print_config printed.',
+    flag_values=values,
+  )
+  flags.DEFINE_bool(
+    'print_config',
+    False,
+    'Print the config with all its fields, and do nothing.',
+    flag_values=values,
+  )
 
 
 def define_workdir(values: flags.FlagValues, text: str) -> None:

@@ -8,12 +8,25 @@ All combinations are trained; runs that share a program are trained together.
 
 import os
 import shlex
+import shutil
 import sys
 
 from absl import flags
 
-from experiments.cli import command_line, common_flags, runtime
+from experiments.cli import (
+  command_line,
+  common_flags,
+  runtime,
+)
+from experiments.cli import (
+  opening as lines,
+)
 from sce_jax.parallel import processes
+from sce_jax.runs import progress
+from sce_jax.storage import paths
+
+IMPORTS = ('experiments.grid',)
+_DEFAULT = 'configs/digits.py'
 
 
 def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
@@ -44,39 +57,62 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
   common_flags.define_run_flags(values)
 
 
+def opening(values: flags.FlagValues, arguments: list[str]) -> str:
+  """Says what will be done."""
+  from configs import digits  # noqa: PLC0415
+
+  command_line.no_arguments(arguments)
+  config = values.config or digits.get_config()
+  given = [values.losses and ', '.join(values.losses), *values.trials]
+  if not values.trials:
+    given = [given[0] or 'ce, sl', f'{values.seeds or 3} seeds']
+  what = '; '.join(filter(None, given))
+  root = values.workdir or 'runs'
+  runs = len(values.losses or ('ce', 'sl')) * (values.seeds or 3)
+  line = f'Compares {what} on {lines.describe(config)}, in {root}'
+  if values.trials:
+    return line
+  return f'{line}; {lines.duration(config, runs, root)}'
+
+
 def main(values: flags.FlagValues, arguments: list[str]) -> None:
   """Trains and compares."""
   from configs import digits  # noqa: PLC0415
   from experiments import grid  # noqa: PLC0415
 
-  command_line.no_arguments(arguments)
   runtime.start(values)
   config, file = values.config, command_line.config_file(values)
-  if config is None or file is None:
-    config, file = digits.get_config(), 'configs/digits.py'
+  if config is None:
+    config = digits.get_config()
+    file = paths.shown(command_line.REPOSITORY / _DEFAULT)
   losses, seeds = values.losses, values.seeds
   if not values.trials:
     losses, seeds = losses or ['ce', 'sl'], seeds or 3
   request = grid.Grid(config, file, losses or (), seeds, values.trials)
   workdir = values.workdir or request.default_workdir()
   grid.run(request, workdir, values.data_dir)
-  if not values.trials and processes.is_primary():
+  if file and not values.trials and processes.is_primary():
     last = os.path.join(workdir, f'{losses[-1]}-seed{config.seed}')
     print(f'\n{_suggestions(file, last, config.data.path)}')
 
 
 def _suggestions(file: str, run_folder: str, data: str | None) -> str:
   # With the interpreter in use, and on the data that are there.
-  launch = f'{os.path.relpath(sys.executable)} launch.py'
-  if launch.startswith('..'):
-    launch = f'{sys.executable} launch.py'
+  python = os.path.relpath(sys.executable)
+  if python.startswith('..'):
+    found = shutil.which('python')
+    is_it = found and os.path.samefile(found, sys.executable)
+    python = 'python' if is_it else sys.executable
+  config = file
+  if os.path.abspath(file) == str(command_line.REPOSITORY / _DEFAULT):
+    config = 'digits'
   given = f' --config.data.path={shlex.quote(data)}' if data else ''
   return '\n'.join(
     [
-      'To try next:',
-      f'  {launch} compare --config={file}:sl,symmetric,0.6'
-      f' --losses=ce,sl,gce,mae{given}',
-      f'  {launch} --config={file}:forward,pair_flip,0.3{given}',
-      f'  {launch} evaluate --workdir={run_folder}',
+      progress.styled('To try next:', 'bold'),
+      f'  {python} launch.py compare --config={config}:sl,symmetric,0.6'
+      f' --losses=ce,sl,gce{given}',
+      f'  {python} launch.py --config={config}:forward,pair_flip,0.3{given}',
+      f'  {python} launch.py evaluate --workdir={run_folder}',
     ]
   )

@@ -13,6 +13,9 @@ from absl import flags
 
 from experiments.cli import command_line, common_flags, runtime
 from sce_jax.errors import UserError
+from sce_jax.runs import progress
+
+IMPORTS = ('sce_jax.runs.restore',)
 
 # The classes of more are on the page only.
 _MAX_CLASSES = 20
@@ -25,19 +28,26 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
   common_flags.define_run_flags(values)
 
 
+def opening(values: flags.FlagValues, arguments: list[str]) -> str:
+  """Says what will be done."""
+  command_line.no_arguments(arguments)
+  if values.workdir is None:
+    raise UserError('evaluate needs the folder of a run: --workdir=runs/...')
+  command_line.refuse_unused(values, ['tracker'], 'nothing is trained')
+  return f'Evaluates {values.workdir} again, from its last checkpoint'
+
+
 def main(values: flags.FlagValues, arguments: list[str]) -> None:
   """Evaluates and prints the figures."""
   from experiments.report import text  # noqa: PLC0415
   from sce_jax.parallel import processes  # noqa: PLC0415
-  from sce_jax.runs import files, progress, restore  # noqa: PLC0415
+  from sce_jax.runs import files, restore  # noqa: PLC0415
 
-  command_line.no_arguments(arguments)
-  if values.workdir is None:
-    raise UserError('evaluate needs the folder of a run: --workdir=runs/...')
   runtime.start(values)
-  figures = restore.evaluate_run(
-    values.workdir, values.data_dir, expected=values.config
-  )
+  with progress.phase('evaluation: data, compiling, both splits'):
+    figures = restore.evaluate_run(
+      values.workdir, values.data_dir, expected=values.config
+    )
   if processes.is_primary():
     print(f'{values.workdir}, epoch {figures["epoch"]}')
     initial = files.read_initial(values.workdir)

@@ -11,6 +11,7 @@ from absl import flags
 
 from experiments.cli import common_flags, runtime
 from sce_jax.errors import UserError
+from sce_jax.runs import progress
 
 if TYPE_CHECKING:  # Flags are defined without them.
   from experiments.paper import registry
@@ -87,6 +88,22 @@ def _define_search(values: flags.FlagValues) -> None:
   )
 
 
+IMPORTS = ('experiments.paper.registry',)
+
+
+def opening(values: flags.FlagValues, arguments: list[str]) -> str | None:
+  """Says what will be done."""
+  if not arguments or arguments == ['help']:
+    return None
+  root = values.workdir or 'runs'
+  where = f'{" ".join(arguments)} on {values.dataset}, {values.scale}'
+  if values.dry_run:
+    return f'Plans {where}'
+  if values.report_only:
+    return f'Reports {where}, from the runs in {root}; trains nothing'
+  return f'Experiment {where}: trains what {root} lacks, then writes a page'
+
+
 def main(values: flags.FlagValues, arguments: list[str]) -> int | None:
   """Trains and reports."""
   from experiments.paper import registry  # noqa: PLC0415
@@ -120,8 +137,9 @@ def main(values: flags.FlagValues, arguments: list[str]) -> int | None:
         dry_run=True,
       )
     )
+  with progress.phase('imports'):
+    from experiments.paper import run  # noqa: PLC0415
   runtime.start(values)
-  from experiments.paper import run  # noqa: PLC0415
 
   run.run(
     name,

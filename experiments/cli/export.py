@@ -42,8 +42,8 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
   )
 
 
-def main(values: flags.FlagValues, arguments: list[str]) -> None:
-  """Exports and says how it is used."""
+def opening(values: flags.FlagValues, arguments: list[str]) -> str:
+  """Says what will be done."""
   command_line.no_arguments(arguments)
   given = [bool(x) for x in (values.workdir, values.out, values.model)]
   if given not in ([True, True, False], [False, False, True]):
@@ -57,6 +57,12 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
       f'{values.model} is to become what? Give --format=onnx, or export a run'
       ' with --workdir and --out'
     )
+  return f'Exports {values.workdir or values.model} to {values.out or "itself"}'
+
+
+def main(values: flags.FlagValues, arguments: list[str]) -> None:
+  """Exports and says how it is used."""
+  del arguments
   if values.format:
     from sce_jax import onnx  # noqa: PLC0415
 

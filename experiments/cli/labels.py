@@ -10,6 +10,7 @@ from absl import flags
 
 from experiments.cli import command_line, common_flags
 from sce_jax.errors import UserError
+from sce_jax.runs import progress
 
 
 def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
@@ -27,7 +28,8 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
 
 def main(values: flags.FlagValues, arguments: list[str]) -> None:
   """Prints the card, or two cards and how they differ."""
-  from experiments.analysis import label_card  # noqa: PLC0415
+  with progress.phase('imports'):
+    from experiments.analysis import label_card  # noqa: PLC0415
 
   command_line.no_arguments(arguments)
   if not values.workdir:

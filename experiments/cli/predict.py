@@ -33,17 +33,26 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     flags.DEFINE_string(name, default, text, flag_values=values)
 
 
-def main(values: flags.FlagValues, arguments: list[str]) -> None:
-  """Predicts and writes the file."""
-  import sce_jax  # noqa: PLC0415
-  from sce_jax.storage import paths  # noqa: PLC0415
+IMPORTS = ('sce_jax.inference',)
 
+
+def opening(values: flags.FlagValues, arguments: list[str]) -> str:
+  """Says what will be done."""
   command_line.no_arguments(arguments)
   if not values.model or not values.images:
     raise UserError(
       'predict needs an exported network and images: --model=FOLDER'
       ' --images=PATH'
     )
+  return f'Classifies {values.images} with {values.model}, into {values.out}'
+
+
+def main(values: flags.FlagValues, arguments: list[str]) -> None:
+  """Predicts and writes the file."""
+  import sce_jax  # noqa: PLC0415
+  from sce_jax.storage import paths  # noqa: PLC0415
+
+  del arguments
   out = paths.path(values.out)
   if out.is_dir():
     raise UserError(f'{out} is a folder: name a file with --out')

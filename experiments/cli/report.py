@@ -19,9 +19,18 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
   )
 
 
+IMPORTS = ('experiments.report.runs_page',)
+
+
+def opening(values: flags.FlagValues, arguments: list[str]) -> str:
+  """Says what will be done."""
+  command_line.no_arguments(arguments)
+  return f'Reads the runs in {values.workdir or "runs"} and writes a page'
+
+
 def main(values: flags.FlagValues, arguments: list[str]) -> None:
   """Writes the page."""
   from experiments.report import runs_page  # noqa: PLC0415
 
-  command_line.no_arguments(arguments)
+  del arguments
   runs_page.report(values.workdir or 'runs', values.dataset)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import errno
+import importlib
 import os
 import pathlib
 import sys
@@ -14,6 +15,7 @@ from experiments.cli import command_line
 from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.exit_codes import ExitCode
 from sce_jax.parallel import preemption, processes
+from sce_jax.runs import progress
 from sce_jax.storage import paths
 
 # Why a disk cannot be written, and what to do.
@@ -57,15 +59,25 @@ def _run(arguments: Sequence[str]) -> int:
       return ExitCode.DONE
     command, values, rest = parsed
     workdir = values.workdir if 'workdir' in values else None
+    if 'print_config' in values and values.print_config:
+      _print_config(values)
+      return ExitCode.DONE
+    # Says what is wrong, or what will be done, before anything slow begins.
+    if hasattr(command, 'opening') and (line := command.opening(values, rest)):
+      progress.log(line)
+      sys.stdout.flush()
+    with progress.phase('imports'):
+      for name in getattr(command, 'IMPORTS', ()):
+        importlib.import_module(name)
     code = command.main(values, rest)
     processes.barrier()
     return code or ExitCode.DONE
   except UserError as error:
-    processes.report_error(f'error: {error}')
+    _report(f'error: {error}')
     return ExitCode.BAD_INPUT
   except NonFiniteLoss as error:
     processes.barrier()
-    processes.report_error(f'error: {error}')
+    _report(f'error: {error}')
     return ExitCode.DIVERGED
   except preemption.Preempted as notice:
     processes.barrier()
@@ -79,10 +91,28 @@ def _run(arguments: Sequence[str]) -> int:
     raise
   except Exception as error:  # noqa: BLE001  Told in a line, or logged.
     known = _explain(error, workdir)
-    processes.report_error(
-      f'error: {known}' if known else _crash(error, workdir)
-    )
+    _report(f'error: {known}' if known else _crash(error, workdir))
     return ExitCode.CRASHED
+
+
+def _report(message: str) -> None:
+  """Prints an error; its last line begins in red, where there are colours."""
+  if processes.num_processes() == 1:
+    before, error, after = message.rpartition('error: ')
+    message = f'{before}{progress.styled(error, "red", sys.stderr)}{after}'
+  processes.report_error(message)
+
+
+def _print_config(values: flags.FlagValues) -> None:
+  from experiments.cli import recorded  # noqa: PLC0415
+  from sce_jax.config import check  # noqa: PLC0415  Imports jax.
+
+  if values.config is None:
+    raise UserError(
+      '--print_config prints a config: name one, such as'
+      ' --config=configs/digits.py'
+    )
+  print(recorded.text(check.check_config(values.config).to_dict()))
 
 
 def _explain(error: BaseException | None, workdir: str | None) -> str | None:

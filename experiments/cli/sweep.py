@@ -78,9 +78,28 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     )
 
 
+def opening(values: flags.FlagValues, arguments: list[str]) -> str | None:
+  """Says what will be done."""
+  command_line.no_arguments(arguments)
+  unused = command_line.refuse_unused
+  if values.experiment is None:
+    unused(values, ['dataset', 'scale'], 'they belong to --experiment')
+  if values.executor != 'ray':
+    names = ['address', 'cpus', 'gpus', 'tpus']
+    unused(values, names, 'it belongs to --executor=ray')
+  if values.executor == 'print':
+    unused(values, ['jobs', 'retries'], 'commands are only printed')
+    return None  # Other programs read them.
+  what = values.manifest or values.experiment
+  if values['config'].present:
+    what = command_line.config_file(values)
+  verb = 'Plans' if values.dry_run else 'Runs'
+  return f'{verb} the sweep of {what}' if what else None
+
+
 def main(values: flags.FlagValues, arguments: list[str]) -> int:
   """Plans and runs, or shows, the sweep."""
-  command_line.no_arguments(arguments)
+  del arguments
   signals.raise_exceptions()
   flag = values['config']
   return request.run(

@@ -4,12 +4,19 @@ python launch.py --config=configs/mnist.py:sl,symmetric,0.4
 python launch.py train --config=configs/mnist.py:ce --config.optim.momentum=0
 """
 
-import os
-
 from absl import flags
 
-from experiments.cli import command_line, common_flags, runtime
+from experiments.cli import (
+  command_line,
+  common_flags,
+  runtime,
+)
+from experiments.cli import (
+  opening as lines,
+)
 from sce_jax.errors import UserError
+
+IMPORTS = ('experiments.grid', 'sce_jax.train')
 
 
 def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
@@ -35,6 +42,20 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
   )
 
 
+def opening(values: flags.FlagValues, arguments: list[str]) -> str:
+  """Says what will be done."""
+  command_line.no_arguments(arguments)
+  if (values.manifest is None) == (values.config is None):
+    raise UserError(
+      'train needs a config: --config=configs/mnist.py:sl,symmetric,0.4, say;'
+      ' or else --manifest and --ids'
+    )
+  if values.manifest is not None:
+    return f'Trains {", ".join(values.ids)} of {values.manifest}'
+  command_line.refuse_unused(values, ['ids'], 'it names runs of a --manifest')
+  return lines.of_run(values.config, values.workdir)
+
+
 def main(values: flags.FlagValues, arguments: list[str]) -> None:
   """Trains."""
   from experiments import grid  # noqa: PLC0415
@@ -42,15 +63,9 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   from sce_jax import train  # noqa: PLC0415
   from sce_jax.config import check  # noqa: PLC0415
   from sce_jax.parallel import processes  # noqa: PLC0415
-  from sce_jax.runs import read  # noqa: PLC0415
+  from sce_jax.runs import trackers  # noqa: PLC0415
   from sce_jax.storage import paths  # noqa: PLC0415
 
-  command_line.no_arguments(arguments)
-  if (values.manifest is None) == (values.config is None):
-    raise UserError(
-      'train needs a config: --config=configs/mnist.py:sl,symmetric,0.4, say;'
-      ' or else --manifest and --ids'
-    )
   runtime.start(values)
   if values.manifest is not None:
     from experiments.sweeps import worker  # noqa: PLC0415
@@ -59,9 +74,7 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
     return
   config = values.config
   check.check_config(config)
-  folder = paths.path(
-    values.workdir or os.path.join('runs', read.run_name(config))
-  )
+  folder = paths.path(lines.run_folder(config, values.workdir))
   result = train.train_and_evaluate(
     config,
     folder,
@@ -69,7 +82,12 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
     allow_config_change=values.allow_config_change,
   )
   if processes.is_primary():
+    is_new = not (folder / 'run.png').exists()
     label = plots.label(config.loss.name)
     picture = plots.plot_runs({label: [folder]}, folder / 'run.png')
+    if is_new:
+      trackers.add_picture(
+        folder, config.to_dict(), 'run', picture.read_bytes()
+      )
     print(grid.table({config.loss.name: [result]}))
     print(f'run:      {folder}\npicture:  {picture}')

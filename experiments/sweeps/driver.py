@@ -16,12 +16,12 @@ import time
 from typing import Protocol
 
 from rich import console as rich_console
-from rich import live, table
+from rich import live, markup, table
 
-from experiments.paper import registry
 from experiments.sweeps.jobs import Job
+from experiments.sweeps.manifest import Entry
 from sce_jax.exit_codes import ExitCode
-from sce_jax.runs import files
+from sce_jax.runs import files, progress
 from sce_jax.storage import lock as lock_lib
 from sce_jax.storage import paths
 
@@ -67,7 +67,8 @@ class Driver:
     self._executor = executor
     self._retries = retries
     self._stopping = threading.Event()
-    self._started: dict[str, int] = {}
+    # The jobs that run, by id.
+    self._started: dict[str, Job] = {}
     # Test accuracies of the runs that have ended well, by id.
     self._done: dict[str, float] = {}
     self._noisy_test = False
@@ -86,7 +87,7 @@ class Driver:
     threads = max(1, min(len(waiting), self._executor.slots))
     with (
       live.Live(
-        get_renderable=self._table, console=self._console, refresh_per_second=2
+        get_renderable=self._shown, console=self._console, refresh_per_second=2
       ),
       futures.ThreadPoolExecutor(threads) as pool,
     ):
@@ -108,7 +109,7 @@ class Driver:
     broken = idle = saved = 0
     self._wait_for_locks(job)
     while not self._stopping.is_set() and not self._have_ended(job):
-      self._started[job.id] = len(job.entries)
+      self._started[job.id] = job
       code = self._executor.run(job.id, job.command)
       self._wait_for_locks(job)
       self._started.pop(job.id)
@@ -119,16 +120,21 @@ class Driver:
         idle = 0 if steps > saved else idle + 1
         saved = max(saved, steps)
         if idle <= MAX_PREEMPTIONS_WITHOUT_PROGRESS:
-          self._say(f'{job.id}: preempted, resumes')
+          self._say(f'[yellow]{job.id}: preempted, resumes[/]')
           continue
       broken += 1
       if code in _FINAL or broken > self._retries:
-        why = f'exit code {code}, {_last_line(self._executor.log(job.id))}'
+        log = self._executor.log(job.id)
+        why = f'exit code {code}, {_last_line(log)} (log: {paths.shown(log)})'
         for entry in job.entries:
           if entry.ended is None:
             self._fail(entry.id, f'{entry.id}: {why}')
         return
-      self._say(f'{job.id}: ended with {code}, try {broken} of {self._retries}')
+      self._say(
+        f'[yellow]{job.id}: ended with {code}, try {broken} of'
+        f' {self._retries}[/] (log:'
+        f' {markup.escape(paths.shown(self._executor.log(job.id)))})'
+      )
 
   def _wait_for_locks(self, job: Job) -> None:
     """Waits for processes that are still saving the runs, or train them."""
@@ -155,10 +161,32 @@ class Driver:
 
   def _fail(self, name: str, why: str) -> None:
     self.failed[name] = why
-    self._say(f'failed: {why}')
+    self._say(f'[red]failed:[/] {markup.escape(why)}')
 
   def _say(self, text: str) -> None:
     self._console.print(text, highlight=False, soft_wrap=True)
+
+  def _shown(self) -> rich_console.RenderableType:
+    running = list(self._started.values())
+    if not running:
+      return self._table()
+    return rich_console.Group(self._table(), self._rows(running))
+
+  def _rows(self, running: Sequence[Job]) -> table.Table:
+    """A row for each of the runs that are at work, as far as there is room."""
+    shown = table.Table(box=None)
+    shown.add_column('running', overflow='ellipsis', no_wrap=True, ratio=1)
+    for name in ('epoch', 'accuracy', 'left'):
+      shown.add_column(name, justify='right', no_wrap=True)
+    pairs = [
+      (entry, len(job.entries)) for job in running for entry in job.entries
+    ]
+    room = max(1, self._console.height - 6)
+    for entry, beside in pairs[:room]:
+      shown.add_row(entry.id, *_figures(entry, beside))
+    if len(pairs) > room:
+      shown.add_row(f'and {len(pairs) - room} more', '', '', '')
+    return shown
 
   def _table(self) -> table.Table:
     shown = table.Table(box=None)
@@ -169,7 +197,7 @@ class Driver:
     accuracies = list(self._done.values())
     ended = len(accuracies) + len(self.failed)
     left = sum(len(job.entries) for job in self._jobs) - ended
-    started = sum(list(self._started.values()))
+    started = sum(len(job.entries) for job in list(self._started.values()))
     seconds = time.monotonic() - self._begun
     here = ended - self._before
     shown.add_row(
@@ -177,10 +205,39 @@ class Driver:
       str(started),
       str(max(0, left - started)),
       str(len(self.failed)),
-      registry.duration(seconds / here * left) if here else '-',
-      f'{max(accuracies):.4f}' if accuracies else '-',
+      progress.duration(seconds / here * left) if here else '-',
+      f'{100 * max(accuracies):.1f} %' if accuracies else '-',
     )
     return shown
+
+
+def _figures(entry: Entry, beside: int) -> tuple[str, str, str]:
+  """A run's epoch, accuracy and time left, as its folder says.
+
+  Args:
+    entry: the run.
+    beside: how many are trained together with it, itself included.
+  """
+  epochs = entry.config.get('train', {}).get('epochs', 0)
+  try:
+    records = files.read_metrics(entry.workdir)
+  except (OSError, ValueError):  # It is being written.
+    records = []
+  if not records:
+    return f'0/{epochs}', '-', '-'
+  last, left = records[-1], '-'
+  accuracy = (last.get('test') or {}).get('accuracy')
+  # Without the first epoch, which compiled. A run's seconds are its share of
+  # those of all that are trained with it.
+  some = [x['seconds'] for x in records[-6:] if x['epoch'] > 1]
+  if len(some) > 1:
+    each = (some[-1] - some[0]) / (len(some) - 1) * beside
+    left = progress.duration(max(0.0, each * (epochs - last['epoch'])))
+  return (
+    f'{last["epoch"]}/{epochs}',
+    '-' if accuracy is None else f'{100 * accuracy:.1f} %',
+    left,
+  )
 
 
 def _last_checkpoint(folder: str) -> int:

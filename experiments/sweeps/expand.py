@@ -45,15 +45,16 @@ def of_config(
 
   Args:
     config: 'FILE:ARGUMENT'. The file's function sweep(), or sweep_NAME(),
-      yields dicts: fields by path, and 'argument', an argument string to be
-      used in place of this one.
+      yields dicts: fields by path, and 'argument', an argument string that
+      this one's options (tiny, recipe=) are added to.
     name: which sweep; '' for sweep().
     overrides: fields that the command line changes, by path.
     root: the folder of all runs.
     data_dir: the tfds folder.
 
   Raises:
-    UserError: there is no such sweep, or no such field.
+    UserError: there is no such sweep, or no such field; or the sweep chooses
+      itself what the argument or a flag says.
   """
   file, _, argument = config.partition(':')
   module = scales.load_module(file)
@@ -70,14 +71,38 @@ def of_config(
     )
   entries = []
   for changes in getattr(module, wanted)():
+    changes = dict(changes)
+    own = changes.pop('argument', None)
+    said = _with_options(own, argument, f'{file}, {wanted}()')
+    for field in overrides.keys() & changes.keys():
+      raise UserError(
+        f'--config.{field} would change nothing: {file}, {wanted}() chooses it'
+        ' for each run; leave it out'
+      )
     changes = {**overrides, **changes}
     try:
-      chosen = module.get_config(changes.pop('argument', argument or None))
+      chosen = module.get_config(said or None)
       scales.change(chosen, changes)
       entries.append(manifest.entry(chosen, root, data_dir))
     except (ValueError, TypeError) as error:
       raise UserError(f'{file}, {wanted}(): {error}') from None
   return _unique(entries)
+
+
+def _with_options(own: str | None, given: str, whose: str) -> str:
+  """A sweep's argument with the options of the command line's."""
+  if own is None:
+    return given
+  names = {part.partition('=')[0].strip() for part in own.split(',')}
+  for part in filter(None, map(str.strip, given.split(','))):
+    name, equals, _ = part.partition('=')
+    if name in names or not (equals or name.lower() == 'tiny'):
+      raise UserError(
+        f'{part!r} in --config would change nothing: {whose} chooses'
+        f' {own.partition("=")[0].rpartition(",")[0] or own} and the like for'
+        ' each run; leave it out (options such as tiny are added)'
+      )
+  return ','.join(filter(None, (own, given)))
 
 
 def _unique(entries: Iterable[Entry]) -> list[Entry]:

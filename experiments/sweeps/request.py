@@ -114,13 +114,22 @@ def run(request: SweepRequest) -> int:
     else:
       executor = Local(request.jobs, logs)
     _save(request, path, planned)
-    print(f'manifest: {path}\nlogs:     {logs}')
+    print(f'manifest: {paths.shown(path)}\nlogs:     {paths.shown(logs)}')
+    sys.stdout.flush()
     failed = Driver(packed, executor, request.retries).run()
   done = len(entries) - len(failed)
   print(f'{done} of {len(entries)} runs have ended well')
+  _conclude(entries, logs.with_suffix('.png'))
   for why in failed.values():
     print(f'failed: {why}', file=sys.stderr)
   return ExitCode.SOME_FAILED if failed else ExitCode.DONE
+
+
+def _conclude(entries: Sequence[Entry], picture: pathlib.Path) -> None:
+  # Late: matplotlib takes a second, and --dry_run need not wait for it.
+  from experiments.sweeps import conclusion  # noqa: PLC0415
+
+  conclusion.show(entries, picture)
 
 
 def _plan(request: SweepRequest) -> tuple[paths.Path, list[Entry]]:
@@ -207,7 +216,7 @@ def _summary(entries: Sequence[Entry]) -> str:
     f'{len(entries)} runs: {ends.count("done")} done,'
     f' {ends.count("failed")} failed, {len(waiting)} to run; {epochs} epochs'
   ]
-  lines += [entry.workdir for entry in waiting[:_SHOWN]]
+  lines += [paths.shown(entry.workdir) for entry in waiting[:_SHOWN]]
   if len(waiting) > _SHOWN:
     lines.append(f'and {len(waiting) - _SHOWN} more: --executor=print')
   return '\n'.join(lines)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 import dataclasses
-import difflib
 import math
 import re
 import types
@@ -10,7 +9,7 @@ import typing
 from typing import Any
 
 from sce_jax import methods, models, noise
-from sce_jax.config import choose, fields
+from sce_jax.config import base, choose, fields
 from sce_jax.data import augment, batches, crops, labels
 from sce_jax.data.data_config import DataConfig
 from sce_jax.data.dataset import SOURCES
@@ -277,11 +276,10 @@ def _section(kind: Any, values: Any, prefix: str) -> Any:
   hints.pop('left', None)  # No field of a config, but of what is made of it.
   for name in values:
     if name not in hints:
-      close = difflib.get_close_matches(name, hints, 1)
-      hint = f'; is {prefix}{close[0]} meant?' if close else ''
+      meant = fields.near(prefix + name, fields.flatten(_all_fields()))
       raise UserError(
-        f'there is no field config.{prefix}{name}{hint} All fields:'
-        ' sce_jax/config/base.py'
+        f'there is no field config.{prefix}{name}{meant} (all fields:'
+        ' sce_jax/config/base.py)'
       )
   made: dict[str, Any] = {}
   for name, hint in hints.items():
@@ -299,6 +297,10 @@ def _section(kind: Any, values: Any, prefix: str) -> Any:
     else:
       made[name] = _value(path, value, hint)
   return kind(**made)
+
+
+def _all_fields() -> fields.RawConfig:
+  return base.base_config('', '', '', 0.0, 0)
 
 
 def _value(path: str, value: Any, hint: Any) -> Any:

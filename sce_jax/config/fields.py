@@ -1,6 +1,7 @@
 """A config's fields: flattened, compared and fingerprinted, without jax."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+import difflib
 import hashlib
 import json
 from typing import Any, TypeAlias
@@ -43,6 +44,16 @@ LATER: Mapping[str, Any] = {
 # Fields that change nothing that a run computes, only how fast.
 FREE = ('data.workers',)
 
+# What people call fields elsewhere.
+_SHORT = {
+  'lr': 'learning_rate',
+  'wd': 'weight_decay',
+  'bs': 'batch_size',
+  'num_epochs': 'epochs',
+  'dataset': 'name',
+  'noise_rate': 'rate',
+}
+
 
 def plain(config: RawConfig) -> dict[str, Any]:
   """A config as plain nested dicts."""
@@ -84,6 +95,35 @@ def differences(old: RawConfig, new: RawConfig) -> list[str]:
     for path in sorted((a.keys() | b.keys()).difference(FREE))
     if a.get(path, missing) != b.get(path, missing)
   ]
+
+
+def as_name(text: str) -> str:
+  """A name of a loss, noise or data set as typed: SL, pair-flip."""
+  return text.strip().lower().replace('-', '_')
+
+
+def near(path: str, known: Iterable[str]) -> str:
+  """The fields that may have been meant instead, for the end of a message.
+
+  Args:
+    path: what was given.
+    known: the paths of all fields.
+  """
+  known = list(known)
+  section, _, name = path.rpartition('.')
+  beside = [x for x in known if x.rpartition('.')[0] == section]
+  short = _SHORT.get(name.lower(), name.lower())
+  found = [x for x in known if x.rpartition('.')[2] == short]
+  found = found or difflib.get_close_matches(path.lower(), known, 3)
+  if not found and section:
+    sections = {x.rpartition('.')[0] for x in known}
+    likely = difflib.get_close_matches(section.lower(), sorted(sections), 1)
+    found = [f'{x}.{name}' for x in likely if x != section]
+  text = f': is {" or ".join(dict.fromkeys(found))} meant?' if found else ''
+  if beside and section:
+    names = ', '.join(x.rpartition('.')[2] for x in beside)
+    text += f'{"" if text else ":"} {section} has {names}'
+  return text
 
 
 def fingerprint(config: RawConfig) -> str:

@@ -12,7 +12,7 @@ from sce_jax.data import label_files, probability_files
 from sce_jax.data.dataset import Dataset, Split
 from sce_jax.data.info import DatasetInfo
 from sce_jax.data.records import Records
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, meant
 from sce_jax.noise import NoisyLabels
 
 # Noise that is read from a file of labels.
@@ -53,7 +53,8 @@ def check_name(
   known += [MATCHED + x for x in given]
   if name not in known:
     raise UserError(
-      f'noise {name!r} is not known: use one of {", ".join(known)}'
+      f'noise {name!r} is not known{meant(name, known)}: use one of'
+      f' {", ".join(known)}'
     )
   if name in noise.FROM_PROBABILITIES and noise_config.path is None:
     raise UserError(
@@ -252,6 +253,34 @@ def transition_matrix(
     assert matrix is not None
     product = product @ matrix(info.num_classes, rate)
   return product
+
+
+def warning(noise_config: NoiseConfig, info: DatasetInfo) -> str | None:
+  """What to say of noise under which labels do not tell the class any more.
+
+  That is so where a class's own label is not the most frequent of its labels:
+  symmetric noise of K classes from the rate 1 - 1/K on, pair flip from 1/2.
+
+  Args:
+    noise_config: the noise.
+    info: the data set's description.
+
+  Returns:
+    A line; None if there is nothing to say.
+  """
+  matrix = transition_matrix(noise_config, info)
+  if matrix is None:
+    return None
+  others = np.where(np.eye(len(matrix), dtype=bool), -1.0, matrix).max(axis=1)
+  lost = int(np.sum(np.diag(matrix) <= others + 1e-9))
+  if not lost:
+    return None
+  return (
+    f'warning: with {noise_config.name} noise at rate {noise_config.rate:g} the'
+    f' true class is not the most frequent label of {lost} of'
+    f' {len(matrix)} classes: the labels do not tell it, expect no accuracy'
+    ' there'
+  )
 
 
 def _matrix_of(name: str) -> noise.TransitionFn | None:

@@ -1,8 +1,10 @@
-"""Keeps compiled programs between processes, in the user's cache folder."""
+"""Compiled programs: kept in the user's cache folder, and counted."""
 
+import functools
 import os
 
 import jax
+from jax import monitoring
 
 from sce_jax.storage import paths
 
@@ -18,3 +20,21 @@ def enable() -> None:
     return
   jax.config.update('jax_compilation_cache_dir', str(folder))
   jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.3)
+
+
+def num_compiled() -> int:
+  """How many were compiled or read from the cache since the first call."""
+  return len(_compiled())
+
+
+@functools.cache
+def _compiled() -> list[str]:
+  seen: list[str] = []
+
+  def listen(event: str, duration_secs: float, **unused: str | int) -> None:
+    del duration_secs
+    if event == '/jax/core/compile/backend_compile_duration':
+      seen.append(event)
+
+  monitoring.register_event_duration_secs_listener(listen)
+  return seen

@@ -11,15 +11,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, Float, Int, Real
 
 # An integer dtype means a class, a floating dtype a distribution over classes.
-Label = Int[Array, ''] | Float[Array, ' K']
+Label = Int[Array, ''] | int | Float[Array, ' K']
 
 # A hyper-parameter: a Python or NumPy number, or a (traced) array of no axes.
 Scalar = Real[ArrayLike, '']
 
 
-def is_integer_label(label: Array) -> bool:
+def is_integer_label(label: Array | int) -> bool:
   """Whether the label is an integer class rather than a target."""
-  return jnp.issubdtype(label.dtype, jnp.integer)
+  return jnp.issubdtype(jnp.asarray(label).dtype, jnp.integer)
 
 
 def check_and_upcast(
@@ -33,14 +33,16 @@ def check_and_upcast(
 
   Returns:
     The logits and the target, both `[K]`, in float32 or wider. A class becomes
-    a one-hot target. A class outside `0 .. K-1` becomes a target of NaN: under
-    `jit` nothing can be raised, and a NaN loss is seen where a wrong but finite
-    one is not.
+    a one-hot target. A class outside `0 .. K-1` becomes a target of NaN where
+    its value is not known, as under `jit` and `vmap`: there nothing can
+    be raised, and a NaN loss is seen where a wrong but finite one is not.
+    `jax.experimental.checkify` raises there, too (`checkify.nan_checks`).
 
   Raises:
     TypeError: The logits are not floating, or the label is neither of integer
       nor of floating dtype.
-    ValueError: The shapes are not those of one example of at least 2 classes.
+    ValueError: The shapes are not those of one example of at least 2 classes,
+      or the class is known and outside `0 .. K-1`.
   """
   if not jnp.issubdtype(logits.dtype, jnp.floating):
     raise TypeError(f'logits must be of floating dtype, not {logits.dtype}')
@@ -52,9 +54,12 @@ def check_and_upcast(
   size = logits.size
   narrow = jnp.finfo(logits.dtype).bits < 32
   dtype = jnp.float32 if narrow else logits.dtype
+  if isinstance(label, int):
+    label = jnp.asarray(label)
   if is_integer_label(label):
     if label.ndim:
       raise ValueError(f'an integer label must be a scalar, not {label.shape}')
+    check_class(label, size)
     label = jnp.asarray(label, jnp.int32)
     known = (label >= 0) & (label < size)
     one_hot = (jnp.arange(size, dtype=jnp.int32) == label).astype(dtype)
@@ -72,6 +77,21 @@ def check_and_upcast(
       f'not {label.dtype}'
     )
   return jnp.asarray(logits, dtype), target
+
+
+def check_class(label: Int[Array, ''], num_classes: int) -> None:
+  """Refuses a class whose value is known and that there is not.
+
+  Raises:
+    ValueError: it is outside `0 .. K-1`.
+  """
+  if isinstance(label, jax.core.Tracer):
+    return
+  if not 0 <= int(label) < num_classes:
+    raise ValueError(
+      f'the label is class {int(label)}, but logits of {num_classes} classes'
+      f' have classes 0 to {num_classes - 1}'
+    )
 
 
 def log_softmax_and_softmax(
@@ -108,7 +128,7 @@ def _pick_jvp(primals, tangents):
 
 
 def log_probability(
-  logits: Float[Array, ' K'], label: Int[Array, '']
+  logits: Float[Array, ' K'], label: Int[Array, ''] | int
 ) -> Float[Array, '']:
   """The `log p_y` of a class y, without arrays of `[K]` but the logits.
 

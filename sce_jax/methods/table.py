@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sce_jax import losses
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, meant
 from sce_jax.methods import hparams as hp
 from sce_jax.methods import loss_rows, presets
 from sce_jax.methods.base import Method
@@ -242,8 +242,10 @@ def find(name: Any) -> Spec:
     UserError: there is no such method.
   """
   if not isinstance(name, str) or name not in SPECS:
+    hint = meant(name, SPECS) if isinstance(name, str) else ''
     raise UserError(
-      f'config.loss.name is {name!r}: it must be one of {", ".join(SPECS)}'
+      f'config.loss.name is {name!r}{hint}: it must be one'
+      f' of {", ".join(SPECS)}'
     )
   return SPECS[name]
 

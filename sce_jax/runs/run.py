@@ -199,6 +199,8 @@ class TrainingRun:
       f'{path}={value}'
       for path, value in fields.flatten(self.config.to_dict()).items()
       if path.startswith(('loss.', 'noise.', 'optim.learning_rate', 'seed'))
+      and value is not None
+      and (path not in fields.LATER or value != fields.LATER[path])
     )
     message = (
       f'{self.workdir.path}: the loss is not finite at step {bad} (epoch'
@@ -251,4 +253,4 @@ class TrainingRun:
       self.result['init_sha256'] = initial.get('sha256')
     if 'validation' in record:
       self.result['validation'] = record['validation']
-    self.workdir.finish(self.result)
+    self.workdir.finish(self.result, record)

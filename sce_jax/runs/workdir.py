@@ -436,11 +436,19 @@ class Workdir:
       tracker.flush()
     self._pending, self._flushed = '', time.monotonic()
 
-  def finish(self, result: dict[str, Any]) -> None:
-    """Records the figures of the finished run."""
+  def finish(self, result: dict[str, Any], record: dict[str, Any]) -> None:
+    """Records the figures of the finished run.
+
+    Args:
+      result: of the run.
+      record: of its last epoch.
+    """
     self._write('result.json', digests.dumps(result, indent=2))
     if self._writes:
       files.write_results(self.path, [result])
+      for tracker in self._trackers:
+        tracker.finish(record)
+        tracker.flush()
 
   def fail(self, result: dict[str, Any]) -> None:
     """Records why the run cannot continue."""

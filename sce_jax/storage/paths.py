@@ -273,3 +273,12 @@ def store(path: str | os.PathLike) -> Any:
   import fsspec  # noqa: PLC0415  Not for local paths.
 
   return fsspec.filesystem(os.fspath(path).partition('://')[0])
+
+
+def shown(path: Any) -> str:
+  """A path as it is printed: relative if it is below the working folder."""
+  text = os.fspath(path)
+  if is_cloud(text) or not os.path.isabs(text):
+    return text
+  relative = os.path.relpath(text)
+  return text if relative.startswith('..') else relative

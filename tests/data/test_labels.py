@@ -422,3 +422,25 @@ def test_not_all_examples_can_be_dropped(data_dir, tmp_path):
   path.write_text(f'example_id,label\n{ids[0]},drop\n{ids[1]},drop\n')
   message = told(reading.read, 'digits', data_dir, relabel=str(path), limit=2)
   assert 'drops all training examples' in message
+
+
+@pytest.mark.parametrize(
+  ('name', 'rate', 'lost'),
+  [
+    ('symmetric', 0.89, None),
+    ('symmetric', 0.9, 10),  # 1 - 1/K: all labels alike.
+    ('symmetric', 0.95, 10),
+    ('pair_flip', 0.49, None),
+    ('pair_flip', 0.5, 10),
+    ('asymmetric_mnist', 0.6, 5),  # 2, 3, 5, 6 and 7 turn into others.
+    ('clean', 0.0, None),
+  ],
+)
+def test_noise_that_leaves_nothing_to_learn_is_warned_of(
+  name, rate, lost, digits
+):
+  line = labels.warning(config(name, rate), digits.info)
+  if lost is None:
+    assert line is None
+  else:
+    assert f'most frequent label of {lost} of 10 classes' in line

@@ -120,10 +120,12 @@ def test_losses_have_the_parameters_of_the_config_file(tmp_path):
     (['seed=0,0..1'], 'a value is given twice'),
     (['seed=0', 'seed=1'], 'seed is given twice'),
     (['nope=1'], "the config has no field 'nope'"),
+    (['optim.lr=1'], 'is optim.learning_rate meant?'),
+    (['loss.name=SLL'], '(is sl meant?)'),
     (['loss=1'], "the config has no field 'loss'"),
     (['loss.alpha.x=1'], "the config has no field 'loss.alpha.x'"),
     (['optim.boundaries=1,2'], 'its values must be of type tuple'),
-    (['loss.name=ce,nope'], "loss 'nope' is not known: use some of ce, rce,"),
+    (['loss.name=ce,nope'], "loss 'nope' is not known"),
     (['noise.rate=0.1,1'], 'config.noise.rate is 1.0'),
     (['loss.q=0.5'], "loss 'sl' has no hyper-parameter 'q'"),
     (['loss.name=sl,ce', 'loss.alpha=1'], "'ce' has no hyper-parameter"),
@@ -163,7 +165,7 @@ def result(accuracy, memorised=0.25, classes=(0.5, 0.75), seconds=2.0):
 
 def cells(results):
   """The table's cells below the headings and their line."""
-  lines = grid.table(results).splitlines()[2:]
+  lines = grid.table(results).splitlines()[3:]
   return [[x.strip() for x in y.split('  ') if x.strip()] for y in lines]
 
 
@@ -176,13 +178,23 @@ def test_means_and_spreads_by_hand():
     # The worst classes are 0.4 and 0.6; deviations are those of a sample.
     [
       'cross entropy (CE)',
-      '60.0 % +- 14.1',
-      '50.0 % +- 14.1',
-      '20.0 % +- 14.1',
+      '60.0 % ± 14.1',
+      '50.0 % ± 14.1',
+      '20.0 % ± 14.1',
       '2.5',
     ],
     ['loss.alpha=1', '50.0 %', '50.0 %', '25.0 %', '2.0'],
   ]
+
+
+def test_a_table_fits_a_terminal_of_80_columns(monkeypatch):
+  monkeypatch.setenv('COLUMNS', '80')
+  wide = {'normalized_generalized': [result(0.5)] * 2}
+  names = ('sl', 'ngce', 'eps_fl_mae', 'truncated_gce', 'gmm_selection')
+  shown = grid.table(wide | {name: [result(0.5)] * 2 for name in names})
+  table = shown.splitlines()[: 4 + len(names)]
+  assert max(map(len, table)) <= 80
+  assert any(line.startswith('NGCE') for line in table)
 
 
 def test_what_is_not_known_is_left_out():
@@ -205,7 +217,8 @@ def test_what_depends_on_the_loss_follows_it():
   assert anl_ce.loss.l1 == 5e-5
 
 
-def test_methods_that_know_of_the_noise_rate_are_marked():
+def test_methods_that_know_of_the_noise_rate_are_marked(monkeypatch):
+  monkeypatch.setenv('COLUMNS', '120')  # Room for their titles.
   runs = [result(0.5)]
   names = ('ce', 'gjs', 'co_teaching', 'forward')
   lines = grid.table(dict.fromkeys(names, runs))

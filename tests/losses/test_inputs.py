@@ -3,6 +3,7 @@
 import inspect
 
 import jax
+from jax.experimental import checkify
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -63,3 +64,29 @@ def test_wrong_inputs_are_named_without_jaxtyping(
   check_and_upcast = inspect.unwrap(inputs.check_and_upcast)
   with pytest.raises(error, match=message):
     check_and_upcast(logits, label)
+
+
+@every_loss
+def test_a_python_integer_is_a_class(name):
+  loss = cases.bind(name, cases.plain(name))
+  logits = jnp.arange(float(cases.K))
+  assert loss(logits, 1) == loss(logits, jnp.array(1))
+
+
+@pytest.mark.parametrize('label', [3, -1, np.int64(7), np.array(3)])
+def test_a_known_class_out_of_range_is_refused(label):
+  check_and_upcast = inspect.unwrap(inputs.check_and_upcast)
+  with pytest.raises(ValueError, match='logits of 3 classes have classes 0 to'):
+    check_and_upcast(
+      jnp.zeros(3), label if isinstance(label, int) else jnp.asarray(label)
+    )
+
+
+def test_checkify_finds_a_class_out_of_range_under_jit():
+  def loss(logits, label):
+    return inputs.check_and_upcast(logits, label)[1].sum()
+
+  checked = jax.jit(checkify.checkify(loss, errors=checkify.nan_checks))
+  error, _ = checked(jnp.zeros(3), jnp.array(3))
+  assert 'nan' in error.get()
+  assert checked(jnp.zeros(3), jnp.array(2))[0].get() is None

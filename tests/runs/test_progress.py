@@ -1,6 +1,7 @@
-"""Where a bar is drawn, and where lines are printed."""
+"""Where a line is redrawn, where lines are printed, and what fits into them."""
 
 import io
+import re
 import sys
 
 import pytest
@@ -11,31 +12,115 @@ from sce_jax.runs import progress
 def epochs():
   shown = progress.Progress('digits sl', 2, 0)
   for epoch in (1, 2):
-    shown.update(epoch, 0.5, 0.25, 1e3, None if epoch == 1 else 3.0)
+    shown.advance(epoch - 0.5, None)
+    shown.update(epoch, 0.5, 0.25, None, None if epoch == 1 else 3.0)
   progress.log('done')
   shown.close()
+
+
+def make_terminal(monkeypatch):
+  """A terminal in the place of the standard error; gives what it was sent.
+
+  No fixture: pytest sets the standard error anew for the test itself.
+  """
+
+  class Terminal(io.StringIO):
+    def isatty(self):
+      return True
+
+  stream = Terminal()
+  monkeypatch.setattr(sys, 'stderr', stream)
+  monkeypatch.setenv('TERM', 'xterm')
+  monkeypatch.delenv('NO_COLOR', raising=False)
+  monkeypatch.setattr(progress, '_line', None)
+  return stream
+
+
+def lines(stream):
+  """What was drawn, each state of the line, without colours."""
+  text = re.sub(r'\x1b\[[0-9;]*[A-Za-z]', '', stream.getvalue())
+  return [x.rstrip() for x in re.split('[\r\n]+', text) if x.strip()]
 
 
 def test_lines(capsys):
   epochs()
   out, err = capsys.readouterr()
   first, second, last = out.splitlines()
-  assert first.startswith('digits sl  epoch 1/2  loss 0.5000')
+  assert first.startswith('digits sl  epoch 1/2  loss 0.5000  test accuracy 25')
+  assert first.endswith('25.00 %  compiled')
   assert second.endswith('3s left')
   assert last == 'done'
-  assert err == ''
+  assert err == '' and '\x1b' not in out
 
 
-@pytest.mark.parametrize('where', ['notebook', 'terminal'])
-def test_a_bar(where, monkeypatch):
-  # A notebook's streams are known by their module.
-  module = {'notebook': 'ipykernel.iostream', 'terminal': 'io'}[where]
-  stream = type('Stream', (io.StringIO,), {'__module__': module})()
-  if where == 'terminal':
-    monkeypatch.setattr(stream, 'isatty', lambda: True)
-    monkeypatch.setattr(sys, 'stderr', stream)
-  else:
-    monkeypatch.setattr(sys, 'stdout', stream)
+def test_a_bar_moves_within_an_epoch_and_leaves_its_last_state(monkeypatch):
+  terminal = make_terminal(monkeypatch)
+  monkeypatch.setenv('COLUMNS', '120')
   epochs()
-  assert '2/2, loss 0.5000' in stream.getvalue().split('\r')[-1]
-  assert 'epoch' not in stream.getvalue()
+  drawn = lines(terminal)
+  assert any('█████·' in line and '0/2' in line for line in drawn)
+  assert drawn[-1] == (
+    'digits sl  ████████████████████  2/2  done  test 25.0 %  loss 0.500'
+  )
+  assert 'epoch' not in terminal.getvalue()
+
+
+@pytest.mark.parametrize('columns', [20, 24, 40, 80, 132])
+def test_any_width_shows_the_time_left(columns, monkeypatch):
+  terminal = make_terminal(monkeypatch)
+  monkeypatch.setenv('COLUMNS', str(columns))
+  shown = progress.Progress('cifar10 nnfl, 12 runs', 120, 0, noisy_test=True)
+  shown.update(119, 0.5, 0.25, 12345.6, 3600 * 30.5)
+  shown.close()
+  last = lines(terminal)[-1]
+  assert '1d06h left' in last
+  assert all(len(line) < columns for line in lines(terminal))
+  assert ('12,346 images/s' in last) == (columns == 132)
+  assert ('noisy test 25.0 %' in last) == (columns >= 80)
+
+
+@pytest.mark.parametrize('setting', [{'NO_COLOR': '1'}, {'TERM': 'dumb'}])
+def test_no_colours_where_none_are_wanted(setting, monkeypatch):
+  terminal = make_terminal(monkeypatch)
+  assert progress.styled('a', 'red', terminal) == '\x1b[31ma\x1b[0m'
+  assert progress.styled('a', 'red', io.StringIO()) == 'a'
+  for name, value in setting.items():
+    monkeypatch.setenv(name, value)
+  assert progress.styled('a', 'red', terminal) == 'a'
+
+
+def test_a_notebook_has_one_output(monkeypatch):
+  sent = []
+
+  class Handle:
+    def update(self, data, raw):
+      sent.append(('update', data['text/plain']))
+
+  def display(data, raw, display_id):
+    sent.append(('new', data['text/plain']))
+    return Handle()
+
+  stream = type('Stream', (io.StringIO,), {'__module__': 'ipykernel.iostream'})
+  monkeypatch.setattr(sys, 'stdout', stream())
+  monkeypatch.setattr('IPython.display.display', display)
+  monkeypatch.setattr(progress, '_line', None)
+  epochs()
+  assert [kind for kind, _ in sent].count('new') == 1
+  assert sent[0][0] == 'new'
+  assert '2/2  done' in sent[-1][1]
+
+
+def test_a_phase_says_what_it_waits_for(monkeypatch):
+  terminal = make_terminal(monkeypatch)
+  monkeypatch.setenv('COLUMNS', '80')
+  with progress.phase('imports'):
+    pass
+  assert set(lines(terminal)) == {'imports ...'}
+
+
+@pytest.mark.parametrize(
+  ('seconds', 'text'),
+  [(0.4, '0s'), (125, '2m05s'), (12000, '3h20m'), (3600 * 103, '4d07h')],
+)
+def test_durations(seconds, text):
+  assert progress.duration(seconds) == text

@@ -1,11 +1,13 @@
 """Trackers, offline: what is written is read back."""
 
 import importlib
+import io
 import json
 import struct
 import sys
 import time
 
+from PIL import Image
 import pytest
 from tensorboardX.proto import event_pb2
 
@@ -118,6 +120,65 @@ def test_what_is_not_there_is_told(monkeypatch):
     trackers.enable(['wandb'])
   with pytest.raises(errors.UserError, match='mlflow is not known: use wandb'):
     trackers.enable(['mlflow'])
+
+
+def values(folder):
+  """All values in TensorBoard's files, by tag."""
+  found = {}
+  for path in folder.glob('events.out.tfevents*'):
+    data, at = path.read_bytes(), 0
+    while at < len(data):  # Records: length, checksum, event, checksum.
+      (size,) = struct.unpack_from('<Q', data, at)
+      event = event_pb2.Event.FromString(data[at + 12 : at + 12 + size])
+      at += 16 + size
+      for value in event.summary.value:
+        found.setdefault(value.tag, []).append(value)
+  return found
+
+
+def test_tensorboard_has_config_classes_and_pictures(tmp_path):
+  (tmp_path / 'noise.json').write_text(
+    '{"rate": 0.25, "matrix": [[0.75, 0.25], [0.25, 0.75]]}'
+  )
+  config = {'loss': {'name': 'sl', 'alpha': 0.1}, 'seed': 3}
+  (tracker,) = trackers.start(tmp_path, config, 0)
+  test = {'accuracy': 0.6, 'accuracy_noisy': 0.6, 'examples': 9}
+  record = {
+    'epoch': 1,
+    'step': 5,
+    'seconds': 2.0,
+    'learning_rate': 0.1,
+    'test': {**test, 'class_accuracy': [0.4, None, 0.8]},
+  }
+  tracker.write(record)
+  tracker.finish(record)
+  tracker.close()
+  picture = io.BytesIO()
+  Image.new('RGB', (4, 6)).save(picture, 'png')
+  trackers.add_picture(tmp_path, config, 'run', picture.getvalue())
+  found = values(tmp_path)
+  scalars = {
+    tag: [round(x.simple_value, 4) for x in some]
+    for tag, some in found.items()
+    if some[0].HasField('simple_value')
+  }
+  assert scalars == {
+    'learning_rate': [0.1],
+    'test/accuracy': [0.6],
+    'test/worst_class': [0.4],
+    'test_class/00': [0.4],
+    'test_class/02': [0.8],
+  }
+  (text,) = found['config/text_summary'][0].tensor.string_val
+  assert b'| loss.alpha | 0.1 |' in text
+  start = found['_hparams_/session_start_info'][0].metadata.plugin_data
+  assert b'loss.alpha' in start.content
+  with Image.open(
+    io.BytesIO(found['noise/matrix'][0].image.encoded_image_string)
+  ) as image:
+    assert image.convert('L').getpixel((0, 0)) == 191  # 0.75 of 255.
+    assert image.convert('L').getpixel((image.width - 1, 0)) == 64
+  assert (found['run'][0].image.width, found['run'][0].image.height) == (4, 6)
 
 
 def test_it_is_not_imported_unless_asked_for(tmp_path):

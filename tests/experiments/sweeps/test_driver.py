@@ -1,6 +1,7 @@
 """The driver against a scripted executor, then with real processes."""
 
 import fcntl
+import json
 import pathlib
 import signal
 import subprocess
@@ -77,16 +78,36 @@ def test_what_is_retried_and_what_is_not(tmp_path):
     'good': 1,
   }
   assert failed == {
-    'broken': 'broken: exit code 1, it printed nothing',
+    'broken': 'broken: exit code 1, it printed nothing (log:'
+    f' {tmp_path}/broken.log)',
     'nan': 'not finite at 7',
-    'bad': 'bad: exit code 2, no such loss',
+    'bad': f'bad: exit code 2, no such loss (log: {tmp_path}/bad.log)',
   }
 
 
 def test_preemptions_without_progress_count_as_failures(tmp_path):
   failed, started = run(tmp_path, {'poison': [75] * 20})
   assert started == ['poison'] * 8  # Five for nothing, three tries.
-  assert failed == {'poison': 'poison: exit code 75, it printed nothing'}
+  assert failed == {
+    'poison': 'poison: exit code 75, it printed nothing (log:'
+    f' {tmp_path}/poison.log)'
+  }
+
+
+def test_a_running_run_has_a_row(tmp_path):
+  entry = Entry('a', str(tmp_path), {'train': {'epochs': 10}})
+  assert driver._figures(entry, 1) == ('0/10', '-', '-')
+  records = [
+    # The first epoch compiled for 90 s.
+    {'epoch': n, 'step': n, 'seconds': 90 + 2 * n, 'test': {'accuracy': 0.5}}
+    for n in (1, 2, 3, 4)
+  ]
+  (tmp_path / 'metrics.jsonl').write_text(
+    ''.join(json.dumps(x) + '\n' for x in records)
+  )
+  assert driver._figures(entry, 1) == ('4/10', '50.0 %', '12s')
+  # Seconds are a run's share of what all three have taken.
+  assert driver._figures(entry, 3) == ('4/10', '50.0 %', '36s')
 
 
 def test_preemptions_with_progress_are_free(tmp_path):

@@ -1,6 +1,7 @@
 """Sweeps from the command line."""
 
 import json
+import re
 
 import pytest
 
@@ -43,6 +44,10 @@ def test_sweep_from_another_folder(launch, tmp_path):
   )
   assert first.returncode == 4, first.stderr
   assert '2 of 3 runs have ended well' in first.stdout
+  # Two seeds of one setting.
+  assert re.search(r'^1\. .* % ± .* 2$', first.stdout, re.MULTILINE)
+  assert (folder / 'sweep-small.png').is_file()
+  assert f'launch.py report --workdir={folder}' in first.stdout
   failure = first.stderr.splitlines()[-1]
   assert failure.startswith('failed: ')
   assert 'seed1' in failure and 'not finite' in failure

@@ -1,0 +1,74 @@
+"""What a sweep ends with: a ranking, a picture, the command of the report."""
+
+from collections.abc import Sequence
+import os
+import statistics
+
+from experiments.analysis import plots
+from experiments.report import text
+from experiments.sweeps.manifest import Entry
+from sce_jax.runs import files, progress, read
+from sce_jax.storage import paths
+
+# So many groups of runs are shown and drawn; more lines cannot be told apart.
+_SHOWN = 8
+
+
+def show(entries: Sequence[Entry], picture: paths.Path) -> None:
+  """Prints the ranking of a sweep's runs that ended well, and draws the best.
+
+  Args:
+    entries: its runs.
+    picture: the file to draw into.
+  """
+  groups = _groups(entries)
+  if not groups:
+    return
+  ranked = sorted(groups, key=lambda name: -_mean(groups[name]))
+  rows = [['runs', 'test accuracy', 'seeds']]
+  for place, name in enumerate(ranked[:_SHOWN], 1):
+    values = [100 * accuracy for _, accuracy in groups[name]]
+    shown = f'{statistics.fmean(values):.1f} %'
+    if len(values) > 1:
+      shown += f' ± {statistics.stdev(values):.1f}'
+    rows.append([f'{place}. {name}', shown, str(len(values))])
+  heading, rule, best, *others = text.aligned(rows).splitlines()
+  print(heading, rule, progress.styled(best, 'green'), *others, sep='\n')
+  if len(ranked) > _SHOWN:
+    print(f'and {len(ranked) - _SHOWN} more')
+  drawn = plots.plot_runs(
+    {
+      name: [paths.path(x) for x, _ in groups[name]] for name in ranked[:_SHOWN]
+    },
+    picture,
+  )
+  root = os.path.dirname(entries[0].workdir)
+  print(
+    f'picture:  {paths.shown(drawn)}\n'
+    f'report:   python launch.py report --workdir={paths.shown(root)}'
+  )
+
+
+def _groups(entries: Sequence[Entry]) -> dict[str, list[tuple[str, float]]]:
+  """Folder and accuracy of the runs that ended well, seeds together."""
+  settings = read.distinguishing_settings(entry.config for entry in entries)
+  groups: dict[str, list[tuple[str, float]]] = {}
+  for entry, differs in zip(entries, settings, strict=True):
+    result = files.read_result(entry.workdir)
+    accuracy = (result or {}).get('test_accuracy')
+    if accuracy is None:
+      continue
+    names = ['loss.name', 'noise.name', 'noise.rate']
+    parts = [differs[x] for x in names if x in differs]
+    parts += [
+      f'{path.rpartition(".")[2]}={value}'
+      for path, value in differs.items()
+      if path not in (*names, 'seed')
+    ]
+    name = ' '.join(parts) or entry.config['loss']['name']
+    groups.setdefault(name, []).append((entry.workdir, accuracy))
+  return groups
+
+
+def _mean(group: Sequence[tuple[str, float]]) -> float:
+  return statistics.fmean(accuracy for _, accuracy in group)
