@@ -13,6 +13,9 @@ weight decay 1e-3, 10 epochs, ResNet-50 pretrained on ImageNet (Wang et al.,
 ICCV 2019; so do SEAL and most later papers, of which some take batch 256).
 recipe=eps_softmax: batch 256, learning rate 5e-3, the mean and spread of its
 own images, bfloat16 (Wang et al., NeurIPS 2024); it reports the last epoch.
+Not as there: its code squeezes an image to 256 x 256 before it crops 224 x 224,
+here the image keeps its proportions; it begins from torchvision's V2 weights,
+which are those of resnet50-11ad3fa6.pth.
 recipe=dividemix: each epoch 1,000 batches of 32, drawn anew with as many images
 of each class; learning rate 2e-3, a tenth from epoch 41 on, 80 epochs (Li et
 al., ICLR 2020, without its method).

@@ -8,7 +8,7 @@ import os
 from jaxtyping import Int
 import numpy as np
 
-from sce_jax import methods
+from sce_jax import methods, models
 from sce_jax.config import check as config_lib
 from sce_jax.config import choose, fields
 from sce_jax.config.check import Config, LossConfig
@@ -20,6 +20,7 @@ from sce_jax.data.sources import summary
 from sce_jax.engine.trainer import Trainer
 from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.loop import Loop
+from sce_jax.models import ModelConfig
 from sce_jax.noise.estimation import Evidence
 from sce_jax.parallel import processes
 from sce_jax.runs import files, initial, progress, restore
@@ -118,6 +119,7 @@ def train_many(
   # All that can be refused is refused before the first run is begun.
   for path in workdirs:
     processes.on_primary(functools.partial(files.check_usable, path))
+  weighed = _check_weights(checked, workdirs)
   for i, config in enumerate(checked):
     key = (_data_key(config),)
     if key not in datasets:
@@ -161,11 +163,12 @@ def train_many(
       functools.partial(_have_ended, [workdirs[i] for i in group])
     ):
       trainer.check_trainable()
+      model = checked[group[0]].model
       # What has a checkpoint does not begin from it again.
-      if not processes.on_primary(
+      if model not in weighed and not processes.on_primary(
         functools.partial(_have_checkpoints, [workdirs[i] for i in group])
       ):
-        initial.load(checked[group[0]].model, trainer.abstract_variables())
+        initial.check(model, trainer.abstract_variables())
   results: list[Result] = [{} for _ in checked]
   for group in groups:
     trained = _train_group(
@@ -180,6 +183,34 @@ def train_many(
     for i, result in zip(group, trained, strict=True):
       results[i] = result
   return results
+
+
+def _check_weights(
+  configs: Sequence[Config], workdirs: Sequence[str | os.PathLike]
+) -> set[ModelConfig]:
+  """Checks weights to begin from, before data are prepared for hours.
+
+  Only of networks whose shapes are known without the data.
+
+  Returns:
+    The networks whose weights fit.
+
+  Raises:
+    UserError: a file cannot be read, or does not fit its network.
+  """
+  checked: set[ModelConfig] = set()
+  for config, path in zip(configs, workdirs, strict=True):
+    side, model = config.data.image_size, config.model
+    if config.data.source not in dataset_lib.WEB or side is None:
+      continue
+    if model in checked or processes.on_primary(
+      functools.partial(_have_checkpoints, [path])
+    ):
+      continue
+    # A head of another number of classes is drawn anew.
+    initial.check(model, models.shapes(model, 1, (side, side, 3)))
+    checked.add(model)
+  return checked
 
 
 def _groups(

@@ -15,7 +15,7 @@ import simplejpeg
 from sklearn.datasets import load_sample_images
 
 from experiments.benchmarks import harness
-from sce_jax.data import crops, records, stream, threads
+from sce_jax.data import crops, decode, records, stream, threads
 
 # Operations of a training step of ResNet-50 for an image of 224 x 224 pixels:
 # 4.1 billion products and sums forward (He et al., 2016), twice that backward.
@@ -24,6 +24,7 @@ _FLOP = 3 * 2 * 4.1e9
 _PEAKS = {'8 v5e chips': 8 * 197e12, 'one H100': 989e12}
 _BATCH = 32
 _SIZE = 224
+_LARGE = 400
 Contents = Sequence[bytes]
 
 
@@ -79,6 +80,8 @@ def decoding(
   crop: NAME      decoding and cropping to 224 x 224 as training does.
   feed            records read in a random order, decoded, cropped (random) and
                   put into batches of 32 by threads, through grain.
+  prepare         images of a short side of 400 made JPEGs of 256, quality 90,
+                  as preparing a data set from the web does.
 
   Times are the processor's, so that other work matters little; 'images/s' is by
   the clock, of all cores that this process may use. The last columns are how
@@ -110,7 +113,22 @@ def decoding(
         rows.append(stored | _row(f'crop: {name}', rate, share))
       rate, clock = _feed(contents, seconds)
       rows.append(stored | _row('feed', rate, share) | {'images/s': clock})
+  rows.append(_prepared(num_images, seconds))
   return harness.Report(rows, {'cores': threads.num_cores()})
+
+
+def _prepared(num_images: int, seconds: float) -> harness.Row:
+  contents = _images(_LARGE, 90, num_images)
+  rate = _rate(lambda x: decode.jpeg(x, 256, 90), contents, seconds)
+  blank = dict.fromkeys(_row('prepare', rate, 0.3))
+  return {
+    'short side': _LARGE,
+    'quality': 90,
+    'kB': np.mean([len(x) for x in contents]) / 1000,
+    **blank,
+    'what': 'prepare',
+    'images/s a core': rate,
+  }
 
 
 def _row(name: str, rate: float, share: float) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from sce_jax.storage import paths
 
 COMMANDS = (
   'train',
+  'prepare',
   'compare',
   'evaluate',
   'audit',

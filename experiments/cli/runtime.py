@@ -169,7 +169,8 @@ def start(values: flags.FlagValues) -> None:
   )
   start_alone()
   trackers.enable(list(values.tracker))
-  processes.on_primary(lambda: paths.check(values.workdir))
+  if 'workdir' in values:
+    processes.on_primary(lambda: paths.check(values.workdir))
   named = values.data_dir or os.environ.get('TFDS_DATA_DIR')
   processes.on_primary_then_others(lambda: paths.check(named))
 

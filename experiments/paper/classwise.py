@@ -79,6 +79,7 @@ def _verdict(runs: 'pd.DataFrame', noise: str) -> list[Block]:
 
 def _figure(name: str, runs: 'pd.DataFrame', noise: str) -> Figure:
   groups = list(runs.groupby('row', sort=False))
+  titles = runs.run.iloc[0].info.class_titles
   figure, axes = plt.subplots(
     1,
     len(groups),

@@ -223,13 +223,14 @@ def _run_name(run: Run) -> str:
 def _results(runs: 'pd.DataFrame', start: str) -> list[Block]:
   ended = frame.finished(runs)
   test = plots.test_title(run.folder for run in runs.run)
+  shown = ['test_accuracy', 'worst_class', 'memorised']
+  has_validation = bool(runs.validation_accuracy.notna().any())
+  if has_validation:
+    shown.append('validation_accuracy')
   rows = [
     [
       name + marks.mark(_method(group.run.iloc[0])),
-      *(
-        statistics.format_mean_std(group[figure])
-        for figure in ('test_accuracy', 'worst_class', 'memorised')
-      ),
+      *(statistics.format_mean_std(group[figure]) for figure in shown),
       Cell(
         f'{sum(group.status == "finished")} of {len(group)}',
         value=sum(group.status == 'finished'),
@@ -246,6 +247,7 @@ def _results(runs: 'pd.DataFrame', start: str) -> list[Block]:
         f'{test.lower()} accuracy',
         'worst class' + ' (noisy)' * (test != 'Test'),
         'memorised',
+        *['validation accuracy'] * has_validation,
         'finished',
       ],
       rows,
@@ -440,6 +442,15 @@ def _devices(description) -> str:
   return processor if processor and name == 'cpu cpu' else name
 
 
+def _class_names(runs: Sequence[Run]) -> Sequence[str] | None:
+  """The names of the classes; None where they are only numbers."""
+  for run in runs:
+    if (run.folder / 'dataset.json').exists():
+      names = run.info.class_names
+      return None if all(x.isdecimal() for x in names) else names
+  return None
+
+
 def _noise(runs: Sequence[Run], start: str) -> list[Block]:
   """The realised noise of each setting's first run."""
   first: dict[str, Run] = {}
@@ -464,6 +475,7 @@ def _noise(runs: Sequence[Run], start: str) -> list[Block]:
   return [
     noise_plots.heat_maps(
       matrices,
+      _class_names(runs),
       name=f'{start}matrices',
       caption='As realised in the first run of each noise setting; measured:'
       ' on images with a noisy and a clean label.',

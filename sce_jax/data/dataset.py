@@ -124,16 +124,21 @@ class Dataset:
 
 
 # Of each source (data_config, data_dir) -> Columns.
-SOURCES: dict[str, Callable[[DataConfig, str | None], Columns]] = {
+_Sources = dict[str, Callable[[DataConfig, str | None], Columns]]
+# Those whose images, RGB and of config.data.image_size, take hours to prepare.
+WEB: _Sources = {
+  'clothing1m': clothing1m.read,
+  'animal10n': animal10n.read,
+  'food101n': food101n.read,
+  'webvision_mini': webvision.read,
+}
+SOURCES: _Sources = {
   'tfds': tfds.read,
   'path': found.read,  # One of the following, found by looking.
   'folder': folder.read,
   'table': table.read,
   'npz': npz.read,
-  'clothing1m': clothing1m.read,
-  'animal10n': animal10n.read,
-  'food101n': food101n.read,
-  'webvision_mini': webvision.read,
+  **WEB,
 }
 
 

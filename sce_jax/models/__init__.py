@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 from flax import linen as nn
+import jax
 import jax.numpy as jnp
 
 from sce_jax.models import layers
@@ -23,6 +24,7 @@ __all__ = [
   'MODELS',
   'ModelConfig',
   'build',
+  'shapes',
 ]
 
 DTYPES = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
@@ -135,3 +137,18 @@ def build(
     layout=config.layout or layers.platform_layout(platform),
     axis_name=axis_name,
   )
+
+
+def shapes(
+  config: ModelConfig, num_classes: int, image_shape: tuple[int, ...]
+) -> Any:
+  """The shapes of a network's variables, of which nothing is computed.
+
+  Args:
+    config: the `model` section of a config.
+    num_classes: number of logits.
+    image_shape: (H, W, C), or (D,) of features.
+  """
+  module = build(config, num_classes, platform='cpu')
+  image = jax.ShapeDtypeStruct((1, *image_shape), jnp.float32)
+  return jax.eval_shape(module.init, jax.random.key(0), image)

@@ -40,11 +40,15 @@ def convert(checkpoint: pathlib.Path, out: pathlib.Path) -> int:
   digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
   try:
     found: Any = torch.load(checkpoint, map_location='cpu', weights_only=True)
-  except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+  except pickle.UnpicklingError:  # Whose many lines advise to execute it.
     raise ValueError(
-      f'{checkpoint} cannot be read as tensors alone'
-      f' ({str(error).splitlines()[0][:200]}): save a state_dict() with'
-      ' torch.save'
+      f'{checkpoint} holds other objects than tensors, which are not executed:'
+      ' save a state_dict() with torch.save'
+    ) from None
+  except (RuntimeError, EOFError) as error:
+    raise ValueError(
+      f'{checkpoint} cannot be read ({str(error).splitlines()[0][:200]}):'
+      ' download it again'
     ) from None
   for name in _NESTED:
     if isinstance(found, dict) and isinstance(found.get(name), dict):

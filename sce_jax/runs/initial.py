@@ -83,6 +83,17 @@ def load(config: ModelConfig, shapes: Any) -> Initial:
   return processes.on_primary(lambda: _load(given, config, shapes))
 
 
+def check(config: ModelConfig, shapes: Any) -> None:
+  """Checks that `load` would find weights that fit.
+
+  Raises:
+    UserError: as `load`.
+  """
+  given = config.init_from
+  if given not in (None, files.RANDOM):
+    processes.on_primary(lambda: _load(given, config, shapes).record)
+
+
 def _load(given: str, config: ModelConfig, shapes: Any) -> Initial:
   path = _find(given)
   content = _read(path, given)
@@ -242,10 +253,13 @@ def _converted(path: paths.Path, content: bytes, given: str) -> bytes:
     if done.returncode:
       last = (done.stderr.strip() or 'it was killed').splitlines()[-1]
       reason = last.removeprefix('error: ').replace(str(source), given)
-      raise UserError(
-        f'{given} cannot be converted ({reason}); where torch is installed,'
-        f' python {step[0]} {given} OUT.safetensors does it once and for all'
-      )
+      advice = ''
+      if reason.startswith('torch is not installed'):
+        advice = (
+          f'; or convert it where it is: python {step[0]} {given}'
+          ' OUT.safetensors'
+        )
+      raise UserError(f'{given} cannot be converted: {reason}{advice}')
     return out.read_bytes()
 
 

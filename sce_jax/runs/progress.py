@@ -248,7 +248,8 @@ class Progress:
       if accuracy is not None:
         figures.append(f'{self._test} accuracy {100 * accuracy:.2f} %')
       if images_per_second is not None:
-        figures.append(f'{images_per_second:,.0f} images/s')
+        digits = 1 if images_per_second < 9.95 else 0
+        figures.append(f'{images_per_second:,.{digits}f} images/s')
       left = 'compiled'
       if seconds_left is not None:
         left = f'{duration(seconds_left)} left'

@@ -25,7 +25,13 @@ _COLUMNS = {
   'rate': 'noise.rate',
   'seed': 'seed',
 }
-FIGURES = ('test_accuracy', 'worst_class', 'memorised', 'train_seconds')
+FIGURES = (
+  'test_accuracy',
+  'worst_class',
+  'memorised',
+  'validation_accuracy',
+  'train_seconds',
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -253,15 +259,21 @@ def figures(run: Run) -> dict[str, float]:
   """A run's figures of the last epoch, and how long it took.
 
   Returns:
-    FIGURES: test_accuracy, worst_class (the lowest test accuracy of a class)
-    and memorised (the share of wrongly labelled training examples predicted as
-    their wrong label), all between 0 and 1; train_seconds (of runs trained
+    FIGURES: test_accuracy, worst_class (the lowest test accuracy of a class),
+    memorised (the share of wrongly labelled training examples predicted as
+    their wrong label) and validation_accuracy (where the data have a validation
+    split), all between 0 and 1; train_seconds (of runs trained
     together, each one's share). nan: not known, or the run has not finished.
   """
   result = run.result or {}
   classes = (result.get('test') or {}).get('class_accuracy', ())
   worst = min((x for x in classes if x is not None), default=None)
-  found = {**result, 'worst_class': worst}
+  validation = (result.get('validation') or {}).get('accuracy')
+  found = {
+    **result,
+    'worst_class': worst,
+    'validation_accuracy': validation,
+  }
   return {
     name: math.nan if found.get(name) is None else float(found[name])
     for name in FIGURES

@@ -97,7 +97,7 @@ def test_a_small_network(tmp_path, size, layout):
 def test_resnet_50(tmp_path, layout, size):
   network = torch_resnet.resnet()
   config = ModelConfig(**CONFIG.architecture | {'layout': layout})
-  model = models.build(config, 1000)
+  model = models.build(config, 1000, platform='cpu')
   images = jnp.asarray(images_of(2, size, size, 3))
   variables = loaded(model, saved(network, tmp_path / 'weights'), images)
   expected = logits_of(network, images)

@@ -33,6 +33,9 @@ class Block(nn.Module):
     return torch.relu(self.bn3(self.conv3(y)) + self.downsample(x))
 
 
+_OF_SCALE_1 = ('bn1.weight', 'bn2.weight', 'downsample.1.weight')
+
+
 def resnet(blocks=(3, 4, 6, 3), widths=(64, 128, 256, 512), num_classes=1000):
   """A network with random parameters and statistics, in evaluation mode."""
   stem = widths[0]
@@ -59,7 +62,9 @@ def resnet(blocks=(3, 4, 6, 3), widths=(64, 128, 256, 512), num_classes=1000):
   for name, value in network.state_dict().items():
     if name.endswith('running_var'):
       value.uniform_(0.5, 2)
+    elif value.ndim == 4:
+      nn.init.kaiming_normal_(value, nonlinearity='relu')
     elif value.ndim == 1 and value.is_floating_point():
       # Scales around 1, so that the signal survives 50 layers.
-      value.normal_(0, 0.2).add_(name.endswith(('bn1.weight', 'bn2.weight')))
+      value.normal_(0, 0.2).add_(name.endswith(_OF_SCALE_1))
   return network

@@ -397,7 +397,7 @@ def test_a_pytorch_checkpoint_without_torch(tmp_path, monkeypatch):
   (tmp_path / 'torch.py').write_text("raise ModuleNotFoundError(name='torch')")
   file = tmp_path / 'weights.pth'
   file.write_bytes(b'PK\x03\x04')
-  message = r'pip install torch\).*convert\.py .*weights\.pth OUT\.safetensors'
+  message = r'pip install torch; .*convert\.py .*weights\.pth OUT\.safetensors'
   with pytest.raises(UserError, match=message):
     load(resnet(str(file)))
 
@@ -424,7 +424,7 @@ def test_a_pytorch_checkpoint(tmp_path):
   )
   # A whole pickled network could execute anything.
   torch.save(types.SimpleNamespace(fc=state), file)
-  with pytest.raises(UserError, match=r'cannot be converted .*state_dict'):
+  with pytest.raises(UserError, match=r'cannot be converted: .*state_dict'):
     load(resnet(str(file)))
 
 

@@ -55,8 +55,6 @@ def test_it_trains_and_its_report_says_from_what(launch, tmp_path):
     '--config.train.batch_size=8',
     '--config.train.epochs=2',
     f'--workdir={tmp_path / "run"}',
-    # Nearly all of its time is compiling.
-    more={'XLA_FLAGS': '--xla_backend_optimization_level=0'},
     timeout=1200,
   )
   assert done.returncode == 0, done.stderr

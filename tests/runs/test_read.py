@@ -40,6 +40,7 @@ def make(folder, dataset='digits', seed=0, alpha=0.1, result=None, failed=None):
           'memorised': 0.25,
           'train_seconds': 1.5,
           'test': test,
+          'validation': {'accuracy': 0.5},
         }
       )
     )
@@ -109,6 +110,7 @@ def test_a_report_shows_every_run_as_what_it_is(tmp_path, capsys):
   # Mean of a half and three quarters; of these runs' three classes the second
   # has no example.
   assert '62.5 ± 17.7' in text
+  assert 'validation accuracy' in text and '50.0 ± 0.0' in text
   for status in ('finished', 'failed', 'unfinished'):
     assert f'| {status} ' in text
   assert '2 finished, 1 failed, 1 unfinished' in text
@@ -198,6 +200,7 @@ def test_a_frame_has_a_row_per_finished_run(tmp_path):
     'test_accuracy': 0.75,
     'worst_class': 0.75,
     'memorised': 0.25,
+    'validation_accuracy': 0.5,
     'train_seconds': 1.5,
     'noisy_test': False,
     'folder': str(tmp_path / 'b'),

@@ -23,9 +23,8 @@ from jaxtyping import Float64, Num, UInt8
 import numpy as np
 from PIL import Image
 import tensorflow_datasets as tfds
-import tqdm
 
-from sce_jax.data.sources import builders
+from sce_jax.data.sources import bar, builders
 from sce_jax.errors import UserError
 
 Example = dict[str, Any]
@@ -297,12 +296,15 @@ def download(url: str, path: pathlib.Path, size: int) -> None:
   """
   path.parent.mkdir(parents=True, exist_ok=True)
   part = path.with_name(f'{path.name}.{os.getpid()}')
-  bar = tqdm.tqdm(desc=path.name, total=int(size), unit='B', unit_scale=True)
   try:
-    with bar, open(part, 'wb') as file, urllib.request.urlopen(url) as response:
+    with (
+      bar.show(path.name, int(size), 'B') as advance,
+      open(part, 'wb') as file,
+      urllib.request.urlopen(url) as response,
+    ):
       while chunk := response.read(_CHUNK):
         file.write(chunk)
-        bar.update(len(chunk))
+        advance(len(chunk))
     part.rename(path)
   except (urllib.error.URLError, TimeoutError) as error:
     reason = getattr(error, 'reason', error)

@@ -228,6 +228,8 @@ def test_decode_measures_each_decoder_crop_and_the_feed(measure):
     'decode', '--sides=64', '--qualities=90', '--num_images=4', '--seconds=0.01'
   )
   names = [row['what'] for row in rows]
+  prepare = rows.pop()
+  assert prepare['what'] == 'prepare' and prepare['images/s a core'] > 0
   assert {'Pillow', 'simplejpeg', 'crop: random', 'feed'} <= set(names)
   for row in rows:
     # 2.4e10 operations an image, of which eight chips make 30 % of 1.6e15.

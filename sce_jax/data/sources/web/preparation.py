@@ -257,7 +257,7 @@ def _prepare(
     size = _check_space(place.here, names, make)
     print(
       f'prepares {len(names):,} of {total:,} images in {place.here}, about'
-      f' {size / 1e9:.1f} GB: short side {settings.short_side}, JPEG quality'
+      f' {_size(size)}: short side {settings.short_side}, JPEG quality'
       f' {settings.quality}',
       file=sys.stderr,
     )
@@ -365,12 +365,17 @@ def _check_space(
   free = shutil.disk_usage(folder).free
   if need > free:
     raise UserError(
-      f'{folder}: {len(names):,} images take about {need / 1e9:,.1f} GB there,'
-      f' and {free / 1e9:,.1f} GB are free: name another folder with'
+      f'{folder}: {len(names):,} images take about {_size(need)} there, and'
+      f' {_size(free)} are free: name another folder with'
       ' --data_dir, or prepare fewer images (--config.data.limit) or smaller'
       ' ones (--config.data.prepared_side)'
     )
   return need
+
+
+def _size(count: int | float) -> str:
+  """A number of bytes, to be read."""
+  return f'{count / 1e9:,.1f} GB' if count > 1e9 else f'{count / 1e6:,.1f} MB'
 
 
 def _finish(

@@ -43,6 +43,12 @@ def read(
     raise UserError(
       f'{name} has splits of its own: leave config.data.held_out out'
     )
+  if (config.image_size or SIDE) > config.prepared_side:
+    raise UserError(
+      f'config.data.image_size={config.image_size or SIDE} is more than'
+      f' config.data.prepared_side={config.prepared_side}, to which images are'
+      ' made smaller: give a larger prepared_side, or a smaller image_size'
+    )
   settings = preparation.Settings(
     config.prepared_side, config.prepared_quality, config.max_unreadable
   )

@@ -153,7 +153,7 @@ def test_too_little_space(tmp_path, monkeypatch):
   usage = shutil.disk_usage(tmp_path)._replace(free=100)
   monkeypatch.setattr(shutil, 'disk_usage', lambda _: usage)
   message = told(load, tmp_path / 'clothes')
-  assert '50 images take about 0.0 GB there' in message
+  assert '50 images take about 0.0 MB there, and 0.0 MB are free' in message
   assert '--data_dir' in message and '--config.data.limit' in message
   assert not list((tmp_path / 'data').rglob('*.array_record'))
 

@@ -7,10 +7,12 @@ import numpy as np
 from PIL import Image
 import pytest
 
+from experiments.cli import runtime
 from sce_jax import train
 from sce_jax.data.records import Records
 from sce_jax.data.sources import memory
 from sce_jax.data.sources.web import choosing, preparation, prepared
+from sce_jax.exit_codes import ExitCode
 from tests import fake_web
 from tests.data.reading import data_config, read, told
 
@@ -245,6 +247,8 @@ def test_what_cannot_be_asked_for(clothes, monkeypatch):
     load, clothes.parent / 'animals', 'animal10n', train_split='clean_train'
   )
   assert 'has no clean_train split' in message
+  message = told(load, clothes, image_size=32)
+  assert 'image_size=32 is more than config.data.prepared_side=16' in message
   # Decoded images must fit into memory.
   monkeypatch.setattr(memory.os, 'sysconf', lambda _: 100)
   assert '80 images of 16 x 16 x 3 take' in told(load, clothes)
@@ -269,6 +273,39 @@ def test_a_run_on_it(tmp_path):
 
   used = files.read_prepared(tmp_path / 'run')['transition_matrix']
   np.testing.assert_allclose(used, load(clothes, limit=40).transition, 1e-6)
+
+
+def test_weights_are_looked_at_before_images_are_prepared(clothes, tmp_path):
+  from configs import clothing1m  # noqa: PLC0415
+
+  config = clothing1m.get_config('ce,tiny')
+  config.data.path = str(clothes)
+  config.model.init_from = str(tmp_path / 'weights.pth')
+  (tmp_path / 'weights.pth').write_bytes(b'no weights')
+  message = told(
+    train.train_and_evaluate, config, tmp_path / 'run', str(tmp_path / 'data')
+  )
+  assert 'neither safetensors nor a PyTorch checkpoint' in message
+  assert not (tmp_path / 'data').exists()
+
+
+def test_a_command_prepares_and_no_more(clothes, tmp_path, capsys):
+  code = runtime.run(
+    [
+      'launch.py',
+      'prepare',
+      '--config=configs/clothing1m.py',
+      '--config.data.prepared_side=16',
+      '--config.data.image_size=16',
+      f'--config.data.path={clothes}',
+      f'--data_dir={tmp_path / "data"}',
+    ]
+  )
+  assert code == ExitCode.DONE
+  assert 'prepared: 80 training examples' in capsys.readouterr().out
+  found = prepared.load(tmp_path / 'data' / 'clothing1m' / 'short16-q90')
+  assert found is not None and found.prepared('noisy_train') == 80
+  assert [x.name for x in tmp_path.iterdir()].count('runs') == 0
 
 
 def test_choices_name_splits_that_there_are():

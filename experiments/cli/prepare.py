@@ -1,0 +1,36 @@
+"""Prepares a config's data and trains nothing: on a machine without a GPU, say.
+
+python launch.py prepare --config=configs/own.py --config.data.path=FOLDER
+"""
+
+from absl import flags
+
+from experiments.cli import command_line, common_flags, runtime
+from sce_jax.errors import UserError
+
+
+def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
+  """Defines the flags."""
+  common_flags.define_config(values, argv)
+  common_flags.define_run_flags(values)
+
+
+def main(values: flags.FlagValues, arguments: list[str]) -> None:
+  """Prepares."""
+  from sce_jax.config import check  # noqa: PLC0415
+  from sce_jax.data import dataset  # noqa: PLC0415
+  from sce_jax.data.sources import summary  # noqa: PLC0415
+
+  command_line.no_arguments(arguments)
+  if values.config is None:
+    raise UserError(
+      'prepare needs a config: --config=configs/clothing1m.py, say'
+    )
+  runtime.start(values)
+  # Weights to begin from are not looked at.
+  values.config.model.init_from = None
+  config = check.check_config(values.config)
+  found = dataset.load_on_all_processes(config.data, values.data_dir)
+  for line in summary.lines(found.summary):
+    print(line)
+  print(f'prepared: {found.info.num_train:,} training examples')
