@@ -4,7 +4,7 @@ Each combination is a run with a folder. Runs that share a program are trained
 together: those that differ in seed, noise and traced hyper-parameters only.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 import copy
 import dataclasses
 import itertools
@@ -152,7 +152,10 @@ class Grid:
 
 
 def run(
-  grid: Grid, workdir: str | os.PathLike, data_dir: str | None = None
+  grid: Grid,
+  workdir: str | os.PathLike,
+  data_dir: str | None = None,
+  allow_config_change: Collection[str] = (),
 ) -> dict[str, list[train.Result]]:
   """Trains a grid, prints a table, draws a picture.
 
@@ -160,6 +163,7 @@ def run(
     grid: which runs.
     workdir: a folder for the runs' folders.
     data_dir: as in train.train_and_evaluate.
+    allow_config_change: as there.
 
   Returns:
     The results by what distinguishes the runs, seeds together.
@@ -183,6 +187,7 @@ def run(
       [config for runs in groups.values() for config in runs.values()],
       [path for some in folders.values() for path in some],
       data_dir,
+      allow_config_change=allow_config_change,
     )
   )
   results = {

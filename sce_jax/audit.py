@@ -9,6 +9,7 @@ them: right labels are learned early. See noise/confident.py and
 methods/averages.py.
 """
 
+from collections.abc import Collection
 import dataclasses
 import os
 
@@ -44,6 +45,7 @@ def audit(
   data_dir: str | None = None,
   folds: int = 5,
   dataset: Dataset | None = None,
+  allow_config_change: Collection[str] = (),
 ) -> LabelIssues:
   """Trains a network for each fold and finds label issues in the training set.
 
@@ -57,6 +59,7 @@ def audit(
     data_dir: as in train_and_evaluate.
     folds: how many, at least 2.
     dataset: the config's, if it has been read already.
+    allow_config_change: as in train_and_evaluate.
 
   Raises:
     UserError: config, data or folder cannot be used; nothing has been done.
@@ -101,6 +104,7 @@ def audit(
     data_dir,
     [rows[own] for own in training_positions(fold, folds, config.seed)],
     dataset,
+    allow_config_change,
   )
   failed = [result['failed'] for result in results if 'failed' in result]
   if failed:

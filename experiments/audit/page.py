@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from experiments import report
+from experiments.report import policy
 from sce_jax.data import stream
 from sce_jax.data.dataset import Dataset
 from sce_jax.label_issues import LabelIssues
@@ -33,9 +34,14 @@ def page_text(issues: LabelIssues, dataset: Dataset, title: str) -> str:
     dataset: the data set that was audited.
     title: what was audited, and how.
   """
-  folders = [pathlib.Path(__file__).parent, *map(pathlib.Path, report.__path__)]
+  here = pathlib.Path(__file__).parent
+  (shared,) = map(pathlib.Path, report.__path__)
+  style = ''.join(
+    x.read_text() for x in (shared / 'page.css', here / 'audit.css')
+  )
+  script = (here / 'audit.js').read_text()
   environment = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(folders),
+    loader=jinja2.FileSystemLoader(here),
     autoescape=True,
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
@@ -53,6 +59,9 @@ def page_text(issues: LabelIssues, dataset: Dataset, title: str) -> str:
     rate=f'{issues.rate:.1%}',
     interval=f'{low:.1%} to {high:.1%}',
     data=data.replace('<', '\\u003c'),
+    style=style,
+    script=script,
+    policy=policy.content_security_policy(style, script),
   )
 
 

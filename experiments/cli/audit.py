@@ -44,6 +44,7 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     lower_bound=2,
     flag_values=values,
   )
+  common_flags.define_config_change(values)
   common_flags.define_run_flags(values)
 
 
@@ -79,7 +80,14 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   folder = paths.path(values.workdir or os.path.join('runs', name))
   with progress.phase(f'data: reads {config.data.name}'):
     dataset = dataset_lib.load_on_all_processes(config.data, values.data_dir)
-  issues = audit.audit(config, folder, values.data_dir, values.folds, dataset)
+  issues = audit.audit(
+    config,
+    folder,
+    values.data_dir,
+    values.folds,
+    dataset,
+    values.allow_config_change,
+  )
   if not processes.is_primary():
     return
   noise = dataclasses.asdict(config.noise)

@@ -76,6 +76,17 @@ def define_tracker(values: flags.FlagValues) -> None:
   )
 
 
+def define_config_change(values: flags.FlagValues) -> None:
+  """Defines the flag by which runs are continued with other settings."""
+  flags.DEFINE_list(
+    'allow_config_change',
+    [],
+    'Fields, such as train.epochs, in which the config may differ from that of'
+    ' the runs in --workdir, which are then continued; code: the code may.',
+    flag_values=values,
+  )
+
+
 def define_run_flags(values: flags.FlagValues) -> None:
   """Defines the flags of all commands that use devices."""
   define_data_dir(values)

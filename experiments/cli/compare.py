@@ -54,6 +54,7 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     'FIELD=VALUES, such as seed=0..9 or loss.alpha=0.01,0.1; may be repeated.',
     flag_values=values,
   )
+  common_flags.define_config_change(values)
   common_flags.define_run_flags(values)
 
 
@@ -90,7 +91,7 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
     losses, seeds = losses or ['ce', 'sl'], seeds or 3
   request = grid.Grid(config, file, losses or (), seeds, values.trials)
   workdir = values.workdir or request.default_workdir()
-  grid.run(request, workdir, values.data_dir)
+  grid.run(request, workdir, values.data_dir, values.allow_config_change)
   if file and not values.trials and processes.is_primary():
     last = os.path.join(workdir, f'{losses[-1]}-seed{config.seed}')
     print(f'\n{_suggestions(file, last, config.data.path)}')

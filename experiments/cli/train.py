@@ -24,13 +24,7 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
   common_flags.define_config(values, argv)
   common_flags.define_workdir(values, 'Folder of the run. None: one in runs/.')
   common_flags.define_run_flags(values)
-  flags.DEFINE_list(
-    'allow_config_change',
-    [],
-    'Fields, such as train.epochs, in which the config may differ from that of'
-    ' the run in --workdir, which is then continued; code: the code may.',
-    flag_values=values,
-  )
+  common_flags.define_config_change(values)
   flags.DEFINE_string(
     'manifest',
     None,

@@ -274,7 +274,7 @@ def _section(kind: Any, values: Any, prefix: str) -> Any:
     return LossConfig(name, methods.complete(name, given))
   hints = typing.get_type_hints(kind)
   hints.pop('left', None)  # No field of a config, but of what is made of it.
-  for name in values:
+  for name in map(str, values):
     if name not in hints:
       meant = fields.near(prefix + name, fields.flatten(_all_fields()))
       raise UserError(
@@ -310,25 +310,38 @@ def _value(path: str, value: Any, hint: Any) -> Any:
   )
   if value is None and types.NoneType in options:
     return None
-  kind = next(option for option in options if option is not types.NoneType)
-  kind = typing.get_origin(kind) or kind
+  hint = next(option for option in options if option is not types.NoneType)
+  kind = typing.get_origin(hint) or hint
   if isinstance(value, list):
     value = tuple(value)
-  if kind is float and isinstance(value, int) and not isinstance(value, bool):
-    fits = True  # Left as it is: 1 and 1.0 are the same setting.
-  elif kind is int:
-    fits = isinstance(value, int) and not isinstance(value, bool)
-  else:
-    fits = isinstance(value, kind)
+  fits = _fits(value, hint)
   is_right, wanted = _RULES.get(path, (lambda _: True, ''))
-  if isinstance(value, float) and not math.isfinite(value):
-    fits = False
   if not fits or not _passes(is_right, value):
     what = ' '.join(filter(None, [_KINDS.get(kind, 'a section'), wanted]))
     if wanted.startswith(('one of', 'a regular', 'epochs', 'numbers')):
       what = wanted
     raise UserError(f'config.{path} is {value!r}: it must be {what}')
   return value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+  """Whether a value is of a type, numbers finite and of at most 64 bits."""
+  kind, inner = typing.get_origin(hint) or hint, typing.get_args(hint)
+  if kind in (int, float):
+    # Left as it is in a field of floats: 1 and 1.0 are the same setting.
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if is_whole:
+      return abs(value) < 2**64
+    return kind is float and isinstance(value, float) and math.isfinite(value)
+  if not isinstance(value, kind):
+    return False
+  if isinstance(value, tuple) and inner:
+    return all(_fits(x, inner[0]) for x in value)
+  if isinstance(value, Mapping) and inner:
+    return all(
+      _fits(k, inner[0]) and _fits(v, inner[1]) for k, v in value.items()
+    )
+  return True
 
 
 def _passes(is_right: Callable[[Any], bool], value: Any) -> bool:

@@ -84,7 +84,7 @@ class Order:
 
 @functools.lru_cache(maxsize=2)
 def _open(file: str) -> np.ndarray:
-  return np.load(file, mmap_mode='r')
+  return np.load(file, mmap_mode='r', allow_pickle=False)
 
 
 @dataclasses.dataclass(frozen=True)

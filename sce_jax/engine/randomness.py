@@ -1,8 +1,35 @@
-"""Every random number of training: what its key is derived from.
+"""Every random number: what it is derived from.
 
-All keys come from a run's key, jax.random.key(seed), and one of these purposes;
-what belongs to an epoch or to a step is folded with its number after that. So a
-run that is resumed inside an epoch sees the batches that it would have seen.
+Of training, here: the key is jax.random.key(seed), folded with a purpose, then
+with the epoch or step that it belongs to. So a run that is resumed inside an
+epoch sees the batches that it would have seen.
+
+| what | derived from |
+|---|---|
+| initial parameters, also of a new head | seed, purpose |
+| order of an epoch's examples | seed, purpose, epoch |
+| augmentation, and a second one | seed, purpose, step |
+| examples whose activations are observed | seed, purpose |
+| a method's initial state | seed, purpose |
+| a method's own numbers | seed, purpose, step |
+
+A network of several (Co-teaching) has its part of a split of the key. What the
+host draws is a pure function, too, and no generator lives longer than a call:
+
+| what | derived from |
+|---|---|
+| crops of streamed JPEGs (data/stream.py) | seed, epoch, example, view |
+| labels, of all noises (noise/hashing.py) | purpose, noise seed, example id |
+| ties and random matrices of noises | purpose, noise seed, classes |
+| imbalance, replaced images | purpose, noise seed, example id |
+| a second noise | a seed that is hashed of the noise seed |
+| draws of noise/confident.py and consensus.py | a seed that they are given |
+| held-out examples (data/held_out.py) | example id alone |
+| examples of data.per_class | data.per_class_seed |
+| examples of data.limit, of data of one's own | nothing: always the same |
+| folds of an audit (audit.py) | seed |
+
+The noise seed is noise.seed, or where that is None the seed.
 """
 
 import jax

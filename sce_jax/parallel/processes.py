@@ -13,6 +13,7 @@ reads run folders, so it must not import jax.
 from collections.abc import Callable, Mapping, Sequence
 import contextlib
 import functools
+import io
 import itertools
 import pickle
 import sys
@@ -28,6 +29,11 @@ T = TypeVar('T')
 _LARGE = 2**20
 _FOLDER = 'sce_jax'
 _numbers = itertools.count()
+# What may be made of bytes of another process: types of these packages, and
+# what NumPy makes arrays with.
+_PACKAGES = ('sce_jax', 'numpy', 'ml_dtypes', 'optax', 'pathlib')
+_BUILTINS = ('set', 'frozenset', 'slice', 'complex', 'bytearray')
+_NUMPY = ('_reconstruct', '_frombuffer', 'scalar')
 # jax.distributed's global state; None for a single process.
 _state: Any = None
 
@@ -65,7 +71,7 @@ def broadcast(value: T) -> T:
     all_gather(None)
     if is_primary():
       _client().key_value_delete(key)
-  return pickle.loads(data)
+  return loads(data)
 
 
 def all_gather(value: T) -> list[T]:
@@ -74,7 +80,27 @@ def all_gather(value: T) -> list[T]:
     return [value]
   key = f'{_FOLDER}/{next(_numbers)}'
   _client().key_value_set_bytes(f'{key}/{process_id()}', pickle.dumps(value))
-  return [pickle.loads(_wait_for(f'{key}/{i}')) for i in range(num_processes())]
+  return [loads(_wait_for(f'{key}/{i}')) for i in range(num_processes())]
+
+
+class _Unpickler(pickle.Unpickler):
+  """Makes arrays and values of known types, and calls nothing else."""
+
+  def find_class(self, module: str, name: str) -> Any:
+    if module.partition('.')[0] in _PACKAGES or name in _BUILTINS:
+      found = super().find_class(module, name)
+      if isinstance(found, type) or name in _NUMPY:
+        return found
+    raise pickle.UnpicklingError(f'{module}.{name} is not data')
+
+
+def loads(data: bytes) -> Any:
+  """What another process has sent.
+
+  Raises:
+    pickle.UnpicklingError: it is not only data: nothing is executed.
+  """
+  return _Unpickler(io.BytesIO(data)).load()
 
 
 def on_primary(do: Callable[[], T]) -> T:

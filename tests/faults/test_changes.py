@@ -124,3 +124,21 @@ def test_the_second_of_two_is_told_of_the_first(copied):
   # What is left of a lock, or was copied with the folder, holds nobody up.
   assert (copied / '.lock').read_text()
   run(copied)
+
+
+def test_a_comparison_is_extended_too(launch_here, small_network, tmp_path):
+  command = (
+    'compare',
+    '--config=configs/digits.py:sl,symmetric,0.4,tiny',
+    '--losses=ce',
+    '--seeds=1',
+    f'--workdir={tmp_path}',
+  )
+  assert launch_here(*command, '--config.train.epochs=1').returncode == 0
+  longer = (*command, '--config.train.epochs=2')
+  refused = launch_here(*longer)
+  assert refused.returncode == 2 and 'train.epochs: 1 -> 2' in refused.stderr
+  done = launch_here(*longer, '--allow_config_change=train.epochs')
+  assert done.returncode == 0, done.stderr
+  (folder,) = tmp_path.glob('ce*/')
+  assert files.read_result(folder)['epochs'] == 2

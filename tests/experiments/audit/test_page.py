@@ -2,6 +2,8 @@
 
 import base64
 import dataclasses
+import hashlib
+import html
 import io
 import json
 import re
@@ -64,6 +66,17 @@ def test_page_needs_nothing_else():
   assert {
     len(data[name]) for name in data if name not in ('key', 'classes')
   } == {SIZE}
+
+
+def test_only_the_pages_own_script_and_style_run():
+  source = text()
+  (policy,) = re.findall(r'Security-Policy" content="(.*?)">', source)
+  allowed = html.unescape(policy)
+  assert "default-src 'none'" in allowed and 'unsafe' not in allowed
+  for kind in ('script', 'style'):
+    (held,) = re.findall(f'<{kind}>(.*?)</{kind}>', source, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(held.encode()).digest()).decode()
+    assert f"{kind}-src 'sha256-{digest}'" in allowed
 
 
 def test_only_the_first_of_many_issues_are_there(monkeypatch):

@@ -1,0 +1,161 @@
+"""Runs that are killed at moments of their choosing, and compared.
+
+A moment is a function of the program and how often it was called: the process
+kills itself with SIGKILL in there, which no handler sees, or sends itself
+another signal.
+"""
+
+import csv
+import json
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+
+import jax
+import numpy as np
+
+from sce_jax.runs import files, restore
+from tests import conftest
+
+TIMES = ('seconds', 'images_per_second', 'input_wait')
+COLUMNS = ('train_seconds',)
+# A module, and a function or method in it. The process is struck before it,
+# after it, or inside it: a random time after it has begun, in a thread.
+MOMENTS = {
+  'compile': ('sce_jax.engine.trainer', 'Trainer.train'),
+  'evaluation': ('sce_jax.engine.trainer', 'Trainer.evaluate'),
+  'save': ('sce_jax.runs.checkpointing', 'Checkpoints.save'),
+  'metrics': ('sce_jax.runs.workdir', 'Workdir.write_metrics'),
+  'labels': ('sce_jax.runs.workdir', 'Workdir.record_labels'),
+  'prepare': ('sce_jax.train', '_prepare'),
+  'prepared': ('sce_jax.runs.run', 'TrainingRun.set_prepared'),
+  'finish': ('sce_jax.runs.workdir', 'Workdir.finish'),
+}
+_PROGRAM = """
+import functools, importlib, os, sys, threading
+where, name, count, when, delay, number = sys.argv[1:7]
+del sys.argv[1:7]
+count, delay, number = int(count), float(delay), int(number)
+def strike():
+  os.kill(os.getpid(), number)
+owner = importlib.import_module(where)
+*outer, last = name.split('.')
+for part in outer: owner = getattr(owner, part)
+function, calls = getattr(owner, last), [0]
+@functools.wraps(function)
+def wrapped(*args, **kwargs):
+  calls[0] += 1
+  strikes = calls[0] == count
+  if strikes and when == 'before': strike()
+  if strikes and when == 'inside':
+    threading.Timer(delay, strike).start()
+  result = function(*args, **kwargs)
+  if strikes and when == 'after': strike()
+  return result
+setattr(owner, last, wrapped)
+from experiments.cli import runtime
+sys.exit(runtime.run(sys.argv))
+"""
+
+
+# What a run has that a kill could lose.
+PROGRAMS = {
+  'method state': ('--config=configs/digits.py:elr,symmetric,0.4,tiny',),
+  'two networks': (
+    '--config=configs/digits.py:co_teaching,symmetric,0.4,tiny',
+  ),
+  'prepare': ('--config=configs/digits.py:t_revision,symmetric,0.4,tiny',),
+  'stream': (
+    '--config=configs/digits.py:sl,symmetric,0.4,tiny',
+    '--config.data.feed=stream',
+  ),
+}
+SHORT = (
+  '--config.train.epochs=3',
+  '--config.train.steps_per_dispatch=3',
+  '--config.checkpoint.every=1',
+  '--config.data.augment.flip=true',
+)
+
+
+def arguments(seed: int) -> tuple[str, ...]:
+  """The program of a seed: one that comes to the moment that is drawn."""
+  name = draw(seed)[0]
+  kinds = list(PROGRAMS)
+  kind = 'prepare' if name.startswith('prepare') else kinds[seed // 8 % 4]
+  return (*PROGRAMS[kind], *SHORT)
+
+
+def draw(seed: int) -> tuple[str, int, str, float]:
+  """A moment: its name, at which call, before, inside or after, seconds."""
+  rng = random.Random(seed)
+  name = list(MOMENTS)[seed % len(MOMENTS)]
+  is_once = name in ('labels', 'prepare', 'prepared', 'finish')
+  count = 1 if is_once else rng.randint(1, 3)
+  when = rng.choice(('before', 'inside', 'after'))
+  return name, count, when, rng.uniform(0, 0.3)
+
+
+def start(arguments, environment, moment=None, number=signal.SIGKILL):
+  """Runs launch.py, struck at a moment: the ended process."""
+  arguments = ['launch.py', *arguments]
+  command = [sys.executable, str(conftest.REPOSITORY / 'launch.py')]
+  if moment is None:
+    command += arguments[1:]
+  else:
+    name, count, when, delay = moment
+    command = [sys.executable, '-c', _PROGRAM, *MOMENTS[name], str(count), when]
+    command += [str(delay), str(int(number)), *arguments[1:]]
+  return subprocess.run(
+    command,
+    env=environment,
+    cwd=conftest.REPOSITORY,
+    capture_output=True,
+    text=True,
+    timeout=600,
+    check=False,
+  )
+
+
+def outcome(folder: pathlib.Path) -> dict:
+  """All that a run ends with but times: compared to the bit."""
+  lines = (folder / 'metrics.jsonl').read_text().splitlines()
+  records = [json.loads(line) for line in lines]
+  with open(folder / 'results.csv', newline='') as file:
+    table = list(csv.reader(file))
+  result = files.read_result(folder)
+  for name in COLUMNS:
+    result.pop(name)
+  keep = [i for i, name in enumerate(table[0]) if name not in COLUMNS]
+  return {
+    'state': jax.device_get(restore.load(folder).state),
+    # Not one line twice, nor torn.
+    'metrics': [
+      {k: v for k, v in x.items() if k not in (*TIMES, 'sha256')}
+      for x in records
+    ],
+    'results': [[line[i] for i in keep] for line in table],
+    'result': {k: v for k, v in result.items() if k != 'sha256'},
+    'files': sorted(
+      x.name
+      for x in folder.iterdir()
+      if not x.name.startswith(('events', '.', 'crash'))
+    ),
+  }
+
+
+def check_same(found: dict, expected: dict) -> None:
+  """Asserts that two outcomes are equal."""
+  assert found['metrics'] == expected['metrics']
+  assert found['results'] == expected['results']
+  assert found['result'] == expected['result']
+  assert found['files'] == expected['files']
+  jax.tree.map(np.testing.assert_array_equal, found['state'], expected['state'])
+
+
+def environment(data_dir: str, home: pathlib.Path) -> dict[str, str]:
+  """Of a process that finds this checkout."""
+  made = conftest.environment(data_dir, home)
+  return made | {'PYTHONPATH': str(conftest.REPOSITORY), 'PYTHONHASHSEED': '0'}

@@ -1,0 +1,79 @@
+"""Surroundings that a program does not expect: it trains all the same."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from sce_jax.runs import files
+from tests import conftest
+
+pytestmark = [pytest.mark.faults, pytest.mark.process]
+
+SETUPS = {
+  # What a shell does before, what the environment is, the folder's name.
+  'odd locale': ('', {'LC_ALL': 'tr_TR.ISO-8859-9', 'LANG': 'xx'}, 'run'),
+  'umask 077': ('umask 077;', {}, 'run'),
+  'umask 000': ('umask 000;', {}, 'run'),
+  'TMPDIR missing': ('', {'TMPDIR': '/no/such/folder'}, 'run'),
+  'HOME unset': ('unset HOME XDG_CACHE_HOME;', {}, 'run'),
+  'stdout closed': ('exec >&-;', {}, 'run'),
+  'stdin closed': ('exec <&-;', {}, 'run'),
+  '20 columns': ('', {'COLUMNS': '20', 'TERM': 'dumb'}, 'run'),
+  'spaces and unicode': ('', {}, "a run's näme, 日本 \u202e <b>"),
+  '200 characters': ('', {}, 'x' * 200),
+  'a link': ('mkdir there; ln -s there link;', {}, 'link/run'),
+  'another folder': ('cd /;', {}, 'run'),
+  'clock steps back': ('', {'STEP': 'back'}, 'run'),
+}
+# The clock of the process goes back an hour each time that it is looked at.
+CLOCK = """
+import sys, time
+real, looks = time.time, [0]
+def stepping():
+  looks[0] += 1
+  return real() - 3600 * looks[0]
+time.time = stepping
+from experiments.cli import runtime
+sys.exit(runtime.run(sys.argv))
+"""
+FAST = ('TMPDIR missing', 'spaces and unicode')
+
+
+@pytest.mark.parametrize(
+  'name',
+  [
+    pytest.param(x, marks=[] if x in FAST else [pytest.mark.slow])
+    for x in SETUPS
+  ],
+)
+def test_it_trains(name, data_dir, tmp_path):
+  before, more, folder = SETUPS[name]
+  program = [sys.executable, str(conftest.REPOSITORY / 'launch.py')]
+  if name == 'clock steps back':
+    program = [sys.executable, '-c', CLOCK]
+  config = conftest.REPOSITORY / 'configs' / 'digits.py'
+  command = [
+    *program,
+    f'--config={config}:sl,symmetric,0.4,tiny',
+    f'--workdir={tmp_path / folder}',
+  ]
+  environment = conftest.environment(data_dir, tmp_path) | more
+  environment['PYTHONPATH'] = str(conftest.REPOSITORY)
+  done = subprocess.run(
+    ['sh', '-c', f'{before} exec "$@"', 'sh', *command],
+    env=environment,
+    cwd=tmp_path,
+    capture_output=True,
+    text=True,
+    timeout=300,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr
+  assert 'Traceback' not in done.stderr
+  assert files.read_result(tmp_path / folder)['epochs']
+  if name.startswith('umask'):
+    mode = os.stat(pathlib.Path(tmp_path, folder, 'config.json')).st_mode
+    assert (mode & 0o077 == 0) == (name == 'umask 077')
