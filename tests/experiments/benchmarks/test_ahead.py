@@ -119,7 +119,7 @@ class TooLarge:
 def test_too_large_says_by_how_much():
   target = targets.Target('v5e:1x1', targets.CHIPS['v5e'], jax.devices()[:1])
   with pytest.raises(UserError) as error:
-    ahead.compiled(TooLarge, target, steps=None, elements=1)
+    ahead.compiled(TooLarge, target, turns=None, elements=1)
   assert 'has 16,128 MiB and the program needs 20,992, 4,864 more' in str(
     error.value
   )
@@ -132,9 +132,9 @@ def test_a_dispatch_is_exported_for_all_platforms():
   config.data.augment.update({'pad_crop': 1, 'shift': 0.1, 'rotate': 10.0})
   runner = runners.make_runner('jit', jax.devices()[:1])
   trainer, inputs, _ = synthetic.program([config], runner=runner)
-  train = trainer._train(trainer.plan.dispatch(0))
+  train, given = trainer._dispatch(0)
   program = export.export(train, platforms=('cpu', 'cuda', 'tpu'))(
-    trainer.init(inputs), inputs, trainer.split('train')
+    trainer.init(inputs), inputs, given
   )
   text = program.mlir_module()
   # Of each platform: forward, and backward to the kernels and to the second

@@ -44,8 +44,9 @@ def test_a_data_set_is_a_config_file(name):
 def test_what_is_no_config_file_is_refused(name):
   message = told(scales.config_file, name)
   assert message == (
-    f'--dataset={name} is not known: use one of cifar10, cifar100, cifar100_n,'
-    ' cifar10_n, digits, mnist, own, or a config file'
+    f'--dataset={name} is not known: use one of animal10n, cifar10, cifar100,'
+    ' cifar100_n, cifar10_n, clothing1m, digits, food101n, mnist, own,'
+    ' webvision_mini, or a config file'
   )
 
 
