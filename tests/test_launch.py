@@ -31,7 +31,7 @@ def refused(arguments, capsys):
   ('arguments', 'message'),
   [
     (['trian'], 'did you mean train?'),
-    (['more'], "'more' is not a command (commands: train, compare,"),
+    (['more'], "'more' is not a command (commands: train, prepare, compare,"),
     (['train', 'more'], "'more' is not a flag"),
     (['--seeds=2', 'compare'], 'commands come first'),
     (['--nope=1'], "'nope' (see python launch.py compare --help)"),

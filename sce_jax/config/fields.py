@@ -28,6 +28,7 @@ LATER: Mapping[str, Any] = {
   'noise.imbalance_ratio': 1.0,
   'noise.open_set_from': '',
   'noise.open_set_rate': 0.0,
+  'data.validation': 0.0,
   'data.train_split': 'noisy_train',
   'data.per_class': None,
   'data.per_class_seed': 0,

@@ -35,7 +35,12 @@ def refusal(name, values):
 
 
 BAD = [
-  ('sce', {}, f"config.loss.name is 'sce': it must be one of {NAMES}"),
+  (
+    'sce',
+    {},
+    "config.loss.name is 'sce' (is sgce meant?): it must be one of"
+    f' {NAMES}',
+  ),
   (
     'ce',
     {'alpha': 1.0},
