@@ -169,6 +169,8 @@ def stack(figure: Figure) -> None:
     if ax.get_subplotspec() is None:  # Such as a bar of colours of all panels.
       info = getattr(ax, '_colorbar_info', None)
       if info:
+        # Places that are left empty are gone below.
+        info['parents'] = [x for x in info['parents'] if x.axison]
         info['shrink'] /= max(1, len(info['parents']))
       continue
     if ax.axison:

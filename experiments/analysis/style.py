@@ -94,6 +94,8 @@ METHODS = (
   'GCE+SR',
   'Mixup',
   'GJS',
+  'VolMinNet',
+  'T-Revision',
 )
 # Of classes, in pairs with their markers.
 CLASS_COLOURS = (

@@ -70,10 +70,12 @@ def of_config(
       + (f': use {" or ".join(have)}' if have else '')
     )
   entries = []
-  for changes in getattr(module, wanted)():
-    changes = dict(changes)
+  runs = [dict(changes) for changes in getattr(module, wanted)()]
+  # Else what is given beside options would change nothing.
+  is_taken = any(changes.get('argument') is None for changes in runs)
+  for changes in runs:
     own = changes.pop('argument', None)
-    said = _with_options(own, argument, f'{file}, {wanted}()')
+    said = _with_options(own, argument, f'{file}, {wanted}()', is_taken)
     for field in overrides.keys() & changes.keys():
       raise UserError(
         f'--config.{field} would change nothing: {file}, {wanted}() chooses it'
@@ -89,20 +91,25 @@ def of_config(
   return _unique(entries)
 
 
-def _with_options(own: str | None, given: str, whose: str) -> str:
+def _with_options(
+  own: str | None, given: str, whose: str, is_taken: bool
+) -> str:
   """A sweep's argument with the options of the command line's."""
   if own is None:
     return given
+  options = []
   names = {part.partition('=')[0].strip() for part in own.split(',')}
   for part in filter(None, map(str.strip, given.split(','))):
     name, equals, _ = part.partition('=')
-    if name in names or not (equals or name.lower() == 'tiny'):
+    if name not in names and (equals or name.lower() == 'tiny'):
+      options.append(part)
+    elif not is_taken:
       raise UserError(
         f'{part!r} in --config would change nothing: {whose} chooses'
         f' {own.partition("=")[0].rpartition(",")[0] or own} and the like for'
         ' each run; leave it out (options such as tiny are added)'
       )
-  return ','.join(filter(None, (own, given)))
+  return ','.join([own, *options])
 
 
 def _unique(entries: Iterable[Entry]) -> list[Entry]:

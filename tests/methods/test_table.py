@@ -38,8 +38,7 @@ BAD = [
   (
     'sce',
     {},
-    "config.loss.name is 'sce' (is sgce meant?): it must be one of"
-    f' {NAMES}',
+    f"config.loss.name is 'sce' (is sgce meant?): it must be one of {NAMES}",
   ),
   (
     'ce',
