@@ -15,7 +15,9 @@ LABELS = np.repeat(np.arange(5), SIZES).astype(np.int32)
 
 
 def epoch(number, batches, batch_size=5):
-  config = plan.TrainConfig(1, batch_size, False, batches, None, 'jit', False)
+  config = plan.TrainConfig(
+    1, batch_size, False, batches, None, 'jit', False, False
+  )
   made = plan.make_plan(config, len(LABELS))
   labels = jnp.asarray(LABELS)
   inputs = RunInputs(jax.random.key(0), jnp.arange(100), labels, {})
