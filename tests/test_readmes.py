@@ -156,14 +156,16 @@ def experiment(data_dir, tmp_path_factory):
   module = types.ModuleType(name, found['__doc__'])
   module.sweep, module.report = found['sweep'], found['report']
   root = tmp_path_factory.mktemp('runs')
-  with (
-    mock.patch.object(registry, 'NAMES', (*registry.NAMES, 'alphas')),
-    mock.patch.dict(sys.modules, {name: module}),
-  ):
-    return (
-      paper_run.run('alphas', 'digits', 'tiny', root, data_dir),
-      registry.describe(),
-    )
+  # Not mock.patch.dict: it would take away what is imported meanwhile.
+  sys.modules[name] = module
+  try:
+    with mock.patch.object(registry, 'NAMES', (*registry.NAMES, 'alphas')):
+      return (
+        paper_run.run('alphas', 'digits', 'tiny', root, data_dir),
+        registry.describe(),
+      )
+  finally:
+    del sys.modules[name]
 
 
 def test_the_experiment_can_be_added(experiment):
