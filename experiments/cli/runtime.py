@@ -64,7 +64,9 @@ def _run(arguments: Sequence[str]) -> int:
       return ExitCode.DONE
     # Says what is wrong, or what will be done, before anything slow begins.
     if hasattr(command, 'opening') and (line := command.opening(values, rest)):
-      progress.log(line)
+      # Of several processes the first one speaks.
+      if 'process_id' not in values or not values.process_id:
+        progress.log(line)
       sys.stdout.flush()
     with progress.phase('imports'):
       for name in getattr(command, 'IMPORTS', ()):

@@ -1,6 +1,5 @@
 """launch.py labels: the card of a set of labels, and how two sets differ."""
 
-import json
 import re
 
 import numpy as np
@@ -12,6 +11,7 @@ from sce_jax import noise
 from sce_jax.data import label_files
 from sce_jax.exit_codes import ExitCode
 from sce_jax.runs import files
+from sce_jax.storage import digests
 from tests.data import reading
 
 IDS = np.array([10, 20, 30, 40, 50, 60, 70, 80])
@@ -27,13 +27,13 @@ def run(tmp_path):
   folder.mkdir()
   data = reading.made([0, 1, 2], class_names=('cat', 'dog', 'frog'))
   (folder / 'dataset.json').write_text(
-    json.dumps(files.describe_dataset(data.info, None, 0))
+    digests.dumps(files.describe_dataset(data.info, None, 0))
   )
   section = {'name': 'pair_flip', 'rate': 0.4, 'mode': 'iid', 'seed': None}
   section |= {'imbalance': 'step', 'imbalance_ratio': 4.0}
   config = {'seed': 7, 'data': {'name': 'x'}, 'loss': {'name': 'ce'}}
   record = {'format': files.FORMAT, 'config': {**config, 'noise': section}}
-  (folder / 'config.json').write_text(json.dumps(record))
+  (folder / 'config.json').write_text(digests.dumps(record))
   label_files.save_npz(folder / 'noise.npz', IDS, NOISY, CLEAN)
   return folder
 

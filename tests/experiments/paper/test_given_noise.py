@@ -19,16 +19,16 @@ def test_no_noise_is_added():
 
 def test_published_figures_of_all_recipes_are_marked():
   """facts: CE 68.80 recalled, 67.38 verified, 68.94 secondary; SL 71.02."""
-  found = published.find('clothing1m', 'CE', GIVEN, None)
+  found = published.find('clothing1m', 'CE', GIVEN)
   assert [(x.accuracy, x.mark) for x in found] == [
     (68.80, 'recalled'),
     (67.38, 'verified'),
     (68.94, 'secondary'),
   ]
-  (claimed, verified) = published.find('clothing1m', 'SL', GIVEN, None)
+  (claimed, verified) = published.find('clothing1m', 'SL', GIVEN)
   assert (claimed.accuracy, claimed.mark) == (71.02, 'claimed')
   assert (verified.accuracy, verified.mark) == (67.40, 'verified')
-  (only,) = published.find('clothing1m', 'Forward, true T', GIVEN, 'paper')
+  (only,) = published.find('clothing1m', 'Forward, true T', GIVEN)
   assert only.accuracy == 69.84
   others = published.others('clothing1m', comparison.METHODS)
   assert [(name, x.accuracy) for name, x in others] == [

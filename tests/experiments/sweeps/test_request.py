@@ -47,7 +47,7 @@ def test_sweep_from_another_folder(launch, tmp_path):
   # Two seeds of one setting.
   assert re.search(r'^1\. .* % ± .* 2$', first.stdout, re.MULTILINE)
   assert (folder / 'sweep-small.png').is_file()
-  assert f'launch.py report --workdir={folder}' in first.stdout
+  assert 'launch.py report --workdir=runs' in first.stdout
   failure = first.stderr.splitlines()[-1]
   assert failure.startswith('failed: ')
   assert 'seed1' in failure and 'not finite' in failure
