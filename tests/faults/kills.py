@@ -6,7 +6,6 @@ another signal.
 """
 
 import csv
-import json
 import pathlib
 import random
 import signal
@@ -121,8 +120,7 @@ def start(arguments, environment, moment=None, number=signal.SIGKILL):
 
 def outcome(folder: pathlib.Path) -> dict:
   """All that a run ends with but times: compared to the bit."""
-  lines = (folder / 'metrics.jsonl').read_text().splitlines()
-  records = [json.loads(line) for line in lines]
+  records = files.read_metrics(folder)
   with open(folder / 'results.csv', newline='') as file:
     table = list(csv.reader(file))
   result = files.read_result(folder)
@@ -133,11 +131,10 @@ def outcome(folder: pathlib.Path) -> dict:
     'state': jax.device_get(restore.load(folder).state),
     # Not one line twice, nor torn.
     'metrics': [
-      {k: v for k, v in x.items() if k not in (*TIMES, 'sha256')}
-      for x in records
+      {k: v for k, v in x.items() if k not in TIMES} for x in records
     ],
     'results': [[line[i] for i in keep] for line in table],
-    'result': {k: v for k, v in result.items() if k != 'sha256'},
+    'result': result,
     'files': sorted(
       x.name
       for x in folder.iterdir()
