@@ -21,10 +21,12 @@ def describe(config: fields.RawConfig) -> str:
   """A run in a few words."""
   noise = config['noise']
   rate = f' {noise["rate"]:g}' if noise['rate'] else ''
-  return (
-    f'{config["data"]["name"]} ({noise["name"] or "no"}{rate} noise),'
-    f' {config["train"]["epochs"]} epochs'
-  )
+  # clean: the labels are taken as they are.
+  added = f' ({noise["name"]}{rate} noise)' if noise['name'] != 'clean' else ''
+  # What the data will choose is not known yet.
+  epochs = config['train']['epochs']
+  length = '' if epochs is None else f', {epochs} epochs'
+  return f'{config["data"]["name"]}{added}{length}'
 
 
 def run_folder(config: fields.RawConfig, workdir: str | None) -> str:

@@ -306,7 +306,7 @@ def test_a_folder_is_trained_on_by_launch(tmp_path, capsys, small_network):
   folder = str(tmp_path / 'digits')
   assert f'{folder} (folder): images of 8 x 8 pixels, 1 channel(s)' in out
   assert 'warning: 1 file left out' in out and 'empty.png (empty)' in out
-  assert 'noisy test accuracy' in out and 'test accuracy (noisy)' in out
+  assert 'noisy test accuracy' in out and 'accuracy (noisy)' in out
   result = files.read_result(tmp_path / 'run')
   assert result['dataset'] == 'digits' and result['noisy_test']
   assert result['test']['examples'] + result['train_eval']['examples'] == 64
