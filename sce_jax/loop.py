@@ -126,7 +126,7 @@ class Loop:
       self._trainer.close()
     for run in self._runs:
       if run.result is None:
-        record = run.workdir.metrics_at(last)
+        record = run.workdir.epochs.at(last)
         seconds = self._seconds() if start < last else record['seconds']
         run.finish(record, seconds)
 
@@ -153,10 +153,10 @@ class Loop:
     )
     step = found[0] if found else 0
     for run in self._runs:  # Before anything is changed.
-      run.workdir.check_metrics(step, step // self._plan.steps)
+      run.workdir.epochs.check(step, step // self._plan.steps)
     for run in self._runs:
       run.checkpoints.set_damaged_aside()
-      run.workdir.truncate_metrics_after(step)
+      run.workdir.epochs.truncate_after(step)
     if found is None:
       loaded = initial.load(
         self._runs[0].config.model, self._trainer.abstract_variables()
@@ -254,7 +254,7 @@ class Loop:
       figures |= {name: float(value) for name, value in own['method'].items()}
       if figures:
         record['method'] = figures
-      run.workdir.write_metrics(record)
+      run.workdir.epochs.write(record)
       records.append(record)
     self._waited_before = waited or 0.0
     compiled, self._time_left.compiled = self._time_left.compiled, False

@@ -171,7 +171,7 @@ class TrainingRun:
       state: the run's; may be donated as soon as this returns.
       seconds: how long the run has taken so far.
     """
-    self.workdir.flush()
+    self.workdir.epochs.flush()
     self.workdir.check_lock()  # Or a folder that is gone would be made anew.
     self.checkpoints.save(state, {'seconds': seconds})
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Mapping
 import json
 import os
-import time
 from typing import Any, TypeVar
 
 from jaxtyping import Int32, Integer
@@ -16,13 +15,11 @@ from sce_jax.data.dataset import Dataset, digest
 from sce_jax.errors import UserError
 from sce_jax.noise import Replaced
 from sce_jax.parallel import processes
-from sce_jax.runs import changes, files, metadata, progress, trackers
+from sce_jax.runs import changes, files, metadata, progress
+from sce_jax.runs.epoch_log import EpochLog
 from sce_jax.storage import digests, lock, paths
 
 T = TypeVar('T')
-# In a cloud figures are written no more often: of one object an object store
-# takes one write a second.
-_FLUSH_SECONDS = 5.0
 # Characters of a difference between data sets beyond which it is not shown.
 _LONG = 200
 
@@ -32,6 +29,9 @@ class Workdir:
 
   Of several processes that train together process 0 alone locks, reads and
   writes it, and broadcasts what it reads; the others need not see it.
+
+  Attributes:
+    epochs: the figures of each epoch, on file and for trackers.
 
   Raises:
     UserError: the folder cannot be written, another process holds it, or it
@@ -48,13 +48,12 @@ class Workdir:
     self.path = paths.path(path)
     self._config = json.loads(json.dumps(config.to_dict()))
     self._allowed = allow_changes
-    self._trackers: list[trackers.Tracker] = []
-    self._pending, self._flushed = '', time.monotonic()
     self._lock: lock.Lock | None = None
     # Digests of what the run is begun with, and what is wrong with its labels.
     self._origins: dict[str, str] = {}
     self._damaged_labels: files.DamagedError | None = None
     self._writes = processes.is_primary()
+    self.epochs = EpochLog(self.path, self._config, self.check_lock)
     processes.on_primary(self._open)
 
   def _open(self) -> None:
@@ -128,8 +127,7 @@ class Workdir:
 
   def close(self) -> None:
     """Releases the folder."""
-    for tracker in self._trackers:
-      tracker.close()
+    self.epochs.close()
     if self._lock is not None:
       self._lock.close()
 
@@ -148,25 +146,6 @@ class Workdir:
     except files.DamagedError as error:
       progress.log(f'{error.reason}: it is made again')
       return None
-
-  def metrics_at(self, step: int) -> dict[str, Any]:
-    """The figures of the epoch that ended with a step.
-
-    Raises:
-      UserError: they are missing.
-    """
-    self.flush()
-    return processes.on_primary(lambda: self._metrics_at(step))
-
-  def _metrics_at(self, step: int) -> dict[str, Any]:
-    for record in files.read_metrics(self.path):
-      if record['step'] == step:
-        return record
-    raise UserError(
-      f'{self.path / "metrics.jsonl"} lacks the figures of step {step}: remove'
-      f' {files.checkpoints(self.path) / str(step)}, so that they are made'
-      ' again with the same command'
-    )
 
   def record_dataset(self, dataset: Dataset) -> None:
     """Saves what the network needs to know of its data.
@@ -375,67 +354,6 @@ class Workdir:
     record = {name: np.asarray(v).tolist() for name, v in hparams.items()}
     self._write('prepared.json', digests.dumps(record))
 
-  def check_metrics(self, step: int, epoch: int) -> None:
-    """Checks that there are the figures of all epochs up to a step.
-
-    Args:
-      step: the number of steps done.
-      epoch: the number of epochs done.
-
-    Raises:
-      UserError: some are missing or damaged.
-    """
-    processes.on_primary(lambda: self._check_metrics(step, epoch))
-
-  def _check_metrics(self, step: int, epoch: int) -> None:
-    kept = [m for m in files.read_metrics(self.path) if m['step'] <= step]
-    if len(kept) < epoch:
-      raise UserError(
-        f'{self.path / "metrics.jsonl"} lacks the figures of epoch'
-        f' {len(kept) + 1}: copy it back from elsewhere, or remove the'
-        f' checkpoints from that epoch on in {files.checkpoints(self.path)}, so'
-        ' that they are made again with the same command'
-      )
-
-  def truncate_metrics_after(self, step: int) -> list[dict[str, Any]]:
-    """Drops the metrics of later steps, which will be trained again.
-
-    Returns:
-      The metrics that are kept.
-    """
-    return processes.on_primary(lambda: self._truncate_metrics_after(step))
-
-  def _truncate_metrics_after(self, step: int) -> list[dict[str, Any]]:
-    kept = [m for m in files.read_metrics(self.path) if m['step'] <= step]
-    self._write('metrics.jsonl', ''.join(map(digests.dumps, kept)))
-    self._trackers = trackers.start(self.path, self._config, step)
-    return kept
-
-  def write_metrics(self, record: dict[str, Any]) -> None:
-    """Adds an epoch's figures."""
-    if not self._writes:
-      return
-    self._pending += digests.dumps(record)
-    for tracker in self._trackers:
-      tracker.write(record)
-    every = _FLUSH_SECONDS if paths.is_cloud(self.path) else 0.0
-    if time.monotonic() - self._flushed >= every:
-      self.flush()
-
-  def flush(self) -> None:
-    """Writes what is still to be written of the epochs' figures.
-
-    To be called before a checkpoint is saved: a run that is resumed from it
-    then has the figures of all epochs before.
-    """
-    if not self._pending:
-      return
-    self.check_lock()
-    paths.append(self.path / 'metrics.jsonl', self._pending)
-    for tracker in self._trackers:
-      tracker.flush()
-    self._pending, self._flushed = '', time.monotonic()
-
   def finish(self, result: dict[str, Any], record: dict[str, Any]) -> None:
     """Records the figures of the finished run.
 
@@ -446,9 +364,7 @@ class Workdir:
     self._write('result.json', digests.dumps(result, indent=2))
     if self._writes:
       files.write_results(self.path, [result])
-      for tracker in self._trackers:
-        tracker.finish(record)
-        tracker.flush()
+      self.epochs.finish(record)
 
   def fail(self, result: dict[str, Any]) -> None:
     """Records why the run cannot continue."""
@@ -456,7 +372,7 @@ class Workdir:
 
   def _write(self, name: str, text: str) -> None:
     if self._writes:
-      self.flush()
+      self.epochs.flush()
       self.check_lock()
       paths.write(self.path / name, text)
 

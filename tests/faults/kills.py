@@ -26,7 +26,7 @@ MOMENTS = {
   'compile': ('sce_jax.engine.trainer', 'Trainer.train'),
   'evaluation': ('sce_jax.engine.trainer', 'Trainer.evaluate'),
   'save': ('sce_jax.runs.checkpointing', 'Checkpoints.save'),
-  'metrics': ('sce_jax.runs.workdir', 'Workdir.write_metrics'),
+  'metrics': ('sce_jax.runs.epoch_log', 'EpochLog.write'),
   'labels': ('sce_jax.runs.workdir', 'Workdir.record_labels'),
   'prepare': ('sce_jax.train', '_prepare'),
   'prepared': ('sce_jax.runs.run', 'TrainingRun.set_prepared'),
