@@ -17,12 +17,10 @@ from experiments.analysis import (
   plots,
   statistics,
 )
-from experiments.report import writer
+from experiments.report import each_run, run_names, writer
 from experiments.report.page import (
   Block,
   Cell,
-  ComparedRun,
-  Comparison,
   Figure,
   Heading,
   Page,
@@ -40,22 +38,6 @@ if TYPE_CHECKING:
 # More panels than these make no readable figure.
 _MAX_PANELS = 4
 _MAX_CLASSES = 20
-# More runs make a page slow; a curve has so many points.
-_MAX_COMPARED = 120
-_MAX_POINTS = 100
-# Fields of a config that change no figure of a run: no run is named by them.
-_BOOKKEEPING = re.compile(
-  r'checkpoint\.|eval\.|data\.(path|feed|workers|prepared_.*)$'
-  r'|train\.(steps_per_dispatch|runner|record_averages)$|model\.layout$'
-)
-# What a run's name says.
-_NOISE = ('noise.name', 'noise.rate', 'noise.second', 'noise.second_rate')
-_NAMING = {'method', 'noise', 'loss.name', 'seed', *_NOISE}
-# The figures that are drawn, and where they are in an epoch's record.
-_CURVES = {
-  'test accuracy': ('test', 'accuracy'),
-  'wrong labels memorised': ('train_eval', 'memorised'),
-}
 
 
 def report(
@@ -137,7 +119,7 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     ),
     *([('initial weights', values(initial))] if initial else []),
     ('seeds', ', '.join(map(str, sorted({r.config['seed'] for r in runs})))),
-    ('devices', values(_devices(r) for r in described)),
+    ('devices', values(each_run.devices(r) for r in described)),
     ('trained', values(d['created'][:10] for d in described)),
     ('jax', values(d['versions']['jax'] for d in described)),
     ('python', values(d['python'] for d in described)),
@@ -156,8 +138,8 @@ def blocks_of_runs(
     start: of the names of tables and pictures.
   """
   return [
-    _table(runs, folder, start),
-    *_comparison(runs, start),
+    each_run.table(runs, folder, start),
+    *each_run.comparison(runs, start),
     *_noise(runs, start),
   ]
 
@@ -185,7 +167,7 @@ def _named(runs: Sequence[Run]) -> 'pd.DataFrame':
   `name`: what they differ in but the seed; `panel`, the noise of it; `line`,
   the rest.
   """
-  parts = [_parts(run) for run in runs]
+  parts = [run_names.parts(run) for run in runs]
   lines = [', '.join([method, *others]) for method, _, others in parts]
   panels = [noise for _, noise, _ in parts]
   return frame.from_runs(runs).assign(
@@ -193,31 +175,6 @@ def _named(runs: Sequence[Run]) -> 'pd.DataFrame':
     line=lines,
     panel=panels,
   )
-
-
-def _method(run: Run) -> str:
-  return run.config['loss']['name']
-
-
-def _parts(run: Run) -> tuple[str, str, list[str]]:
-  """Its method, and what it differs in but the seed: its noise and the rest."""
-  labels = {
-    key: value
-    for key, value in run.labels.items()
-    if key != 'seed' and not _BOOKKEEPING.match(key)
-  }
-  noise = labels.pop('noise', '')
-  # A rate says nothing without its noise.
-  if any([labels.pop(key, '') for key in _NOISE]):
-    noise = pictures.noise_title(run.config['noise']) or 'clean'
-  labels.pop('loss.name', '')
-  method = labels.pop('method', '') or plots.label(_method(run))
-  return method, noise, [f'{key}={value}' for key, value in labels.items()]
-
-
-def _run_name(run: Run) -> str:
-  method, noise, others = _parts(run)
-  return ', '.join([*filter(None, [method, noise]), *others])
 
 
 def _results(runs: 'pd.DataFrame', start: str) -> list[Block]:
@@ -229,7 +186,7 @@ def _results(runs: 'pd.DataFrame', start: str) -> list[Block]:
     shown.append('validation_accuracy')
   rows = [
     [
-      name + marks.mark(_method(group.run.iloc[0])),
+      name + marks.mark(run_names.method(group.run.iloc[0])),
       *(statistics.format_mean_std(group[figure]) for figure in shown),
       Cell(
         f'{sum(group.status == "finished")} of {len(group)}',
@@ -253,7 +210,11 @@ def _results(runs: 'pd.DataFrame', start: str) -> list[Block]:
       rows,
       'memorised: share of the wrongly labelled training examples that are'
       ' predicted as their wrong label.'
-      + (f' {marked}' if (marked := marks.note(map(_method, runs.run))) else '')
+      + (
+        f' {marked}'
+        if (marked := marks.note(map(run_names.method, runs.run)))
+        else ''
+      )
       + ' Test labels were held out of noisy ones: part of them may be wrong,'
       ' in each class too.' * (test != 'Test'),
     ),
@@ -324,122 +285,6 @@ def _titles(run: Run, count: int) -> Sequence[str]:
   if (run.folder / 'dataset.json').exists():
     return run.info.class_titles
   return [str(k) for k in range(count)]
-
-
-def _table(runs: Sequence[Run], folder: paths.Path, start: str) -> Table:
-  keys = [
-    key
-    for key in dict.fromkeys(key for run in runs for key in run.labels)
-    if key not in _NAMING and not _BOOKKEEPING.match(key)
-  ]
-  rows = []
-  for run in runs:
-    figures = read.figures(run)
-    epochs = run.metrics[-1]['epoch'] if run.metrics else 0
-    shown = _picture(run)
-    rows.append(
-      [
-        Cell(_run_name(run), link=os.path.relpath(run.folder, folder)),
-        number(100 * figures['test_accuracy'], '.2f'),
-        number(run.config['seed'], 'd'),
-        Cell(run.status, note=run.failure),
-        *(_label(run.labels.get(key, '-')) for key in keys),
-        number(epochs, 'd'),
-        number(figures['train_seconds']),
-        run.description.get('created', '-')[:16].replace('T', ' '),
-        Cell(shown.name, link=os.path.relpath(shown, folder)) if shown else '-',
-        run.folder.name,
-        _devices(run.description) if run.description else '-',
-      ]
-    )
-  return Table(
-    f'{start}runs',
-    'The runs',
-    [
-      'run',
-      f'{plots.test_title(r.folder for r in runs).lower()} accuracy (%)',
-      'seed',
-      'status',
-      *keys,
-      'epochs',
-      'seconds',
-      'begun (UTC)',
-      'picture',
-      'folder',
-      'device',
-    ],
-    rows,
-    "seconds: of runs trained together, each one's share. A failed run's loss"
-    ' was not finite.',
-  )
-
-
-def _picture(run: Run) -> paths.Path | None:
-  """The page of a run's evaluation, or else its own picture or its group's."""
-  candidates = (
-    run.folder / 'evaluation' / 'report.html',
-    run.folder / 'run.png',
-    run.folder.parent / 'comparison.png',
-  )
-  return next((path for path in candidates if path.exists()), None)
-
-
-def _comparison(runs: Sequence[Run], start: str) -> list[Block]:
-  """Two runs side by side, with the settings in which they differ."""
-  shown = [run for run in runs if run.metrics][:_MAX_COMPARED]
-  if len(shown) < 2:
-    return []
-  compared = []
-  settings = read.distinguishing_settings(run.config for run in shown)
-  for run, differing in zip(shown, settings, strict=True):
-    figures = {
-      name: value for name, value in read.figures(run).items() if value == value
-    }
-    facts = {
-      name.replace('_', ' '): f'{value:.1f} s'
-      if name == 'train_seconds'
-      else f'{100 * value:.2f} %'
-      for name, value in figures.items()
-    }
-    compared.append(
-      ComparedRun(
-        f'{_run_name(run)}, seed {run.config["seed"]}',
-        {**facts, 'status': run.status, **differing},
-        {
-          title: points
-          for title, keys in _CURVES.items()
-          if (points := _points(run, keys))
-        },
-      )
-    )
-  return [Comparison(f'{start}compare', compared)]
-
-
-def _points(run: Run, keys: Sequence[str]) -> list[tuple[int, float]]:
-  points = [
-    (record['epoch'], round(100 * value, 2))
-    for record in run.metrics
-    if (value := plots.lookup(record, keys)) is not None
-  ]
-  step = -(-len(points) // _MAX_POINTS) or 1
-  # The last one counts.
-  return points[::-step][::-1]
-
-
-def _label(text: str) -> Cell:
-  """A label, sorted by its value where it is a number."""
-  try:
-    return Cell(text, float(text))
-  except ValueError:
-    return Cell(text)
-
-
-def _devices(description) -> str:
-  names = description['devices']
-  name = f'{len(names)} x {names[0]}' if len(names) > 1 else names[0]
-  # jax calls every processor cpu.
-  processor = description.get('processor')
-  return processor if processor and name == 'cpu cpu' else name
 
 
 def _class_names(runs: Sequence[Run]) -> Sequence[str] | None:
