@@ -22,10 +22,11 @@ import numpy as np
 
 from sce_jax.data import decode, records, threads
 from sce_jax.data.decode import UnreadableError
-from sce_jax.data.sources import bar, cloud, shards
+from sce_jax.data.sources import bar, cloud
 from sce_jax.data.sources.web import prepared
 from sce_jax.data.sources.web.archives import ImageFiles
 from sce_jax.data.sources.web.listing import Listing
+from sce_jax.data.sources.web.mirror import Mirror
 from sce_jax.data.sources.web.prepared import MANIFEST, SHARDS, UNREADABLE
 from sce_jax.errors import UserError
 from sce_jax.storage import lock, paths
@@ -57,78 +58,6 @@ def folder(name: str, settings: Settings) -> str:
   return f'{name}/short{settings.short_side}-q{settings.quality}'
 
 
-@dataclasses.dataclass(frozen=True)
-class _Place:
-  """The prepared folder.
-
-  Attributes:
-    here: a local folder.
-    there: the one in a cloud that it mirrors; None: there is none.
-  """
-
-  here: pathlib.Path
-  there: paths.Path | None
-
-  def is_whole(self, shard: str) -> bool:
-    """Whether a shard is here and whole; one in the cloud is copied down."""
-    if self._is_here(shard):
-      return True
-    if self.there is None or not self.fetch(_told(shard)):
-      return False
-    self.fetch(shard)
-    return self._is_here(shard)
-
-  def _is_here(self, shard: str) -> bool:
-    try:
-      told = self.told(shard)
-      return os.path.getsize(self.here / shard) == told['bytes']
-    except (OSError, ValueError, KeyError, TypeError):
-      return False
-
-  def told(self, shard: str) -> dict[str, Any]:
-    """What a shard's file says of it."""
-    return json.loads((self.here / _told(shard)).read_bytes())
-
-  def fetch(self, name: str) -> bool:
-    """Copies a file down; whether it is there."""
-    if self.there is None:
-      return False
-    try:
-      content = paths.read(self.there / name)
-    except FileNotFoundError:
-      return False
-    file = self.here / name
-    file.parent.mkdir(parents=True, exist_ok=True)
-    paths.write(file, content)
-    return True
-
-  def write(self, name: str, content: str | bytes) -> None:
-    """Writes a small file, here and there."""
-    file = self.here / name
-    file.parent.mkdir(parents=True, exist_ok=True)
-    paths.write(file, content)
-    if self.there is not None:
-      paths.write(self.there / name, content)
-
-  def write_shard(
-    self, shard: str, contents: Sequence[bytes], told: Mapping[str, Any]
-  ) -> None:
-    """Writes a shard, here and there, and then that it is whole."""
-    file = self.here / shard
-    try:
-      shards.write(file, contents)
-    except Exception as error:  # noqa: BLE001  Of several types.
-      line = ' '.join(str(error).split())[:200]
-      raise UserError(
-        f'{file} cannot be written ({line}): what is prepared is kept; make'
-        ' room, and the same command continues'
-      ) from None
-    size = os.path.getsize(file)
-    if self.there is not None:
-      paths.write(self.there / shard, file.read_bytes())
-    self.write(_told(shard), json.dumps({'bytes': size, **told}) + '\n')
-
-
 def prepare(
   name: str,
   find: Callable[[], Listing | None],
@@ -149,9 +78,9 @@ def prepare(
     UserError: it is not prepared and cannot be; one line.
   """
   inside = folder(name, settings)
-  place = _Place(pathlib.Path(data_dir, inside), None)
+  place = Mirror(pathlib.Path(data_dir, inside), None)
   if paths.is_cloud(data_dir):
-    place = _Place(
+    place = Mirror(
       cloud.mirror(data_dir) / inside, paths.path(data_dir) / inside
     )
     if place.fetch(MANIFEST):  # Another machine may have prepared more.
@@ -196,7 +125,7 @@ def _check_same(found: prepared.Prepared, listing: Listing) -> None:
 
 
 def _has(
-  place: _Place, found: prepared.Prepared, wanted: Mapping[str, int | None]
+  place: Mirror, found: prepared.Prepared, wanted: Mapping[str, int | None]
 ) -> bool:
   """Whether the wanted part is prepared, and its shards are here."""
   for split, limit in wanted.items():
@@ -229,7 +158,7 @@ def _prepare(
   listing: Listing,
   wanted: Mapping[str, int | None],
   settings: Settings,
-  place: _Place,
+  place: Mirror,
 ) -> None:
   before = prepared.load(place.here)
   # Each split's shards: (file, first row, end). What is prepared stays.
@@ -287,10 +216,6 @@ def _cut(split: str, count: int, size: int) -> list[tuple[str, int, int]]:
   ]
 
 
-def _told(shard: str) -> str:
-  return shard.removesuffix('.array_record') + '.json'
-
-
 def _make(
   files: ImageFiles, settings: Settings, name: str
 ) -> tuple[bytes, list[str], str | None]:
@@ -310,7 +235,7 @@ def _make(
 
 
 def _write_shard(
-  place: _Place, shard: str, names: Sequence[str], make: Callable[[str], Any]
+  place: Mirror, shard: str, names: Sequence[str], make: Callable[[str], Any]
 ) -> None:
   made = threads.in_threads(make, names)
   counts: dict[str, int] = {}
@@ -340,7 +265,7 @@ def _check_missing(
 
 def _too_many(
   listing: Listing,
-  place: _Place,
+  place: Mirror,
   shard: str,
   count: int,
   total: int,
@@ -381,7 +306,7 @@ def _size(count: int | float) -> str:
 def _finish(
   listing: Listing,
   settings: Settings,
-  place: _Place,
+  place: Mirror,
   parts: Mapping[str, Sequence[tuple[str, int, int]]],
 ) -> None:
   """Writes the index, and then the manifest that names it."""
