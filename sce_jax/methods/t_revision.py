@@ -14,7 +14,7 @@ makes each example count as much as it would if labels were clean. D, [K, K], is
 
 As in the code T + D is not scaled to rows of sum 1; negative entries count as 0
 here. The code also trains the network itself by Adam with the rate 5e-7 in the
-last phase, so all but not at all; here the config's optimiser goes on, at the
+last phase, so hardly at all; here the config's optimiser is kept, at the
 end of its schedule. Phases follow each other in one run, while the code begins
 each with the best epoch, by noisy validation labels, of the one before.
 

@@ -187,7 +187,7 @@ class Checkpoints:
 
     Args:
       state: the run's, or that of all runs that train together: their folders
-        are on one disk as a rule.
+        are usually on one disk.
 
     Raises:
       UserError: there is not.
