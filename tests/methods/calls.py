@@ -113,3 +113,34 @@ def nll(images, labels, params):
   """Cross entropy of each example, in float64."""
   p = softmax(images.reshape(len(images), -1) @ params)
   return -np.log(np.take_along_axis(p, labels[:, None], 1)[:, 0])
+
+
+def check_evaluation(method, hparams, state=(), epoch=0):
+  """Asserts that an evaluation is cross entropy to the clean classes.
+
+  Returns:
+    Aux, of the evaluation.
+  """
+  images, labels, params = arrays()
+  told = context(training=False, epoch=epoch)
+  given = batch(images, labels)
+  losses, aux, _ = evaluate(
+    method, params, given, hparams, told, gradient=False, state=state
+  )
+  np.testing.assert_allclose(losses, nll(images, labels, params), rtol=1e-5)
+  return aux
+
+
+def check_confident(method, hparams, state=(), epoch=0, scale=1e4):
+  """Asserts that logits of about `scale` give finite losses and gradients.
+
+  Returns:
+    Aux, of the step.
+  """
+  images, labels, params = arrays()
+  given, told = batch(images, labels), context(epoch=epoch)
+  losses, aux, gradient = evaluate(
+    method, scale * params, given, hparams, told, state=state
+  )
+  assert np.isfinite(losses).all() and np.isfinite(gradient).all()
+  return aux

@@ -94,28 +94,9 @@ def test_a_batch_of_which_nothing_is_kept_changes_nothing():
 
 
 def test_evaluations_are_cross_entropy():
-  images, labels, params = calls.arrays()
-  losses, *_ = calls.evaluate(
-    METHOD,
-    params,
-    calls.batch(images, labels),
-    HPARAMS,
-    calls.context(training=False, epoch=9),
-    gradient=False,
-    state=METHOD.init(jax.random.key(0), calls.N, calls.K),
-  )
-  wanted = calls.nll(images, labels, params)
-  np.testing.assert_allclose(losses, wanted, rtol=1e-5)
+  start = METHOD.init(jax.random.key(0), calls.N, calls.K)
+  calls.check_evaluation(METHOD, HPARAMS, start, epoch=9)
 
 
 def test_confident_logits_stay_finite():
-  images, labels, params = calls.arrays()
-  losses, _, gradient = calls.evaluate(
-    METHOD,
-    1e4 * params,
-    calls.batch(images, labels),
-    HPARAMS,
-    calls.context(epoch=3),
-    state=state(),
-  )
-  assert np.isfinite(losses).all() and np.isfinite(gradient).all()
+  calls.check_confident(METHOD, HPARAMS, state(), epoch=3)

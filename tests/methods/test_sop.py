@@ -90,30 +90,13 @@ def test_the_start_is_small_and_not_zero():
 
 
 def test_evaluations_read_no_parameter():
-  images, labels, params = calls.arrays()
   u, v = start()
-  losses, *_ = calls.evaluate(
-    METHOD,
-    params,
-    calls.batch(images, labels),
-    HPARAMS,
-    calls.context(training=False),
-    gradient=False,
-    state=state(np.nan * u, np.nan * v),
-  )
-  wanted = calls.nll(images, labels, params)
-  np.testing.assert_allclose(losses, wanted, rtol=1e-5)
+  calls.check_evaluation(METHOD, HPARAMS, state(np.nan * u, np.nan * v))
 
 
 @pytest.mark.parametrize('scale', [1e4, -1e4])
 def test_confident_logits_stay_finite(scale):
-  images, labels, params = calls.arrays()
-  losses, aux, gradient = calls.evaluate(
-    METHOD,
-    scale * params,
-    calls.batch(images, labels),
-    HPARAMS,
-    state=METHOD.init(jax.random.key(0), calls.N, calls.K),
-  )
-  for values in (losses, gradient, *aux.state.values()):
+  begun = METHOD.init(jax.random.key(0), calls.N, calls.K)
+  aux = calls.check_confident(METHOD, HPARAMS, begun, scale=scale)
+  for values in aux.state.values():
     assert np.isfinite(values).all()

@@ -99,30 +99,10 @@ def test_the_revision_learns_the_matrix():
 
 
 def test_evaluations_are_against_clean_classes():
-  images, labels, params = calls.arrays()
-  losses, *_ = calls.evaluate(
-    METHOD,
-    params,
-    calls.batch(images, labels),
-    HPARAMS,
-    calls.context(training=False, epoch=4),
-    gradient=False,
-    state=start(),
-  )
-  wanted = calls.nll(images, labels, params)
-  np.testing.assert_allclose(losses, wanted, rtol=1e-5)
+  calls.check_evaluation(METHOD, HPARAMS, start(), epoch=4)
 
 
 @pytest.mark.parametrize('scale', [1e4, -1e4])
 def test_confident_logits_stay_finite(scale):
-  images, labels, params = calls.arrays()
-  losses, aux, gradient = calls.evaluate(
-    METHOD,
-    scale * params,
-    calls.batch(images, labels),
-    HPARAMS,
-    calls.context(epoch=9),
-    state=start(),
-  )
-  for values in (losses, gradient, aux.state['d']):
-    assert np.isfinite(values).all()
+  aux = calls.check_confident(METHOD, HPARAMS, start(), 9, scale)
+  assert np.isfinite(aux.state['d']).all()

@@ -99,30 +99,13 @@ def test_losses_gradient_and_matrix_of_two_steps(optimizer):
 
 def test_evaluations_are_against_clean_classes():
   method = vol_min_net.vol_min_net(2.0, 'sgd')
-  images, labels, params = calls.arrays()
-  losses, *_ = calls.evaluate(
-    method,
-    params,
-    calls.batch(images, labels),
-    HPARAMS,
-    calls.context(training=False),
-    gradient=False,
-    state=method.init(jax.random.key(0), calls.N, calls.K),
-  )
-  wanted = calls.nll(images, labels, params)
-  np.testing.assert_allclose(losses, wanted, rtol=1e-5)
+  begun = method.init(jax.random.key(0), calls.N, calls.K)
+  calls.check_evaluation(method, HPARAMS, begun)
 
 
 @pytest.mark.parametrize('scale', [1e4, -1e4])
 def test_confident_logits_stay_finite(scale):
   method = vol_min_net.vol_min_net(2.0, 'adam')
-  images, labels, params = calls.arrays()
-  losses, aux, gradient = calls.evaluate(
-    method,
-    scale * params,
-    calls.batch(images, labels),
-    HPARAMS,
-    state=method.init(jax.random.key(0), calls.N, calls.K),
-  )
-  for values in (losses, gradient, aux.state['w']):
-    assert np.isfinite(values).all()
+  begun = method.init(jax.random.key(0), calls.N, calls.K)
+  aux = calls.check_confident(method, HPARAMS, begun, scale=scale)
+  assert np.isfinite(aux.state['w']).all()
