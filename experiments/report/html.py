@@ -2,7 +2,6 @@
 
 import base64
 import dataclasses
-import hashlib
 import json
 import pathlib
 import re
@@ -11,7 +10,7 @@ from typing import Any
 import jinja2
 import markupsafe
 
-from experiments.report import cells
+from experiments.report import cells, policy
 from experiments.report import page as page_lib
 
 # So many headings are listed at the top of the HTML page.
@@ -68,9 +67,7 @@ def page_text(page: page_lib.Page, pictures: dict[str, dict[str, Any]]) -> str:
     most_rows=_MOST_ROWS,
     css=markupsafe.Markup(css),
     script=markupsafe.Markup(script),
-    # Nothing but this page's own style and script is used.
-    policy="default-src 'none'; img-src data:; base-uri 'none'; form-action"
-    f" 'none'; style-src {_digest(css)}; script-src {_digest(script)}",
+    policy=policy.content_security_policy(css, script),
   )
 
 
@@ -78,11 +75,6 @@ def script_data(value: Any) -> markupsafe.Markup:
   """JSON for a script element, in which nothing is unescaped."""
   text = json.dumps(value, separators=(',', ':'), ensure_ascii=False)
   return markupsafe.Markup(text.replace('<', '\\u003c'))
-
-
-def _digest(text: str) -> str:
-  digest = hashlib.sha256(text.encode()).digest()
-  return f"'sha256-{base64.b64encode(digest).decode()}'"
 
 
 def _breakable(text: str) -> markupsafe.Markup:
