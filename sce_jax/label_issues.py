@@ -11,9 +11,6 @@ from sce_jax.noise import confident, estimation
 from sce_jax.noise.near_duplicates import near_duplicates
 from sce_jax.runs import files
 
-# Of the anchor points, as for the loss 'forward'.
-_PERCENTILE = 97.0
-
 
 @dataclasses.dataclass(frozen=True)
 class LabelIssues:
@@ -156,7 +153,7 @@ def judge(
     confident.noise_rate_interval(probability, labels, seed),
     None if features is None else near_duplicates(features, labels),
     {
-      name: estimate(evidence, _PERCENTILE)
+      name: estimate(evidence, estimation.PERCENTILE)
       for name, estimate in estimation.ESTIMATORS.items()
       if name != 'hoc' or (features is not None and len(labels) > 2)
     },

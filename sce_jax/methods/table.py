@@ -37,6 +37,7 @@ from sce_jax.methods.sop import sop
 from sce_jax.methods.spec import Spec
 from sce_jax.methods.t_revision import t_revision
 from sce_jax.methods.vol_min_net import OPTIMIZERS, vol_min_net
+from sce_jax.noise import estimation
 
 
 def _estimated(
@@ -45,7 +46,9 @@ def _estimated(
   return {
     'transition': Hparam(transition, one_of(*TRANSITIONS), 'host'),
     'percentile': Hparam(
-      97.0, number(lambda x: 0 <= x <= 100, 'from 0 to 100'), 'host'
+      estimation.PERCENTILE,
+      number(lambda x: 0 <= x <= 100, 'from 0 to 100'),
+      'host',
     ),
     'fit_share': Hparam(
       fit_share, number(lambda x: 0 < x <= 1, 'above 0 and at most 1'), 'host'

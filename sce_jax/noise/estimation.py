@@ -15,6 +15,9 @@ import numpy as np
 from sce_jax.noise import confident
 from sce_jax.noise.consensus import hoc
 
+# Of the probabilities among which an anchor is, as Patrini et al. have it.
+PERCENTILE = 97.0
+
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
@@ -32,7 +35,7 @@ class Evidence:
 
 
 def anchors(
-  probabilities: Float[np.ndarray, 'N K'], percentile: float | int = 97.0
+  probabilities: Float[np.ndarray, 'N K'], percentile: float | int = PERCENTILE
 ) -> Float64[np.ndarray, 'K K']:
   """The transition matrix that the anchor points of the classes show.
 
@@ -73,7 +76,7 @@ def anchors(
 def dual_t(
   probabilities: Float[np.ndarray, 'N K'],
   labels: Integer[np.ndarray, ' N'],
-  percentile: float | int = 97.0,
+  percentile: float | int = PERCENTILE,
 ) -> Float64[np.ndarray, 'K K']:
   """The product of two matrices that are easier to estimate than T.
 
