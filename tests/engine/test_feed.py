@@ -50,7 +50,9 @@ def check_same(found, expected):
   jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
-@pytest.mark.parametrize('runner', list(runners.RUNNERS))
+@pytest.mark.parametrize(
+  'runner', ['pmap', pytest.param('jit', marks=pytest.mark.slow)]
+)
 def test_the_same_as_resident_on_eight_devices(runner):
   """44 examples: two batches of 16, and 12 that eight devices share.
 

@@ -171,6 +171,7 @@ $LAUNCH {SHORT[0]} --workdir="$DISK/run"; echo code=$?
   assert 'checkpoints need' in second
 
 
+@pytest.mark.slow
 @pytest.mark.process
 def test_a_cache_that_cannot_be_written_is_no_error(launch, tmp_path):
   """Neither the cache nor the home can be a folder."""

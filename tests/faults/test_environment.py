@@ -39,7 +39,7 @@ time.time = stepping
 from experiments.cli import runtime
 sys.exit(runtime.run(sys.argv))
 """
-FAST = ('TMPDIR missing', 'spaces and unicode')
+FAST = ('spaces and unicode',)
 
 
 @pytest.mark.parametrize(

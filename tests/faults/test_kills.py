@@ -8,8 +8,8 @@ from sce_jax.exit_codes import ExitCode
 from tests.faults import kills
 
 pytestmark = [pytest.mark.faults, pytest.mark.process]
-# In a save, and when figures were written, with state of a method.
-FAST = (2, 3)
+# While figures are written, with state of a method; others are slow.
+FAST = (3,)
 
 
 @pytest.fixture(scope='module')

@@ -55,13 +55,14 @@ def with_other_true_labels(dataset, both):
 @pytest.mark.parametrize(
   ('loss', 'changes'),
   [
-    # State of its own, chosen examples; two networks; a network before it.
-    ('gmm_selection', {}),
-    ('co_teaching', {}),
+    # A network before it, and a state of its own.
     ('t_revision', {}),
     *(
       pytest.param(loss, changes, marks=pytest.mark.slow)
       for loss, changes in [
+        # Chosen examples; two networks.
+        ('gmm_selection', {}),
+        ('co_teaching', {}),
         ('elr', {}),
         ('dal', {}),
         ('d2l', {}),

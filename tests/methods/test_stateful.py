@@ -18,10 +18,10 @@ from tests.conftest import REPOSITORY
 NAMES = (
   'elr',
   'co_teaching',
-  'd2l',
   *(
     pytest.param(name, marks=pytest.mark.slow)
     for name in (
+      'd2l',
       'jocor',
       'sat',
       'cores2',

@@ -153,6 +153,7 @@ def test_links_that_are_no_use_are_left_out(tmp_path):
   assert 'is reached by more than 100 paths' in told(read, tmp_path / 'data')
 
 
+@pytest.mark.slow  # A thousand folders deep, which the system walks slowly.
 def test_folders_may_lie_deeper_than_pythons_stack(tmp_path, monkeypatch):
   write(tmp_path / 'data', 'a/1.png', 'b/2.png')
   monkeypatch.chdir(tmp_path / 'data' / 'a')
