@@ -21,6 +21,7 @@ Sources:
   SR: Zhou et al., ICCV 2021 (2108.00192).
   Mixup: Zhang et al., ICLR 2018 (1710.09412).
   GJS: Englesson and Azizpour, NeurIPS 2021 (2105.04522).
+  SL+LC, SL annealed: tried here first, see experiments/results.
 """
 
 from collections.abc import Mapping
@@ -44,6 +45,7 @@ from sce_jax.methods.loss_wrappers import (
 )
 from sce_jax.methods.mixup import mixup
 from sce_jax.methods.regularizers import (
+  annealed,
   entropy_of_mean,
   l1_penalty,
   sparse_regularization,
@@ -58,6 +60,8 @@ _RULES = {
   'm': NOT_NEGATIVE,
   'floor': number(lambda x: 0 <= x < 1, 'in [0, 1)'),
 }
+# Of variants of SL that nobody has published: the paper's for CIFAR-10.
+_SL = {'alpha': Hparam(0.1, NOT_NEGATIVE), 'beta': Hparam(1.0, NOT_NEGATIVE)}
 _L1 = {'l1': Hparam(None, NOT_NEGATIVE)}
 _SR = {
   'temperature': Hparam(None, POSITIVE),
@@ -238,6 +242,25 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
       rules=_RULES,
       paper='2212.04055',
       tuned_per_rate=True,
+    ),
+    'sl_lc': combined(
+      logit_clip(of('sl')),
+      (single['sl'],),
+      'symmetric learning of clipped logits',
+      'SL+LC',
+      rules=_RULES,
+      hparams={**_SL, 'max_norm': Hparam(10.0, POSITIVE)},
+      positive=('alpha', 'beta'),
+    ),
+    'sl_annealed': combined(
+      of('sl'),
+      (single['sl'],),
+      'symmetric learning with an alpha that falls',
+      'SL annealed',
+      rules=_RULES,
+      around=lambda base: annealed(base, 'alpha'),
+      hparams={**_SL, 'alpha_end': Hparam(0.0, NOT_NEGATIVE)},
+      positive=('alpha', 'beta'),
     ),
     'ce_sr': sr(
       'ce', title='cross entropy with sparse regularization', short='CE+SR'

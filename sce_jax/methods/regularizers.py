@@ -120,6 +120,25 @@ def scheduled(
   )
 
 
+def annealed(base: Method, name: str) -> Method:
+  """A method one of whose hyper-parameters moves from one value to another.
+
+  After e of E epochs it is the given value times 1 - e / E plus `NAME_end`
+  times e / E.
+
+  Args:
+    base: the method.
+    name: of the hyper-parameter; the new one is called NAME_end.
+  """
+
+  def moved(hparams, context):
+    end, rest = _split(hparams, f'{name}_end')
+    done = context.epoch.astype(jnp.float32) / context.num_epochs
+    return {**rest, name: rest[name] * (1 - done) + end * done}
+
+  return scheduled(base, moved)
+
+
 def _split(hparams: Hparams, name: str) -> tuple[Any, Mapping[str, Any]]:
   """A hyper-parameter of one's own, and those of the method below."""
   rest = dict(hparams)

@@ -46,6 +46,8 @@ PARTS = {
   ),
 }
 PAIRS = {
+  'sl_lc': ('ce', 'rce'),
+  'sl_annealed': ('ce', 'rce'),
   'nce_rce': ('nce', 'rce'),
   'nce_mae': ('nce', 'mae'),
   'nfl_rce': ('nfl', 'rce'),
@@ -81,6 +83,9 @@ def reference(name, h, images, labels, params):
   def at_label(p):
     return np.take_along_axis(p, labels[:, None], 1)[:, 0]
 
+  length = np.linalg.norm(z, axis=1, keepdims=True)
+  if 'max_norm' in h:
+    z = z * np.minimum(1, h['max_norm'] / length)
   p = calls.softmax(z)
   if name in PAIRS:
     first, second = PAIRS[name]
@@ -94,9 +99,7 @@ def reference(name, h, images, labels, params):
     mean = p.mean(0)
     missing = np.log(mean.size) + mean @ np.log(mean)
     return losses + h.get('entropy', 0) * missing
-  length = np.linalg.norm(z, axis=1, keepdims=True)
   if name == 'ce_lc':
-    p = calls.softmax(z * np.minimum(1, h['max_norm'] / length))
     return -np.log(at_label(p))
   p = calls.softmax(z / length / h['temperature'])
   base = -np.log(at_label(p))
@@ -109,10 +112,11 @@ def reference(name, h, images, labels, params):
   'name', [name for name in NAMES if name not in ('mixup', 'gjs')]
 )
 def test_losses_and_gradients_are_those_of_the_formula(name):
-  h = methods.complete(name, CIFAR10[name])
+  h = methods.complete(name, CIFAR10.get(name, CIFAR10['rce']))
   # Larger, so that every term matters.
   h |= {key: 0.3 for key in ('l1',) if key in h}
   h |= {'m': 20.0, 'floor': 1e-3} if 'm' in h else {}
+  h |= {'max_norm': 1.0} if 'max_norm' in h else {}
   images, labels, params = calls.arrays()
   got, _, gradient = calls.evaluate(
     methods.build(name, h),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sce_jax import losses
-from sce_jax.methods import regularizers
+from sce_jax.methods import loss_wrappers, regularizers
 from sce_jax.methods.base import Method, from_loss, no_state
 from sce_jax.methods.mixup import mixup
 from sce_jax.parallel import runners
@@ -92,6 +92,19 @@ def test_sparse_regularization_grows(epoch, strength):
     hparams,
     lambda x, y, w: sparse(x, y, w, strength),
     calls.context(epoch=epoch),
+  )
+
+
+def test_a_hyper_parameter_moves_over_the_run():
+  base = from_loss(
+    loss_wrappers.weighted_sum(losses.cross_entropy, weights='a')
+  )
+  check(
+    regularizers.annealed(base, 'a'),
+    {'a': 2.0, 'a_end': 1.0},
+    # After 3 of 10 epochs: 0.7 * 2 + 0.3 * 1.
+    lambda x, y, w: 1.7 * calls.nll(x, y, w),
+    calls.context(epoch=3),
   )
 
 
