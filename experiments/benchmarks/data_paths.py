@@ -17,6 +17,7 @@ from sce_jax.config.check import Config
 from sce_jax.data import augment, batches
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data.info import DatasetInfo
+from sce_jax.engine.order import permutation
 
 # Path: recipe of configs/cifar10.py, and whether it augments.
 ON_DEVICE = {
@@ -113,7 +114,7 @@ def make_batches(
 
   def run(split, labels, key):
     size, image_shape = labels.shape[0], split.pixel_mean.shape
-    order = jax.random.permutation(key, size)
+    order = permutation(key, size)
     positions = jnp.arange(size, dtype=jnp.int32)
 
     def make(number):

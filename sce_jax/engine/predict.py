@@ -13,6 +13,7 @@ from jaxtyping import Array, Float, Int, Shaped
 from sce_jax.data import batches
 from sce_jax.engine import randomness
 from sce_jax.engine.network import Network
+from sce_jax.engine.order import permutation
 from sce_jax.engine.recipe import Recipe
 from sce_jax.engine.train_state import RunInputs, TrainState
 
@@ -110,12 +111,8 @@ def activations(
     num: how many examples.
     recipe: what the program is compiled from.
   """
-  order = jax.random.permutation(
-    randomness.subset_key(inputs.key),
-    inputs.labels.shape[0],
-    independent=False,
-  )
-  rows = inputs.positions[order[:num].astype(jnp.int32)]
+  order = permutation(randomness.subset_key(inputs.key), inputs.labels.shape[0])
+  rows = inputs.positions[order[:num]]
   assert split.image is not None  # See Method.uses_features.
   return predict(
     state,

@@ -1,9 +1,10 @@
-"""Class-balanced epochs."""
+"""The order of an epoch, and class-balanced ones."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from sce_jax.engine import order, plan
 from sce_jax.engine.train_state import RunInputs
@@ -23,6 +24,44 @@ def epoch(number, batches, batch_size=5):
   inputs = RunInputs(jax.random.key(0), jnp.arange(100), labels, {})
   found = order.epoch_order(inputs, jnp.int32(number), made, 5)
   return np.asarray(found), made
+
+
+def test_an_order_has_each_number_once_and_needs_no_sort():
+  key = jax.random.key(3)
+  for size in (1, 1001):
+    found = np.asarray(order.permutation(key, size))
+    assert np.sort(found).tolist() == list(range(size))
+  lowered = jax.jit(order.permutation, static_argnums=1).lower(key, 60_000)
+  assert 'sort' not in lowered.as_text()
+
+
+def test_of_a_few_each_order_is_equally_likely():
+  keys = jax.vmap(jax.random.key)(jnp.arange(20_000, dtype=jnp.uint32))
+  found = jax.vmap(lambda key: order.permutation(key, 5))(keys)
+  numbers = np.asarray(found) @ 5 ** np.arange(5)
+  counts = np.unique(numbers, return_counts=True)[1]
+  assert len(counts) == 120  # All of them.
+  assert 1e-5 < stats.chisquare(counts).pvalue < 1 - 1e-5
+
+
+def test_a_long_order_is_like_a_shuffled_deck():
+  size, decks = 60_000, 16
+  keys = jax.vmap(jax.random.key)(jnp.arange(decks, dtype=jnp.uint32))
+  found = np.asarray(jax.lax.map(lambda k: order.permutation(k, size), keys))
+  found = found.astype(np.int64)
+  # One number a deck stands in its own place, with a variance of one.
+  fixed = (found == np.arange(size)).sum()
+  assert 1e-5 < stats.poisson.cdf(fixed, decks) < 1 - 1e-5
+  # How far a number is from the one before it, around the end: any distance.
+  gaps = np.diff(found, axis=1) % size
+  p = stats.chisquare(np.bincount(gaps.ravel() // 500, minlength=120)).pvalue
+  assert 1e-5 < p < 1 - 1e-5
+  # Each batch of 120 draws from ten strata as a hypergeometric does.
+  strata = (found // 6000).reshape(decks, 500, 120)
+  drawn = np.stack([(strata == s).sum(axis=2) for s in range(10)])
+  spread = 120 * 0.1 * 0.9 * (size - 120) / (size - 1)
+  ratio = ((drawn - 12) ** 2).mean() / spread
+  assert abs(ratio - 1) < 4.5 * (2 / (9 * 500 * decks)) ** 0.5
 
 
 def test_each_class_has_as_many_in_an_epoch():
