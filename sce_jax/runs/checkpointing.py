@@ -66,12 +66,13 @@ class Checkpoints:
     self._manager: ocp.CheckpointManager | _Cloud | None = None
     self._damaged: list[int] = []
     self._writing: int | None = None
+    self._failed = False
     self._keep = keep
     if processes.is_primary():
       if keep is not None:  # Of saves that failed or were killed.
         _remove_temporary(folder)
       self._manager = (
-        _manager(folder, keep)
+        _manager(folder, None)  # `_check_written` removes the old ones.
         if isinstance(folder, pathlib.Path)
         else _Cloud(folder, keep, check)
       )
@@ -94,6 +95,7 @@ class Checkpoints:
     step = int(state.step)
     if step in self._manager.all_steps():
       return
+    self.wait()
     # A copy: the next step is given the memory of this state's arrays, which
     # on a CPU are what would be written in the background.
     copy = jax.tree.map(np.array, state)
@@ -219,19 +221,27 @@ class Checkpoints:
         self._check_written()
 
   def _check_written(self) -> None:
-    """Raises an error if what was saved last is not there.
+    """Removes old checkpoints once what was saved last is there.
 
-    Orbax tells of a failure once, and the thread that ends a save may be the
-    one who is told.
+    Orbax 0.12 tells of a failure once: either to whoever asks or to its own
+    thread that ends the save. A thread that is not told takes the save for a
+    success and would remove the older checkpoints, so that is not left to it.
+
+    Raises:
+      OSError: what was saved last is not there.
     """
     step, self._writing = self._writing, None
-    if step is None or isinstance(self._manager, _Cloud):
+    manager = self._manager
+    if step is None or manager is None or isinstance(manager, _Cloud):
       return
     path = self.folder / str(step)
     if not path.exists():
       free = shutil.disk_usage(self.folder.parent).free
       number = errno.ENOSPC if free < _LITTLE else errno.EIO
       raise OSError(number, os.strerror(number), str(path))
+    if self._keep and not self._failed:
+      for old in sorted(manager.all_steps())[: -self._keep]:
+        manager.delete(old)
 
   def close(self) -> None:
     """Waits until everything is saved, and ends."""
@@ -240,13 +250,21 @@ class Checkpoints:
     finally:
       if self._manager is not None:
         self._manager.close()
+      if self._failed:
+        _remove_temporary(self.folder)
 
   @contextlib.contextmanager
   def _saving(self) -> Iterator[None]:
-    """Removes what a save has left that fails, as on a full disk."""
+    """Removes what a save has left that fails, as on a full disk.
+
+    Tensorstore's threads end what they have begun, and nothing waits for them
+    when one has failed: what they write after this is removed by `close` and by
+    whoever opens the folder next to write to it.
+    """
     try:
       yield
     except Exception:
+      self._failed = True
       _remove_temporary(self.folder)
       raise
 
