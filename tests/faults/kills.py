@@ -97,7 +97,9 @@ def draw(seed: int) -> tuple[str, int, str, float]:
   return name, count, when, rng.uniform(0, 0.3)
 
 
-def start(arguments, environment, moment=None, number=signal.SIGKILL):
+def start(
+  arguments, environment, moment=None, number=signal.SIGKILL, timeout=600
+):
   """Runs launch.py, struck at a moment: the ended process."""
   arguments = ['launch.py', *arguments]
   command = [sys.executable, str(conftest.REPOSITORY / 'launch.py')]
@@ -113,7 +115,7 @@ def start(arguments, environment, moment=None, number=signal.SIGKILL):
     cwd=conftest.REPOSITORY,
     capture_output=True,
     text=True,
-    timeout=600,
+    timeout=timeout,
     check=False,
   )
 

@@ -55,6 +55,8 @@ PROGRAMS = {
     '--config.train.epochs=12',
   ),
 }
+# Seconds after which a run hangs, also on a machine that does much else.
+_HANGS = 3600
 FAULTS = ('SIGKILL', 'SIGTERM', 'SIGINT', 'full disk', 'flipped bit')
 
 
@@ -73,12 +75,12 @@ def strike(command, environment, fault, rng, seconds):
     stderr=subprocess.DEVNULL,
   )
   try:
-    return process.wait(600 if full else rng.uniform(1, seconds))
+    return process.wait(_HANGS if full else rng.uniform(1, seconds))
   except subprocess.TimeoutExpired:
     process.send_signal(
       getattr(signal, fault) if fault.startswith('SIG') else signal.SIGKILL
     )
-    return process.wait(120)
+    return process.wait(_HANGS)
 
 
 def flip(folder: pathlib.Path, rng: random.Random) -> bool:
@@ -112,7 +114,9 @@ def main(arguments: list[str]) -> None:
     if name not in expected:
       folder = root / f'{name} undisturbed' / 'run'
       begun = time.monotonic()
-      done = kills.start([*PROGRAMS[name], f'--workdir={folder}'], environment)
+      done = kills.start(
+        [*PROGRAMS[name], f'--workdir={folder}'], environment, timeout=_HANGS
+      )
       if done.returncode:
         sys.exit(f'{name} undisturbed: {done.stderr}')
       expected[name] = kills.outcome(folder)
@@ -127,7 +131,7 @@ def main(arguments: list[str]) -> None:
       launch = conftest.command(*command)
       strike(launch, environment, fault, rng, lengths[name])
       injected[fault] += 1
-    done = kills.start(command, environment)
+    done = kills.start(command, environment, timeout=_HANGS)
     try:
       assert done.returncode == 0, done.stderr
       found = kills.outcome(folder)
