@@ -263,15 +263,21 @@ def table(results: Mapping[str, Sequence[train.Result]]) -> str:
     for run in runs
   )
   note = 'init_from=random: the weights were not pretrained' * is_random
-  shown = [_fitted(rows), marks.note(results), note]
+  marked = {
+    group: marks.mark(group, next((r for r in runs if 'failed' not in r), None))
+    for group, runs in results.items()
+  }
+  shown = [_fitted(rows, marked), marks.note(marked.values()), note]
   return '\n'.join(filter(None, shown))
 
 
-def _fitted(rows: Sequence[Sequence[str]]) -> str:
+def _fitted(rows: Sequence[Sequence[str]], marked: Mapping[str, str]) -> str:
   """The table; with short names of methods if it is too wide otherwise."""
   heading, *body = rows
   for short in (False, True):
-    named = [(_title(row[0], short=short), *row[1:]) for row in body]
+    named = [
+      (_title(row[0], short=short) + marked[row[0]], *row[1:]) for row in body
+    ]
     shown = text.aligned([heading, *named])
     if max(map(len, shown.splitlines())) <= shutil.get_terminal_size().columns:
       break
@@ -283,8 +289,7 @@ def _title(group: str, *, short: bool = False) -> str:
   if group not in methods.SPECS:
     return group
   spec = methods.SPECS[group]
-  name = spec.short if short else f'{spec.title} ({spec.short})'
-  return f'{name}{marks.mark(group)}'
+  return spec.short if short else f'{spec.title} ({spec.short})'
 
 
 def _spread(values: Sequence[float | None]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from configs import cifar10, cifar100, digits, mnist
+from configs import cifar10, cifar100, clothing1m, digits, mnist
 from experiments.benchmarks import harness
 from sce_jax import methods
 from sce_jax.config import check as config_lib
@@ -50,7 +50,10 @@ NETWORKS = {
   'resnet44': Shape(cifar100, 'paper', (32, 32, 3), 100),
   'resnet34': Shape(cifar100, 'apl', (32, 32, 3), 100),
   'resnet50': Shape(cifar100, 'apl', (32, 32, 3), 100),
-  'imagenet_resnet50': Shape(cifar100, 'apl', (224, 224, 3), 14),
+  # Its data set is streamed; here those of a dispatch lie on the device.
+  'imagenet_resnet50': Shape(
+    clothing1m, 'paper', (224, 224, 3), 14, 32, num_train=9_984, num_test=1_024
+  ),
 }
 
 
@@ -94,6 +97,8 @@ class Workload:
     config.model.dtype = self.dtype
     config.train.batch_size = self.batch
     config.train.steps_per_dispatch = self.steps
+    config.model.init_from = None
+    config.data.feed, config.data.augment.crop = 'resident', 'center'
     if not self.augment:
       off = {'pad_crop': 0, 'shift': 0.0, 'rotate': 0.0, 'flip': False}
       config.data.augment.update(off)

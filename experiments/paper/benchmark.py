@@ -101,7 +101,8 @@ def _cells(
 def _noises(dataset: str, scale: str, choice: Choice) -> list[str]:
   if choice.noises:
     return list(choice.noises)
-  noises = SHORT if scales.scale_of(dataset, scale).few else NOISES
+  few = scales.scale_of(dataset, scale).few
+  noises = scales.noises(dataset, SHORT if few else NOISES)
   named = {
     methods.noise_of(dataset, given): given for given in reversed(noises)
   }
@@ -122,8 +123,8 @@ def _recipe(dataset: str, choice: Choice) -> str | None:
 def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """Accuracy, ranks, published figures, what could not be trained."""
   cells = _cells(context.dataset, context.scale, context.choice)
-  names = _names(dict.fromkeys(loss for loss, _ in cells))
   ended = frame.finished(runs)
+  names = _names(dict.fromkeys(loss for loss, _ in cells), ended)
   scores = _scores(runs)
   found = ranks.rank(scores) if scores.shape[1] else None
   blocks: list[Block] = [
@@ -147,9 +148,13 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   return blocks
 
 
-def _names(losses: Iterable[str]) -> dict[str, str]:
+def _names(losses: Iterable[str], runs: 'pd.DataFrame') -> dict[str, str]:
   """What tables call each method, with its marks."""
-  return {loss: plots.label(loss) + marks.mark(loss) for loss in losses}
+  results = {run.config['loss']['name']: run.result for run in runs.run}
+  return {
+    loss: plots.label(loss) + marks.mark(loss, results.get(loss))
+    for loss in losses
+  }
 
 
 def _protocol(context: Context) -> str:
@@ -215,7 +220,7 @@ def _accuracy(
         [
           'Best: highest mean. Not told apart: two-sided paired t-test over'
           ' seeds, p of at least 0.05; no correction for the many methods.',
-          marks.note(names),
+          marks.note(names.values()),
         ],
       )
     ),

@@ -31,7 +31,8 @@ def blocks(
     recipe: the protocol of our runs.
     others: whether figures of other protocols are shown.
   """
-  dataset = scales.title(context.dataset)
+  # By the data's own name: a config file may be called otherwise.
+  dataset = scales.config(context.dataset, context.scale).data.name
   rows: list[list[Cell | str]] = []
   sources: dict[str, str] = {}
   for (method, given), some in runs.groupby(['method', 'noise'], sort=False):

@@ -186,7 +186,7 @@ def _results(runs: 'pd.DataFrame', start: str) -> list[Block]:
     shown.append('validation_accuracy')
   rows = [
     [
-      name + marks.mark(run_names.method(group.run.iloc[0])),
+      name + _mark(group.run.iloc[0]),
       *(statistics.format_mean_std(group[figure]) for figure in shown),
       Cell(
         f'{sum(group.status == "finished")} of {len(group)}',
@@ -210,11 +210,7 @@ def _results(runs: 'pd.DataFrame', start: str) -> list[Block]:
       rows,
       'memorised: share of the wrongly labelled training examples that are'
       ' predicted as their wrong label.'
-      + (
-        f' {marked}'
-        if (marked := marks.note(map(run_names.method, runs.run)))
-        else ''
-      )
+      + (f' {marked}' if (marked := marks.note(map(_mark, runs.run))) else '')
       + ' Test labels were held out of noisy ones: part of them may be wrong,'
       ' in each class too.' * (test != 'Test'),
     ),
@@ -222,6 +218,10 @@ def _results(runs: 'pd.DataFrame', start: str) -> list[Block]:
   if len(ended):
     found += [_curves(ended, start), *_classes(ended, start)]
   return found
+
+
+def _mark(run: Run) -> str:
+  return marks.mark(run_names.method(run), run.result)
 
 
 def _curves(runs: 'pd.DataFrame', start: str) -> Figure:

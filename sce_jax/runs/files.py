@@ -57,6 +57,8 @@ _FORMATS = (2, FORMAT)
 PREPARE = 'prepare'
 # As config.model.init_from: parameters that are drawn, where others are usual.
 RANDOM = 'random'
+# As config.loss.transition, in a result: counted on examples with both labels.
+MEASURED = 'measured'
 # Folders of the folds of an audit begin so, see audit.py.
 FOLD = 'fold-'
 # The folder of an exported network, see inference.py: its description, its

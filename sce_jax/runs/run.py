@@ -247,6 +247,10 @@ class TrainingRun:
     }
     if self.noisy_test:
       self.result['noisy_test'] = True
+    source = config.loss.hparams.get('transition')
+    if source is not None:
+      is_measured = source == 'true' and self.noise is None
+      self.result['transition'] = files.MEASURED if is_measured else source
     initial = self.workdir.initial
     if initial is not None:
       self.result['init_from'] = initial['init_from']

@@ -236,6 +236,22 @@ def test_methods_that_know_of_the_noise_rate_are_marked(monkeypatch):
   assert '†' not in grid.table({'ce': runs})
 
 
+@pytest.mark.parametrize(
+  ('source', 'mark', 'note'),
+  [
+    ('true', '§', "is told the noise's transition matrix"),
+    ('measured', '¶', 'measured on examples that have a true label'),
+    ('anchors', '', ''),
+  ],
+)
+def test_where_the_transition_matrix_is_from(source, mark, note, monkeypatch):
+  monkeypatch.setenv('COLUMNS', '120')
+  shown = grid.table({'forward': [result(0.5) | {'transition': source}]})
+  assert f'(Forward){mark} ' in shown
+  assert note in shown
+  assert ('nobody knows' in shown) == (source == 'true')
+
+
 def test_runs_that_failed_do_not_count():
   failed = {'run': 'a', 'failed': 'the loss is not finite'}
   assert cells({'ce': [failed], 'sl': [failed, result(0.5)]}) == [
