@@ -79,9 +79,12 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
 
 def _export(workdir: str, out: str) -> None:
   from sce_jax import export, inference  # noqa: PLC0415
+  from sce_jax.runs import files  # noqa: PLC0415
 
   folder = export.export(workdir, out)
   run = inference.read_description(folder)['run']
   print(f'{workdir}, epoch {run["epoch"]} of {run["epochs"]}: {folder}')
+  if run.get('initial'):
+    print(f'  initial weights: {files.initial_title(run["initial"])}')
   print(f'  python launch.py predict --model={out} --images=PATH')
   print(f'  sce_jax.load({out!r})')

@@ -50,6 +50,7 @@ def opening(values: flags.FlagValues, arguments: list[str]) -> str:
 def main(values: flags.FlagValues, arguments: list[str]) -> None:
   """Predicts and writes the file."""
   import sce_jax  # noqa: PLC0415
+  from sce_jax.runs import files  # noqa: PLC0415
   from sce_jax.storage import paths  # noqa: PLC0415
 
   del arguments
@@ -80,6 +81,9 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
       ' with --out'
     ) from None
   print(f'{count} predictions: {out}')
+  initial = model.info.get('run', {}).get('initial')
+  if initial:
+    print(f'initial weights: {files.initial_title(initial)}')
 
 
 def _tell_unreadable(

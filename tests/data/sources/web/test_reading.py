@@ -269,6 +269,7 @@ def test_a_run_on_it(tmp_path):
   result = train.train_and_evaluate(config, tmp_path / 'run')
   assert result['test']['examples'] == result['validation']['examples'] == 40
   assert result['epochs'] == 2 and result['memorised'] is None
+  assert result['transition'] == 'measured'
   from sce_jax.runs import files  # noqa: PLC0415
 
   used = files.read_prepared(tmp_path / 'run')['transition_matrix']

@@ -81,6 +81,7 @@ def test_prepared_killed_resumed_reported_exported(launch, tmp_path):
   done = launch('evaluate', f'--workdir={run}', timeout=TIMEOUT)
   assert done.returncode == 0, done.stderr
   assert f'validation split, {seen[1]} examples' in done.stdout
+  assert 'not pretrained' in done.stdout
   done = launch('report', f'--workdir={run}')
   assert done.returncode == 0, done.stderr
   page = (run / 'report' / 'report.md').read_text()
@@ -90,6 +91,7 @@ def test_prepared_killed_resumed_reported_exported(launch, tmp_path):
   assert f'{100 * result["validation"]["accuracy"]:.1f}' in page
   done = launch('export', f'--workdir={run}', f'--out={tmp_path / "model"}')
   assert done.returncode == 0, done.stderr
+  assert 'not pretrained' in done.stdout
   images = next((tmp_path / 'clothes' / 'images' / '3').iterdir())
   done = launch(
     'predict',
@@ -99,5 +101,6 @@ def test_prepared_killed_resumed_reported_exported(launch, tmp_path):
     timeout=TIMEOUT,
   )
   assert done.returncode == 0, done.stderr
+  assert 'not pretrained' in done.stdout
   predicted = (tmp_path / 'predictions.csv').read_text().splitlines()
   assert len(predicted) == 1 + len(list(images.iterdir()))
