@@ -4,9 +4,9 @@ The training split is cut into folds, and for each a network is trained on the
 others. Two things are read off them. What a network says of the fold that it
 was never shown is not memorised: by that it is estimated how many labels are
 wrong, and which are right instead. What the networks said, while they were
-trained, of the examples that they were shown, averaged over the epochs, ranks
-them: right labels are learned early. See noise/confident.py and
-methods/averages.py.
+trained, of the examples that they were shown, is averaged over the epochs:
+right labels are learned early. Both together rank the examples. See
+noise/confident.py and methods/averages.py.
 """
 
 from collections.abc import Collection

@@ -25,8 +25,8 @@ class LabelIssues:
     averaged: of each class, averaged over the training of networks that were
       shown the example; None: there are none.
     suggested: the most probable class, for issues other than the given one.
-    score: the normalised margin of the given label in the averages, in [0, 1]:
-      the lower, the more likely it is wrong.
+    score: the given label's probability, the mean of that out of sample and of
+      that averaged over the training: the lower, the more likely it is wrong.
     aum: the mean margin of the given label's logit in training, see
       methods/averages.py; None: it was not recorded.
     is_issue: whether it is among the labels estimated to be wrong.
@@ -120,7 +120,7 @@ def judge(
     probability: of each class, from a network that was not trained on the
       example.
     averaged: of each class, averaged over the training of networks that were;
-      None: `probability` ranks the examples, too.
+      None: `probability` alone ranks the examples.
     features: by which near duplicates are found, of one network; None: they
       are not looked for, and T is not estimated by neighbours.
     example_id: of each example; None: its place.
@@ -130,8 +130,8 @@ def judge(
     aum: as in `LabelIssues`.
   """
   joint = confident.confident_joint(probability, labels)
-  ranked = probability if averaged is None else averaged
-  is_issue = confident.find_issues(ranked, labels, joint)
+  learned = probability if averaged is None else averaged
+  is_issue = confident.find_issues(learned, labels, joint)
   others = probability.copy()
   others[is_issue, labels[is_issue]] = -1
   places = np.arange(len(labels))
@@ -146,7 +146,11 @@ def judge(
     probability,
     averaged,
     others.argmax(axis=1),
-    confident.normalized_margin(ranked, labels),
+    (
+      confident.self_confidence(probability, labels)
+      + confident.self_confidence(learned, labels)
+    )
+    / 2,
     aum,
     is_issue,
     joint,
@@ -164,9 +168,9 @@ def detection(issues: LabelIssues) -> dict[str, int | float] | None:
   """How well the wrong labels were found, where the true ones are known.
 
   Returns:
-    The number of wrong labels among those known; AUROC of the score, and of the
-    margin out of sample, and of AUM where it was recorded; average precision of
-    the score; precision among as many as there are wrong labels; precision and
+    The number of wrong labels among those known; AUROC of the score, of each of
+    its two parts, and of AUM where it was recorded; average precision of the
+    score; precision among as many as there are wrong labels; precision and
     recall of `is_issue`.
     None: not known, or there are only right or only wrong ones.
   """
@@ -179,20 +183,22 @@ def detection(issues: LabelIssues) -> dict[str, int | float] | None:
     return None
   flagged = issues.is_issue[known]
   hits = int((flagged & wrong).sum())
+  parts = {
+    'out of sample': confident.self_confidence(issues.probability, issues.label)
+  }
+  if issues.averaged is not None:
+    parts['in training'] = confident.self_confidence(
+      issues.averaged, issues.label
+    )
+  if issues.aum is not None:
+    parts['AUM'] = issues.aum
   return {
     'wrong labels': count,
     **ranking_figures(issues.score[known], wrong),
-    'AUROC, out of sample': ranking_figures(
-      confident.normalized_margin(issues.probability, issues.label)[known],
-      wrong,
-    )['AUROC'],
-    **(
-      {}
-      if issues.aum is None
-      else {
-        'AUROC, AUM': ranking_figures(issues.aum[known], wrong)['AUROC'],
-      }
-    ),
+    **{
+      f'AUROC, {name}': ranking_figures(score[known], wrong)['AUROC']
+      for name, score in parts.items()
+    },
     'precision of the issues': hits / max(1, int(flagged.sum())),
     'recall of the issues': hits / count,
   }

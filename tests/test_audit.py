@@ -66,7 +66,7 @@ def test_copies_are_near_duplicates():
 
 
 def judged(**changes):
-  """Four examples of two classes, with margins 0.1, 0.2, 0.3 and 0.4."""
+  """Four examples of two classes, with probabilities 0.1, 0.2, 0.3 and 0.4."""
   given = np.array([0.1, 0.2, 0.3, 0.4])
   labels = np.array([0, 1, 0, 1])
   probability = np.empty((4, 2))
@@ -92,9 +92,16 @@ def test_detection_by_hand():
       'recall of the issues': 0.5,
     }
   )
-  # By AUM the third and the first come first: 4 of 4.
-  other = dataclasses.replace(issues, aum=np.array([1.0, 2.0, -1.0, 3.0]))
-  assert label_issues.detection(other)['AUROC, AUM'] == 1
+  # By AUM the third and the first come first: 4 of 4. In training they come
+  # last: none.
+  learned = np.array([0.9, 0.4, 0.8, 0.3])
+  other = dataclasses.replace(
+    issues,
+    aum=np.array([1.0, 2.0, -1.0, 3.0]),
+    averaged=np.stack([learned, 1 - learned], axis=1),
+  )
+  found = label_issues.detection(other)
+  assert found['AUROC, AUM'] == 1 and found['AUROC, in training'] == 0
   # The fourth is not known.
   some = judged(clean_label=np.array([1, 1, 1, -1]))
   assert label_issues.detection(some)['AUROC'] == 0.5
@@ -111,8 +118,8 @@ def test_averages_rank_and_what_is_out_of_sample_suggests():
     np.stack([averaged, 1 - averaged], axis=1),
   )
   np.testing.assert_allclose(issues.joint, [[2, 1], [0, 1]])
-  # (2 * 0.2 - 1 + 1) / 2 and so on; of class 1 (0.9 - 0.1 + 1) / 2.
-  np.testing.assert_allclose(issues.score, [0.2, 0.6, 0.5, 0.9])
+  # (0.9 + 0.2) / 2 and so on; of class 1 (0.9 + 0.9) / 2.
+  np.testing.assert_allclose(issues.score, [0.55, 0.775, 0.3, 0.9])
   # One of class 0: that with the smallest average. As it is an issue, not the
   # given label is suggested.
   assert issues.is_issue.tolist() == [True, False, False, False]

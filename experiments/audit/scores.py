@@ -3,9 +3,9 @@
   python -m experiments.audit.scores FOLDER...
 
 FOLDER is an audit's, of data whose true labels are known. Beside the score that
-the audit ranks by stand AUM, the mean margin of the logits in training, and
-those of the probabilities out of sample: the normalised margin, and where it is
-installed cleanlab's.
+the audit ranks by stand others: of the averages over the training the
+normalised margin, and AUM, that of the logits; of the probabilities out of
+sample the normalised margin, and where it is installed cleanlab's scores.
 """
 
 from collections.abc import Iterator, Sequence
@@ -60,11 +60,17 @@ def _rows(folder: str) -> Iterator[dict[str, Any]]:
     known = found['clean_label'] >= 0
     label, score = found['label'][known], found['score'][known]
     probability = found['probability'][known]
-    aum = {'in training, AUM': found['aum'][known]} if 'aum' in found else {}
+    trained = {}
+    if 'averaged' in found:
+      trained['in training, margin'] = confident.normalized_margin(
+        found['averaged'][known], label
+      )
+    if 'aum' in found:
+      trained['in training, AUM'] = found['aum'][known]
     wrong = label != found['clean_label'][known]
   scores = {
-    'in training': score,
-    **aum,
+    'score': score,
+    **trained,
     'out of sample, margin': confident.normalized_margin(probability, label),
     **_of_cleanlab(probability, label),
   }
