@@ -278,8 +278,8 @@ def _fitted(rows: Sequence[Sequence[str]], marked: Mapping[str, str]) -> str:
     named = [
       (_title(row[0], short=short) + marked[row[0]], *row[1:]) for row in body
     ]
-    shown = text.aligned([heading, *named])
-    if max(map(len, shown.splitlines())) <= shutil.get_terminal_size().columns:
+    shown = text.aligned([heading, *named], is_whole=not short)
+    if text.columns(shown) <= shutil.get_terminal_size().columns:
       break
   return shown
 

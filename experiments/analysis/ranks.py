@@ -15,6 +15,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from scipy import stats
 
+from experiments.analysis import style
+
 if TYPE_CHECKING:  # Sweeps are planned without pandas.
   import pandas as pd
 
@@ -82,12 +84,21 @@ def plot(ranks: Ranks, wide: float) -> Figure:
   )
   tied = set(ranks.tied)
   half = min(ranks.difference, len(names)) / 2
-  for place, (name, value) in enumerate(ranks.average.items()):
-    colour = '#0072B2' if name in tied else '#666666'
+  for place, (look, (name, value)) in enumerate(
+    zip(style.looks(names), ranks.average.items(), strict=True)
+  ):
+    colour = look['color']
     ax.plot([value - half, value + half], [place] * 2, color=colour, lw=1)
-    ax.plot(value, place, 'o' if name in tied else 's', color=colour, ms=5)
+    ax.plot(
+      value,
+      place,
+      look['marker'],
+      color=colour,
+      mfc=colour if name in tied else 'white',
+      ms=5,
+    )
   best = ranks.average.iloc[0]
-  ax.axvspan(best - half, best + half, color='#0072B2', alpha=0.08, lw=0)
+  ax.axvspan(best - half, best + half, color=style.GREY, alpha=0.15, lw=0)
   ax.set_yticks(range(len(names)), names, fontsize=8)
   ax.set_ylim(len(names) - 0.4, -0.6)
   if math.isfinite(wide):

@@ -126,13 +126,16 @@ def method_of(name: str) -> str | None:
   """The method, by its short name, that a name in a picture begins with.
 
   Args:
-    name: such as 'SL', '2 CE' or 'GCE, symmetric 0.4'.
+    name: such as 'SL', '2 CE', 'GCE, symmetric 0.4' or, with a mark of
+      marks.py, 'Peer loss†'.
 
   Returns:
     The longest that fits; None: the name says no method.
   """
   bare = re.sub(r'^\d+(\.\d+)? ', '', name)
-  fitting = [m for m in METHODS if re.match(rf'{re.escape(m)}(,|$)', bare)]
+  fitting = [
+    m for m in METHODS if re.match(rf'{re.escape(m)}[^\w,+]*(,|$)', bare)
+  ]
   return max(fitting, key=len, default=None)
 
 

@@ -98,6 +98,8 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
 
 
 def _suggestions(file: str, run_folder: str, data: str | None) -> str:
+  from experiments.report import text  # noqa: PLC0415  Imports matplotlib.
+
   # With the interpreter in use, and on the data that are there.
   python = os.path.relpath(sys.executable)
   if python.startswith('..'):
@@ -108,12 +110,11 @@ def _suggestions(file: str, run_folder: str, data: str | None) -> str:
   if os.path.abspath(file) == str(command_line.REPOSITORY / _DEFAULT):
     config = 'digits'
   given = f' --config.data.path={shlex.quote(data)}' if data else ''
-  return '\n'.join(
-    [
-      progress.styled('To try next:', 'bold'),
-      f'  {python} launch.py compare --config={config}:sl,symmetric,0.6'
-      f' --losses=ce,sl,gce{given}',
-      f'  {python} launch.py --config={config}:forward,pair_flip,0.3{given}',
-      f'  {python} launch.py evaluate --workdir={run_folder}',
-    ]
-  )
+  commands = [
+    f'{python} launch.py compare --config={config}:sl,symmetric,0.6'
+    f' --losses=ce,sl,gce{given}',
+    f'{python} launch.py --config={config}:forward,pair_flip,0.3{given}',
+    f'{python} launch.py evaluate --workdir={shlex.quote(run_folder)}',
+  ]
+  title = progress.styled('To try next:', 'bold')
+  return '\n'.join([title, *map(text.command, commands)])

@@ -281,7 +281,7 @@ def _ranks(
       'ranks',
       f'Average ranks over {len(noises)} noises and {found.blocks} draws of'
       ' labels, with half the critical difference to either side: methods'
-      ' whose lines do not overlap are told apart. Blue: overlaps the best.'
+      ' whose lines do not overlap are told apart. Filled: overlaps the best.'
       f' The critical difference is {found.difference:.1f} ranks for other'
       ' seeds under these noises (Nemenyi, 5 %, each noise and seed a block),'
       f' and {wide:.1f} for other noises of their kind (each noise a block).',

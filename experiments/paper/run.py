@@ -135,7 +135,7 @@ def run(
   )
   first = next((b for b in blocks if isinstance(b, Table)), None)
   shown = text.table(first) if first is not None else ''
-  if shown and max(map(len, shown.splitlines())) <= _TERMINAL_WIDTH:
+  if shown and text.columns(shown) <= _TERMINAL_WIDTH:
     print(f'\n{shown}\n')
   print(f'report:   {written.html}')
   for path in [written.markdown, *written.tables, *written.figures]:

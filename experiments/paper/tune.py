@@ -13,7 +13,7 @@ from typing import Any
 
 from matplotlib import pyplot as plt
 
-from experiments.analysis import frame, plots, statistics
+from experiments.analysis import frame, plots, statistics, style
 from experiments.paper import run as paper_run
 from experiments.paper import scales, search_space
 from experiments.paper.noisy_search import Search, Trial, hide, search
@@ -139,7 +139,7 @@ def _page(
     ),
     Heading('The search'),
     _table(space, own, trials),
-    _figure(space, trials),
+    _figure(plots.label(request.loss), space, trials),
     Heading('What was chosen'),
     Text(f'Settings: {flags}'),
     _tested(request, tested),
@@ -190,7 +190,9 @@ def _table(
   )
 
 
-def _figure(space: Mapping[str, Range], trials: Sequence[Trial]) -> Figure:
+def _figure(
+  method: str, space: Mapping[str, Range], trials: Sequence[Trial]
+) -> Figure:
   columns = min(3, len(space))
   rows = -(-len(space) // columns)
   figure, axes = plt.subplots(
@@ -202,12 +204,15 @@ def _figure(space: Mapping[str, Range], trials: Sequence[Trial]) -> Figure:
     squeeze=False,
   )
   known = [t for t in trials if t.accuracy]
+  look = style.method(method)
+  last = max(t.number for t in trials)
   for ax, (path, range_) in zip(axes.flat, space.items(), strict=False):
     ax.scatter(
       [t.settings[path] for t in known],
       [100 * t.accuracy for t in known],
-      c=[t.number for t in known],
-      cmap='viridis',
+      color=look['color'],
+      marker=look['marker'],
+      alpha=[0.3 + 0.7 * t.number / max(last, 1) for t in known],
       s=18,
     )
     ax.plot(
@@ -216,7 +221,7 @@ def _figure(space: Mapping[str, Range], trials: Sequence[Trial]) -> Figure:
       'o',
       ms=11,
       mfc='none',
-      mec='#D55E00',
+      mec='black',
     )
     if range_.is_log:
       ax.set_xscale('log' if range_.low > 0 else 'symlog')
@@ -228,7 +233,7 @@ def _figure(space: Mapping[str, Range], trials: Sequence[Trial]) -> Figure:
     ax.set_ylabel('noisy accuracy (%)')
   return Figure(
     'search',
-    'Each setting that was tried; the later, the lighter. The chosen one has a'
+    'Each setting that was tried; the later, the darker. The chosen one has a'
     ' ring. All other settings differ, too.',
     figure,
   )

@@ -87,7 +87,7 @@ def report(
       f'Predictions of {run.config["data"]["name"]} after epoch'
       f' {counted["epoch"]}, in per cent, against each set of labels that is'
       ' known.',
-      blocks(found, pictures.about([run.config], '')),
+      blocks(found, title, pictures.about([run.config], '')),
       [
         ('run', str(folder)),
         ('command', f'python {" ".join(sys.argv)}'),
@@ -130,17 +130,20 @@ def measure(run: Run, data_dir: str | None) -> dict[str, dict[str, Any]]:
   return found
 
 
-def blocks(found: Mapping[str, dict[str, Any]], about: str) -> list[Block]:
+def blocks(
+  found: Mapping[str, dict[str, Any]], name: str, about: str
+) -> list[Block]:
   """What a page shows of figures.
 
   Args:
     found: see `measure`.
+    name: of the run, which begins with its method's short name.
     about: the data, noise and seed, for the pictures' titles.
   """
   shown: list[Block] = [Heading('Figures'), _figures(found)]
   first = next(iter(found))
   shown += [
-    _calibration(found, about),
+    _calibration(found, style.method(name), about),
     Heading('Classes'),
     *(
       [_classes(first, found[first])]
@@ -212,7 +215,9 @@ def _confusions(found: Mapping[str, dict[str, Any]], about: str) -> Figure:
   return figure
 
 
-def _calibration(found: Mapping[str, dict[str, Any]], about: str) -> Figure:
+def _calibration(
+  found: Mapping[str, dict[str, Any]], look: Mapping[str, Any], about: str
+) -> Figure:
   figure, axes = plt.subplots(
     1,
     len(found),
@@ -238,8 +243,8 @@ def _calibration(found: Mapping[str, dict[str, Any]], about: str) -> Figure:
     ax.plot(
       [100 * b['confidence'] for b in bins],
       [100 * b['accuracy'] for b in bins],
-      color=style.COLOURS[1],
-      marker='o',
+      color=look['color'],
+      marker=look['marker'],
       label='right predictions',
     )
     ax.set(

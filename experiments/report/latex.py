@@ -48,7 +48,7 @@ def table_text(table: page_lib.Table) -> str:
     r'    \midrule',
   ]
   for first, *rest in cells.rows_of(table):
-    key = _keys().get(style.method_of(_bare(first.text)) or '')
+    key = _keys().get(style.method_of(first.text) or '')
     name = _cell(first) + (f'~\\cite{{{key}}}' if key else '')
     lines.append(f'    {_row([name, *map(_cell, rest)])}')
   lines += [r'    \bottomrule', r'  \end{tabular}', r'\end{table}']
@@ -61,7 +61,7 @@ def references(tables: Sequence[page_lib.Table]) -> str:
 
   keys = _keys()
   cited = {
-    keys.get(style.method_of(_bare(row[0].text)) or '')
+    keys.get(style.method_of(row[0].text) or '')
     for table in tables
     for row in cells.rows_of(table)
     if row
@@ -104,11 +104,6 @@ def _keys() -> dict[str, str]:
   return found | {
     name: forward for name in style.METHODS if name.startswith('Forward, ')
   }
-
-
-def _bare(name: str) -> str:
-  """Without the marks of analysis/marks.py."""
-  return name.rstrip('†‡')
 
 
 def _caption(table: page_lib.Table) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.analysis import ranks
+from experiments.analysis import ranks, style
 
 SCORES = pd.DataFrame(
   [(0.9, 0.8, 0.7), (0.5, 0.6, 0.4), (0.9, 0.9, 0.1)], columns=['a', 'b', 'c']
@@ -50,15 +50,26 @@ def test_a_run_that_diverged_is_the_last():
 
 def test_the_picture_names_all_and_marks_the_tied():
   scores = pd.DataFrame(
-    np.tile([0.9, 0.5, 0.1, 0.0], (40, 1)), columns=[*'abcd']
+    np.tile([0.9, 0.5, 0.1, 0.0], (40, 1)), columns=['CE', 'SL†', 'c', 'd']
   )
   found = ranks.rank(scores)
-  assert found.tied == ['a']
+  assert found.tied == ['CE']
   figure = ranks.plot(found, wide=2.5)
   ax = figure.axes[0]
-  assert [x.get_text() for x in ax.get_yticklabels()] == [*'abcd']
+  names = [x.get_text() for x in ax.get_yticklabels()]
+  assert names == ['CE', 'SL†', 'c', 'd']
   assert '2.5' in ax.texts[0].get_text()
-  # Half the difference to either side, so that b's line misses a's.
+  points = [line for line in ax.lines if len(line.get_xdata()) == 1]
+  for name, point in zip(('CE', 'SL'), points, strict=False):
+    look = style.method(name)
+    assert (point.get_color(), point.get_marker()) == (
+      look['color'],
+      look['marker'],
+    )
+  # Filled where a method is not told apart from the best.
+  fills = [point.get_markerfacecolor() for point in points]
+  assert fills[0] == points[0].get_color() and set(fills[1:]) == {'white'}
+  # Half the difference to either side, so that SL's line misses CE's.
   ends = [line.get_xdata() for line in ax.lines if len(line.get_xdata()) == 2]
   assert ends[0][1] < ends[1][0]
   plt.close(figure)

@@ -135,6 +135,7 @@ def test_lines_of_one_method_share_its_colour_and_differ():
     ('CE', 'CE'),
     ('CE+SR, symmetric 0.4', 'CE+SR'),
     ('5 RCE', 'RCE'),
+    ('Peer loss†', 'Peer loss'),
     ('Forward, true T', 'Forward, true T'),
     ('Forward, loss.transition=anchors', 'Forward'),
     ('CES', None),
