@@ -390,3 +390,15 @@ def test_the_headline_figures_are_those_of_their_pages():
 
 def test_the_first_page_is_short():
   assert len((REPOSITORY / 'README.md').read_text().splitlines()) <= 200
+
+
+@pytest.mark.parametrize('name', pages.NAMES)
+def test_a_long_page_begins_with_its_contents(name):
+  text = (REPOSITORY / name).read_text()
+  parts = re.findall('^## ', text, re.MULTILINE)
+  # Of two parts there is nothing to choose.
+  if len(text.splitlines()) <= 150 or len(parts) <= 2:
+    return
+  above = text.partition('\n## ')[0]
+  linked = re.findall(r'\]\(#([^)]+)\)', above)
+  assert len(linked) >= 3 and set(linked) <= pages.anchors(text)
