@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
