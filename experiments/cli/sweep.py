@@ -39,6 +39,7 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
   )
   common_flags.define_data_dir(values)
   common_flags.define_tracker(values)
+  common_flags.define_config_change(values)
   flags.DEFINE_bool(
     'dry_run', False, 'Show what would run.', flag_values=values
   )
@@ -122,6 +123,7 @@ def main(values: flags.FlagValues, arguments: list[str]) -> int:
       dry_run=values.dry_run,
       retries=values.retries,
       pack=values.pack,
+      allow_config_change=values.allow_config_change,
       flags=[f'--tracker={name}' for name in values.tracker],
     )
   )

@@ -64,7 +64,13 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   if values.manifest is not None:
     from experiments.sweeps import worker  # noqa: PLC0415
 
-    worker.train(values.manifest, values.ids, values.workdir, values.data_dir)
+    worker.train(
+      values.manifest,
+      values.ids,
+      values.workdir,
+      values.data_dir,
+      values.allow_config_change,
+    )
     return
   config = values.config
   check.check_config(config)

@@ -1,13 +1,17 @@
 """Which runs a config file's sweep, or an experiment, means."""
 
-from collections.abc import Iterable, Mapping
+import collections
+from collections.abc import Collection, Iterable, Mapping, Sequence
+import dataclasses
 import os
 from typing import Any
 
 from experiments.paper import registry, scales
 from experiments.sweeps import manifest
 from experiments.sweeps.manifest import Entry
+from sce_jax.config import fields
 from sce_jax.errors import UserError
+from sce_jax.runs import changes as changes_lib
 
 
 def of_experiment(
@@ -89,6 +93,68 @@ def of_config(
     except (ValueError, TypeError) as error:
       raise UserError(f'{file}, {wanted}(): {error}') from None
   return _unique(entries)
+
+
+def continued(
+  entries: Iterable[Entry],
+  before: Sequence[Entry],
+  allowed: Collection[str],
+) -> list[Entry]:
+  """Runs that stay in the folders of the same sweep's runs before.
+
+  A folder is named after its config as it was first.
+
+  Args:
+    entries: the runs now.
+    before: those of the sweep's manifest.
+    allowed: the fields in which they may differ, such as 'train.epochs'.
+
+  Raises:
+    UserError: it is not clear which run continues which, or nothing would be
+      trained with what has changed, or that cannot change in a run.
+  """
+  names = {old.id for old in before}
+  made = [
+    entry if entry.id in names else _continued(entry, before, allowed)
+    for entry in entries
+  ]
+  for name, count in collections.Counter(entry.id for entry in made).items():
+    if count > 1:
+      raise UserError(
+        f'{count} runs of this sweep could continue {name}: name fewer fields'
+        ' with --allow_config_change, or another folder with --workdir'
+      )
+  return made
+
+
+def _continued(
+  entry: Entry, before: Sequence[Entry], allowed: Collection[str]
+) -> Entry:
+  found, exact = [], []
+  for old in before:
+    differences = fields.differences(old.config, entry.config)
+    if {x.partition(':')[0] for x in differences} <= {*allowed}:
+      (found if differences else exact).append(old)
+  if not exact and len(found) > 1:
+    raise UserError(
+      f'{entry.id} could continue any of {", ".join(x.id for x in found)}: name'
+      ' fewer fields with --allow_config_change, or another folder with'
+      ' --workdir'
+    )
+  if not exact + found:
+    return entry
+  old = (exact + found)[0]
+  changed = changes_lib.check(
+    old.workdir, {'config': old.config}, entry.config, {}, allowed
+  )
+  changes_lib.check_epochs(
+    old.workdir,
+    changed,
+    entry.config['train']['epochs'],
+    old.config['train']['epochs'] if old.ended else 0,
+    old.ended is not None,
+  )
+  return dataclasses.replace(entry, id=old.id, workdir=old.workdir)
 
 
 def _with_options(

@@ -48,7 +48,11 @@ class Entry:
       return None
     if result is None:
       return None
-    return 'failed' if 'failed' in result else 'done'
+    if 'failed' in result:
+      return 'failed'
+    epochs = self.config.get('train', {}).get('epochs', 0)
+    # A run that is continued has a result of fewer epochs.
+    return None if result.get('epochs', epochs) < epochs else 'done'
 
 
 def entry(

@@ -45,6 +45,8 @@ class SweepRequest:
     dry_run: only show what would run.
     retries: how often a process that breaks is tried again.
     pack: how many runs that share a program share a process at most.
+    allow_config_change: fields in which the runs of a config file's sweep may
+      differ from those of its manifest before, which are then continued.
     flags: more flags for every process.
   """
 
@@ -65,6 +67,7 @@ class SweepRequest:
   dry_run: bool = False
   retries: int = 2
   pack: int = 1
+  allow_config_change: Sequence[str] = ()
   flags: Sequence[str] = ()
 
 
@@ -95,6 +98,9 @@ def run(request: SweepRequest) -> int:
       flags.append(f'--workdir={request.root}')
     if request.data_dir is not None:
       flags.append(f'--data_dir={request.data_dir}')
+  if request.allow_config_change:
+    allowed = ','.join(request.allow_config_change)
+    flags.append(f'--allow_config_change={allowed}')
   packed = jobs.pack(entries, request.pack, [*flags, *request.flags])
   if request.dry_run:
     print(_summary(entries))
@@ -166,7 +172,21 @@ def _plan(request: SweepRequest) -> tuple[paths.Path, list[Entry]]:
     entries = expand.of_config(
       config, request.name, request.overrides, root, data_dir
     )
+    path = root / f'sweep-{name}.jsonl'
+    if path.exists():
+      allowed = request.allow_config_change
+      entries = expand.continued(entries, _before(path, allowed), allowed)
   return root / f'sweep-{name}.jsonl', entries
+
+
+def _before(path: paths.Path, allowed: Sequence[str]) -> list[Entry]:
+  """The runs of a sweep's manifest; none if it is damaged and made again."""
+  try:
+    return manifest.load(os.fspath(path))
+  except UserError:
+    if allowed:
+      raise
+    return []
 
 
 def _save(

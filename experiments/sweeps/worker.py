@@ -1,6 +1,6 @@
 """What a process of a sweep does: it trains runs of a manifest, together."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from experiments.sweeps import manifest
 from sce_jax.errors import NonFiniteLoss, UserError
@@ -12,6 +12,7 @@ def train(
   ids: Sequence[str],
   root: str | None = None,
   data_dir: str | None = None,
+  allow_config_change: Collection[str] = (),
 ) -> None:
   """Trains runs of a manifest; those that share a program together.
 
@@ -20,6 +21,7 @@ def train(
     ids: which of its runs.
     root: the folder of all runs; None: the manifest's.
     data_dir: the tfds folder in place of that of the manifest.
+    allow_config_change: as in train.train_and_evaluate.
 
   Raises:
     UserError: they cannot be read or trained; nothing has been done.
@@ -38,6 +40,7 @@ def train(
     [entry.config for entry in chosen],
     [entry.workdir for entry in chosen],
     chosen[0].data_dir,
+    allow_config_change=allow_config_change,
   )
   failed = [r['failed'] for r in results if 'failed' in r]
   if failed:

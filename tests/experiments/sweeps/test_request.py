@@ -1,12 +1,13 @@
 """Sweeps from the command line."""
 
 import json
+import pathlib
 import re
 
 import pytest
 
 from experiments.paper import scales
-from experiments.sweeps import request
+from experiments.sweeps import manifest, request
 from experiments.sweeps.request import SweepRequest
 from sce_jax import errors
 from sce_jax.config.check import check_config
@@ -121,6 +122,82 @@ def test_manifest_has_all_shares(tmp_path, capsys):
   assert len(lines) == 27
   assert f' --workdir={tmp_path}/others --data_dir=/' in lines[0]
   assert '/data --tracker=wandb --ids=digits-ce-' in lines[0]
+
+
+def test_more_epochs_extend_a_sweep(tmp_path, capsys):
+  """Its manifest says which folder is whose; the runs are started with it."""
+  (tmp_path / 'small.py').write_text(CONFIG)
+  path = tmp_path / 'runs' / 'sweep-small.jsonl'
+  config = str(tmp_path / 'small.py')
+
+  def plan(epochs, *allowed):
+    asked = planned(
+      tmp_path,
+      config=config,
+      overrides={'train.epochs': epochs},
+      allow_config_change=allowed,
+    )
+    capsys.readouterr()
+    assert request.run(asked) == 0
+    return manifest.load(str(path)), capsys.readouterr().out.splitlines()
+
+  first, _ = plan(2)
+  folder = pathlib.Path(first[0].workdir)
+  folder.mkdir()
+  (folder / 'result.json').write_text(
+    '{"epochs": 2, "test_accuracy": 0.5, "test": null}'
+  )
+  assert [x.ended for x in plan(2)[0]] == ['done', None, None]
+  before = path.read_bytes()
+  for allowed, changes, message in (
+    (['optim.momentum'], {'optim.momentum': 0.5}, 'give more --config.train'),
+    (
+      ['loss.alpha', 'loss.beta', 'seed'],
+      {'loss.beta': 0.5},
+      'could continue any of',
+    ),
+  ):
+    with pytest.raises(errors.UserError, match=message):
+      request.run(
+        planned(
+          tmp_path,
+          config=config,
+          overrides={'train.epochs': 2, **changes},
+          allow_config_change=allowed,
+        )
+      )
+    assert path.read_bytes() == before
+  longer, lines = plan(3, 'train.epochs')
+  assert [x.workdir for x in longer] == [x.workdir for x in first]
+  assert [x.ended for x in longer] == [None] * 3
+  assert {x.config['train']['epochs'] for x in longer} == {3}
+  assert all('--allow_config_change=train.epochs' in line for line in lines)
+  # They keep their folders.
+  assert plan(3)[0] == longer
+  # Without the flag it is another sweep.
+  assert not {x.id for x in plan(4)[0]} & {x.id for x in first}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('small_network')
+def test_a_run_of_a_sweep_is_trained_for_longer(launch_here, tmp_path, capsys):
+  one, _, _ = CONFIG.partition("  yield {'seed': 1")
+  (tmp_path / 'small.py').write_text(one)
+  for epochs in (2, 3):
+    asked = planned(
+      tmp_path,
+      config=str(tmp_path / 'small.py'),
+      overrides={'train.epochs': epochs},
+      allow_config_change=['train.epochs'],
+    )
+    capsys.readouterr()
+    assert request.run(asked) == 0
+    _, _, *command = capsys.readouterr().out.split()
+    done = launch_here(*command)
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.glob('runs/digits-*')
+    assert files.read_result(folder)['epochs'] == epochs
+    assert len(files.read_metrics(folder)) == epochs
 
 
 @pytest.mark.parametrize(
