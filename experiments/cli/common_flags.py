@@ -113,6 +113,14 @@ def define_run_flags(values: flags.FlagValues) -> None:
     lower_bound=0,
     flag_values=values,
   )
+  flags.DEFINE_integer(
+    'heartbeat',
+    100,
+    'Of several processes: seconds without a sign of life after which one is'
+    ' lost, and the others end.',
+    lower_bound=5,
+    flag_values=values,
+  )
 
 
 def _allow_none() -> None:

@@ -26,6 +26,9 @@ _DISK = (
   ((errno.EROFS,), 'the disk is read-only', 'mount it for writing'),
 )
 
+# What jax says when it cannot reach another process.
+_LOST = ('Gloo', 'coordination service', 'heartbeat')
+
 
 def run(argv: Sequence[str]) -> int:
   """Runs a command line.
@@ -126,6 +129,12 @@ def _explain(error: BaseException | None, workdir: str | None) -> str | None:
         "the device's memory is too small: train with a smaller"
         ' --config.train.batch_size'
       )
+    if any(name in text for name in _LOST):
+      return (
+        'another of the processes was lost: give the same commands again; they'
+        ' resume from the last whole checkpoint'
+        f' ({" ".join(text.split())[:200]})'
+      )
     number = error.errno if isinstance(error, OSError) else None
     for codes, what, advice in _DISK:
       # Of what orbax writes only the text is known.
@@ -167,7 +176,10 @@ def start(values: flags.FlagValues) -> None:
   from sce_jax.runs import trackers  # noqa: PLC0415
 
   startup.initialize(
-    values.coordinator, values.num_processes, values.process_id
+    values.coordinator,
+    values.num_processes,
+    values.process_id,
+    heartbeat=values.heartbeat,
   )
   start_alone()
   trackers.enable(list(values.tracker))

@@ -1,5 +1,6 @@
 """Several processes that train as one: connecting them."""
 
+import ipaddress
 import os
 import socket
 import time
@@ -19,6 +20,7 @@ def initialize(
   num_processes: int | None = None,
   process_id: int | None = None,
   timeout: float = TIMEOUT,
+  heartbeat: int = 100,
 ) -> None:
   """Connects to the other processes, if any; call it before jax sees a device.
 
@@ -31,6 +33,8 @@ def initialize(
     num_processes: how many there are.
     process_id: which one this is, from 0 on.
     timeout: seconds to find each other.
+    heartbeat: seconds without a sign of life after which a process is lost,
+      and jax ends the others.
 
   Raises:
     UserError: the arguments do not fit together, or the others are not found.
@@ -46,6 +50,7 @@ def initialize(
   # Slurm's and TPUs' own words on failure are jax's.
   jax.distributed.initialize(
     **options,
+    heartbeat_timeout_seconds=heartbeat,
     initialization_timeout=int(timeout),
     shutdown_timeout_seconds=_SHUTDOWN,
   )
@@ -121,6 +126,8 @@ def _options(
   _check_reachable(host.strip('[]'), int(port), process_id, timeout)
   return {
     'coordinator_address': coordinator,
+    # None: all addresses, where others of this machine's would do.
+    'coordinator_bind_address': coordinator if _is_loopback(host) else None,
     'num_processes': num_processes,
     'process_id': process_id,
     # Or jax would look at Slurm's variables and hide devices.
@@ -142,15 +149,23 @@ def _cluster() -> str | None:
   return None
 
 
+def _is_loopback(host: str) -> bool:
+  try:
+    return ipaddress.ip_address(host.strip('[]')).is_loopback
+  except ValueError:  # A name.
+    return host == 'localhost'
+
+
 def _check_reachable(
   host: str, port: int, process_id: int, timeout: float
 ) -> None:
   """Fails with one line where jax would print a stack trace."""
   if process_id == 0:
+    version = {'family': socket.AF_INET6, 'dualstack_ipv6': True}
+    if is_local := _is_loopback(host):
+      version = {'family': socket.AF_INET6 if ':' in host else socket.AF_INET}
     try:
-      with socket.create_server(
-        ('', port), family=socket.AF_INET6, dualstack_ipv6=True
-      ):
+      with socket.create_server((host if is_local else '', port), **version):
         return
     except ValueError:  # No IPv6 here; jax will see.
       return

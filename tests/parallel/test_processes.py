@@ -63,6 +63,15 @@ class Processes:
       process.kill()
       process.communicate()
 
+  def wait_for_figures(self, folder):
+    """Waits until an epoch has ended."""
+    end = time.monotonic() + TIMEOUT
+    while not files.read_metrics(folder):
+      if any(process.poll() is not None for process in self.all):
+        pytest.fail(f'ended too early: {self.wait()}')
+      assert time.monotonic() < end
+      time.sleep(0.002)
+
   def wait(self):
     """The exit code, output and errors of each."""
     ended = [process.communicate(timeout=TIMEOUT) for process in self.all]
@@ -215,12 +224,7 @@ def test_runs_are_spread_over_processes(one, data_dir, home, tmp_path):
 def test_a_signal_to_one_stops_all(two, data_dir, home, tmp_path):
   folder = tmp_path / 'run'
   with Processes(data_dir, home, arguments(folder, 2)) as processes:
-    end = time.monotonic() + TIMEOUT
-    while not files.read_metrics(folder):
-      if any(process.poll() is not None for process in processes.all):
-        pytest.fail(f'ended too early: {processes.wait()}')
-      assert time.monotonic() < end
-      time.sleep(0.002)
+    processes.wait_for_figures(folder)
     processes.all[1].send_signal(signal.SIGTERM)
     (first, second) = processes.wait()
   assert first[0] == second[0] == 75
@@ -237,6 +241,56 @@ def test_a_signal_to_one_stops_all(two, data_dir, home, tmp_path):
   jax.tree.map(
     np.testing.assert_array_equal, final_state(folder), final_state(two)
   )
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+@pytest.mark.parametrize('who', [0, 1])
+@pytest.mark.parametrize('how', ['SIGKILL', 'SIGSTOP'])
+def test_one_that_is_lost_ends_the_other(
+  how, who, two, data_dir, home, tmp_path
+):
+  """Killed, or silent for longer than the heartbeat allows."""
+  folder = tmp_path / 'run'
+  own = [[*x, '--heartbeat=10'] for x in arguments(folder, 2)]
+  with Processes(data_dir, home, own) as processes:
+    processes.wait_for_figures(folder)
+    processes.all[who].send_signal(getattr(signal, how))
+    other = processes.all[1 - who]
+    _, err = other.communicate(timeout=TIMEOUT)
+  assert other.returncode not in (0, 2), err
+  assert 'another of the processes was lost' in err or 'heartbeat' in err
+  train(data_dir, home, folder, 2)
+  assert metrics(folder) == metrics(two)
+  jax.tree.map(
+    np.testing.assert_array_equal, final_state(folder), final_state(two)
+  )
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+def test_one_that_is_slow_is_waited_for(two, data_dir, home, tmp_path):
+  folder = tmp_path / 'run'
+  with Processes(data_dir, home, arguments(folder, 2)) as processes:
+    processes.wait_for_figures(folder)
+    processes.all[1].send_signal(signal.SIGSTOP)
+    time.sleep(5)
+    processes.all[1].send_signal(signal.SIGCONT)
+    assert [code for code, *_ in processes.wait()] == [0, 0]
+  assert metrics(folder) == metrics(two)
+
+
+def test_only_this_machine_is_listened_to_where_that_is_asked(monkeypatch):
+  monkeypatch.setattr(startup, '_check_reachable', lambda *_: None)
+  for host, expected in (
+    ('127.0.0.1', '127.0.0.1:1234'),
+    ('localhost', 'localhost:1234'),
+    ('[::1]', '[::1]:1234'),
+    ('10.0.0.1', None),
+    ('a-host', None),
+  ):
+    options = startup._options(f'{host}:1234', 2, 0, 1.0)
+    assert options['coordinator_bind_address'] == expected
 
 
 def test_processes_that_differ_are_refused(data_dir, home, tmp_path):
