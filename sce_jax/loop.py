@@ -5,11 +5,13 @@ import time
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+from jaxtyping import Int
 import numpy as np
 
 from sce_jax.config.check import Config
 from sce_jax.data.dataset import Dataset
-from sce_jax.engine import compilation_cache, metrics, optim
+from sce_jax.engine import compilation_cache, metrics, optim, order
 from sce_jax.engine.pace import Pace
 from sce_jax.engine.train_state import TrainState
 from sce_jax.engine.trainer import Trainer
@@ -32,6 +34,7 @@ class Loop:
     self._eval_every = config.eval.train_every
     self._save_every = config.checkpoint.every
     self._info = dataset.info
+    self._ids = dataset.train.example_id
     self._trainer = Trainer(
       config, dataset.info, len(runs), num_examples=len(runs[0].labels)
     )
@@ -214,13 +217,28 @@ class Loop:
     for run in self._runs:
       run.checkpoints.wait()
 
+  def _check_finite(
+    self, run: TrainingRun, report: dict[str, Any], step: int
+  ) -> bool:
+    def batch(number: int) -> Int[np.ndarray, ' B']:
+      rows = order.batch_rows(
+        jax.random.key(run.config.seed),
+        jnp.asarray(run.labels),
+        number,
+        self._plan,
+        self._info.num_classes,
+      )
+      return self._ids[run.positions[rows]]
+
+    return run.check_finite(report, step, self._plan.steps, batch)
+
   def _record(self, step: int, report: dict[str, Any]) -> None:
     report = jax.device_get(self._trainer.replicate(report))
     reports = multirun.unstack(report, len(self._runs))
     left = self._time_left.at(step)
     if step % self._plan.steps:
       for run, own in zip(self._runs, reports, strict=True):
-        run.check_finite(own, step, self._plan.steps)
+        self._check_finite(run, own, step)
       self._progress.advance(step / self._plan.steps, left)
       return
     now = time.monotonic()
@@ -231,7 +249,7 @@ class Loop:
     epoch = step // self._plan.steps
     records = []
     for run, own in zip(self._runs, reports, strict=True):
-      if not run.check_finite(own, step, self._plan.steps):
+      if not self._check_finite(run, own, step):
         continue
       record: dict[str, Any] = {
         'epoch': epoch,

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -172,6 +173,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(launch_here, tmp_path):
   )
   assert done.returncode == ExitCode.DIVERGED
   assert 'the loss is not finite at step ' in done.stderr
+  assert re.search(r'on the examples (\d+, ){7}\d+ and \d+ more;', done.stderr)
   assert 'optim.learning_rate=1e+30' in done.stderr
   assert files.read_metrics(folder) == []
   assert not list(files.checkpoints(folder).iterdir())

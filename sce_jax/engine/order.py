@@ -4,6 +4,7 @@ import jax
 from jax import lax
 import jax.numpy as jnp
 from jaxtyping import Array, Int
+import numpy as np
 
 from sce_jax.engine import randomness
 from sce_jax.engine.plan import Plan
@@ -76,3 +77,25 @@ def epoch_order(
   balanced = shuffled[jnp.argsort(turn, stable=True)[: plan.images]]
   # Else each batch would have the classes' own order.
   return balanced[permutation(second, plan.images)]
+
+
+def batch_rows(
+  key: Array,
+  labels: Int[Array, ' P'],
+  step: int,
+  plan: Plan,
+  num_classes: int,
+) -> Int[np.ndarray, ' B']:
+  """Which of a run's examples a step trains on.
+
+  Args:
+    key: the run's.
+    labels: the run's.
+    step: from 0 on.
+    plan: how epochs are cut into steps.
+    num_classes: number of classes.
+  """
+  epoch, number = divmod(step, plan.steps)
+  inputs = RunInputs(key, jnp.arange(len(labels)), labels, {})
+  order = np.asarray(epoch_order(inputs, jnp.int32(epoch), plan, num_classes))
+  return order[number * plan.batch_size :][: plan.batch_size]

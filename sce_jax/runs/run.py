@@ -1,6 +1,6 @@
 """A run while it is trained: its config, its labels and its folder."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 import dataclasses
 import os
 from typing import Any
@@ -21,6 +21,8 @@ from sce_jax.runs.checkpointing import Checkpoints
 from sce_jax.runs.workdir import Workdir
 
 Result = dict[str, Any]
+# Of a batch that made a run diverge so many ids are shown.
+_NAMED = 8
 
 
 @dataclasses.dataclass
@@ -181,7 +183,11 @@ class TrainingRun:
     self.workdir.close()
 
   def check_finite(
-    self, report: Mapping[str, Any], step: int, steps_per_epoch: int
+    self,
+    report: Mapping[str, Any],
+    step: int,
+    steps_per_epoch: int,
+    batch: Callable[[int], Int[np.ndarray, ' B']],
   ) -> bool:
     """Whether the run continues; ends it if it has diverged.
 
@@ -189,6 +195,7 @@ class TrainingRun:
       report: has 'finite_steps', the number of steps with a finite loss.
       step: the number of steps done.
       steps_per_epoch: for the message.
+      batch: gives the ids of a step's examples, for the message.
     """
     if self.result is not None:
       return False
@@ -204,8 +211,9 @@ class TrainingRun:
     )
     message = (
       f'{self.workdir.path}: the loss is not finite at step {bad} (epoch'
-      f' {bad // steps_per_epoch + 1}); {settings}; its checkpoints are kept,'
-      ' delete its failed.json to resume from the last one'
+      f' {bad // steps_per_epoch + 1}), on the examples {_some(batch(bad))};'
+      f' {settings}; its checkpoints are kept, delete its failed.json to resume'
+      ' from the last one'
     )
     self.fail(message)
     return False
@@ -258,3 +266,10 @@ class TrainingRun:
     if 'validation' in record:
       self.result['validation'] = record['validation']
     self.workdir.finish(self.result, record)
+
+
+def _some(ids: Int[np.ndarray, ' B']) -> str:
+  """The first of some examples' ids, and how many more there are."""
+  shown = ', '.join(map(str, ids[:_NAMED].tolist()))
+  more = len(ids) - _NAMED
+  return f'{shown} and {more} more' if more > 0 else shown

@@ -84,6 +84,20 @@ def test_each_epoch_draws_anew():
   assert 0 < (np.diff(labels) == 0).sum() < 15
 
 
+def test_the_rows_of_steps_are_those_of_their_epoch():
+  config = plan.TrainConfig(3, 16, False, None, None, 'jit', False, False)
+  made = plan.make_plan(config, len(LABELS))
+  key, labels = jax.random.key(0), jnp.asarray(LABELS)
+  batches = [order.batch_rows(key, labels, i, made, 5) for i in range(14)]
+  # 100 are six batches of 16, and 4.
+  assert [len(rows) for rows in batches] == [*[16] * 6, 4] * 2
+  inputs = RunInputs(key, jnp.arange(100), labels, {})
+  for number in (0, 1):
+    found = np.concatenate(batches[7 * number :][:7])
+    expected = order.epoch_order(inputs, jnp.int32(number), made, 5)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_more_batches_than_examples_are_refused():
   with pytest.raises(UserError, match='only 20 batches of 5: make it smaller'):
     epoch(0, 21)
