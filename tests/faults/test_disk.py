@@ -196,6 +196,50 @@ $LAUNCH {SHORT[0]} --workdir="$DISK/run"; echo code=$?
   assert 'checkpoints need' in second
 
 
+# Before the second save all but 8 KiB of the disk are taken.
+FILLED = """
+import os, sys
+from sce_jax.runs.checkpointing import Checkpoints
+save, filler = Checkpoints.save, os.environ['DISK'] + '/filler'
+def save_on_a_full_disk(self, state, extra):
+  self.wait()
+  if self.steps():
+    with open(filler, 'wb', buffering=0) as file:
+      try:
+        while True: file.write(bytes(4096))
+      except OSError: pass
+      file.truncate(file.tell() - 8192)
+  save(self, state, extra)
+Checkpoints.save = save_on_a_full_disk
+from experiments.cli import runtime
+sys.exit(runtime.run(sys.argv))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.process
+def test_a_disk_that_fills_while_a_checkpoint_is_written(data_dir, tmp_path):
+  disk, program = tmp_path / 'disk', tmp_path / 'filled.py'
+  disk.mkdir()
+  program.write_text(FILLED)
+  flags = f'{SHORT[0]} --config.checkpoint.every=1 --workdir="$DISK/run"'
+  done = in_a_namespace(
+    f"""
+mount -t tmpfs -o size=8m tmpfs "$DISK"
+PYTHONPATH=. {sys.executable} {program} {flags}; echo code=$?
+echo left=$(ls "$DISK/run/checkpoints")
+rm "$DISK/filler"; $LAUNCH {flags}; echo code=$?
+""",
+    disk,
+    data_dir,
+    tmp_path,
+  )
+  told = [x for x in done.stdout.splitlines() if x[:5] in ('code=', 'left=')]
+  assert told == [f'code={ExitCode.CRASHED:d}', 'left=3', 'code=0'], done.stderr
+  assert 'the disk is full: make room' in done.stderr
+  assert 'Traceback' not in done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.process
 def test_a_cache_that_cannot_be_written_is_no_error(launch, tmp_path):

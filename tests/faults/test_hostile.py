@@ -1,9 +1,12 @@
 """Hostile and degenerate input: one line, or it is used; nothing executed."""
 
 import ast
+import io
 import json
 import pickle
 import re
+import tarfile
+import zipfile
 
 import hypothesis
 from hypothesis import strategies as st
@@ -15,10 +18,13 @@ from configs import digits
 from sce_jax import train
 from sce_jax.config import check, fields
 from sce_jax.data import dataset as dataset_lib
+from sce_jax.data.sources import archives
+from sce_jax.data.sources.web import archives as web_archives
 from sce_jax.errors import UserError
 from sce_jax.parallel import processes
 from sce_jax.runs import files
 from tests import conftest, synthetic
+from tests.data import reading
 from tests.data.reading import told
 
 pytestmark = pytest.mark.faults
@@ -150,6 +156,44 @@ def test_two_classes_and_a_batch_larger_than_the_data(small_network, tmp_path):
     assert 'batch' in str(error) and not (tmp_path / 'run').exists()
   else:
     assert files.read_metrics(tmp_path / 'run')[-1]['epoch'] == 1
+
+
+def test_members_of_archives_are_read_where_they_lie(tmp_path):
+  """Links, devices and paths that leave the folder are never followed."""
+  root = tmp_path / 'root'
+  (root / 'images').mkdir(parents=True)
+  secret = tmp_path / 'secret.jpg'
+  secret.write_bytes(b'secret')
+  kinds = {
+    'a.jpg': tarfile.REGTYPE,
+    'link.jpg': tarfile.SYMTYPE,
+    'hard.jpg': tarfile.LNKTYPE,
+    'device.jpg': tarfile.CHRTYPE,
+    '../outside.jpg': tarfile.REGTYPE,
+    'cifar/data_batch_1.bin': tarfile.SYMTYPE,
+  }
+  packed = root / 'images' / '0.tar'
+  with tarfile.open(packed, 'w') as tar:
+    for name, kind in kinds.items():
+      member = tarfile.TarInfo(name)
+      member.type = kind
+      member.linkname = str(secret)
+      member.size = 4 if kind == tarfile.REGTYPE else 0
+      tar.addfile(member, io.BytesIO(b'here'))
+  before = set(tmp_path.rglob('*'))
+  found = web_archives.ImageFiles(root, [x for x in kinds if '/' not in x])
+  assert found.missing == ['link.jpg', 'hard.jpg', 'device.jpg']
+  assert found.read('a.jpg') == b'here'
+  with tarfile.open(packed) as tar:
+    assert 'holds no file' in told(archives._member, tar, 'data_batch_1.bin')
+  path = tmp_path / 'own.npz'
+  with zipfile.ZipFile(path, 'w') as file:
+    for name in ('../images.npy', '/labels.npy'):
+      file.writestr(name, b'x')
+  assert "lacks the array 'images'" in told(
+    reading.read, 'own', None, path=str(path)
+  )
+  assert {*tmp_path.rglob('*')} - before == {path}
 
 
 class Trap:
