@@ -11,6 +11,7 @@ import pytest
 
 from sce_jax import train
 from sce_jax.config.check import check_config
+from sce_jax.parallel import runners
 from sce_jax.runs import files, metadata, restore
 from sce_jax.runs.workdir import Workdir
 from tests import synthetic
@@ -83,6 +84,8 @@ def test_more_epochs_extend_a_run_that_has_ended(
   [
     ({'loss.alpha': 0.5}, ['train.epochs'], r'\(loss.alpha: 0.01 -> 0.5\)'),
     ({'noise.rate': 0.2}, ['noise.rate'], 'noise.rate cannot change in a run'),
+    ({'model.layout': 'nhwc'}, ['model.layout'], 'model.layout cannot change'),
+    ({'model.dtype': 'bfloat16'}, ['model.dtype'], 'model.dtype cannot change'),
     ({'loss.alpha': 0.5}, ['loss.alpha'], '2 epochs are done and the run has'),
   ],
 )
@@ -90,6 +93,20 @@ def test_other_changes_are_refused(changes, allow, message, copied):
   before = inject.contents(copied)
   assert re.search(message, told(run, copied, 2, allow, **changes))
   assert inject.contents(copied) == before
+
+
+@pytest.mark.slow
+def test_another_runner_and_other_devices_continue(copied, monkeypatch, capsys):
+  """With the figures that they had, up to rounding."""
+  monkeypatch.setattr(runners, 'all_devices', lambda: jax.devices()[:1])
+  before = files.read_metrics(copied)
+  allowed = ['train.epochs', 'train.runner']
+  run(copied, 3, allowed, **{'train.runner': 'jit'})
+  assert 'continues with train.runner: pmap -> jit' in capsys.readouterr().out
+  after = files.read_metrics(copied)
+  assert after[:2] == before and after[2]['epoch'] == 3
+  loss = after[2]['train']['loss']
+  assert 0 < loss < before[0]['train']['loss']
 
 
 def test_other_code_is_refused_and_shown(copied, monkeypatch):

@@ -236,8 +236,9 @@ rm "$DISK/filler"; $LAUNCH {flags}; echo code=$?
   )
   told = [x for x in done.stdout.splitlines() if x[:5] in ('code=', 'left=')]
   assert told == [f'code={ExitCode.CRASHED:d}', 'left=3', 'code=0'], done.stderr
-  assert 'the disk is full: make room' in done.stderr
-  assert 'Traceback' not in done.stderr
+  # Threads of tensorstore may complain before that: orbax has given up.
+  (line,) = (x for x in done.stderr.splitlines() if x.startswith('error: '))
+  assert 'the disk is full: make room' in line
 
 
 @pytest.mark.slow
