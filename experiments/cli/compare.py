@@ -12,6 +12,7 @@ import shutil
 import sys
 
 from absl import flags
+from ml_collections import config_dict
 
 from experiments.cli import (
   command_line,
@@ -27,6 +28,7 @@ from sce_jax.storage import paths
 
 IMPORTS = ('experiments.grid',)
 _DEFAULT = 'configs/digits.py'
+_FORWARD = 'forward,pair_flip,0.3'
 
 
 def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
@@ -94,10 +96,15 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   grid.run(request, workdir, values.data_dir, values.allow_config_change)
   if file and not values.trials and processes.is_primary():
     last = os.path.join(workdir, f'{losses[-1]}-seed{config.seed}')
-    print(f'\n{_suggestions(file, last, config.data.path)}')
+    print(f'\n{_suggestions(values, config, file, last)}')
 
 
-def _suggestions(file: str, run_folder: str, data: str | None) -> str:
+def _suggestions(
+  values: flags.FlagValues,
+  config: config_dict.ConfigDict,
+  file: str,
+  run_folder: str,
+) -> str:
   from experiments.report import text  # noqa: PLC0415  Imports matplotlib.
 
   # With the interpreter in use, and on the data that are there.
@@ -106,15 +113,23 @@ def _suggestions(file: str, run_folder: str, data: str | None) -> str:
     found = shutil.which('python')
     is_it = found and os.path.samefile(found, sys.executable)
     python = 'python' if is_it else sys.executable
-  config = file
+  name = file
   if os.path.abspath(file) == str(command_line.REPOSITORY / _DEFAULT):
-    config = 'digits'
-  given = f' --config.data.path={shlex.quote(data)}' if data else ''
+    name = 'digits'
+  data = f' --data_dir={shlex.quote(values.data_dir)}' * bool(values.data_dir)
+  given = data
+  for field in ('data.path', 'model.init_from'):
+    section, key = field.split('.')
+    if config[section][key]:
+      given += f' --config.{field}={shlex.quote(config[section][key])}'
+  # Labels that may be wrong as they are get no added noise.
+  is_given = config.data.path or not config.data.clean_labels
+  noisy, other = ('', 'gce') if is_given else (',symmetric,0.6', _FORWARD)
   commands = [
-    f'{python} launch.py compare --config={config}:sl,symmetric,0.6'
+    f'{python} launch.py compare --config={name}:sl{noisy}'
     f' --losses=ce,sl,gce{given}',
-    f'{python} launch.py --config={config}:forward,pair_flip,0.3{given}',
-    f'{python} launch.py evaluate --workdir={shlex.quote(run_folder)}',
+    f'{python} launch.py --config={name}:{other}{given}',
+    f'{python} launch.py evaluate --workdir={shlex.quote(run_folder)}{data}',
   ]
   title = progress.styled('To try next:', 'bold')
   return '\n'.join([title, *map(text.command, commands)])
