@@ -232,8 +232,8 @@ def _check_initial(config: Config) -> None:
     raise UserError(
       'this config begins from weights pretrained on ImageNet: download'
       ' https://download.pytorch.org/models/resnet50-0676ba61.pth and give it'
-      ' with --config.model.init_from=FILE (an experiment takes it from a config'
-      ' file of your own, see sce_jax/data/README.md), or give'
+      ' with --config.model.init_from=FILE (to an experiment in a config file'
+      ' of your own, see sce_jax/data/README.md), or give'
       ' hf://timm/resnet50.tv_in1k/model.safetensors there (needs pip install'
       ' huggingface_hub), or random for weights that are not pretrained'
     )

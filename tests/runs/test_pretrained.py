@@ -55,7 +55,7 @@ def test_it_trains_and_its_report_says_from_what(launch, tmp_path):
     '--config.train.batch_size=8',
     '--config.train.epochs=2',
     f'--workdir={tmp_path / "run"}',
-    timeout=1200,
+    timeout=3600,
   )
   assert done.returncode == 0, done.stderr
   sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
