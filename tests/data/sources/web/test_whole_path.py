@@ -86,8 +86,10 @@ def test_prepared_killed_resumed_reported_exported(launch, tmp_path):
   assert done.returncode == 0, done.stderr
   page = (run / 'report' / 'report.md').read_text()
   assert 'validation accuracy' in page
-  assert 'clothing1m, measured' in (run / 'report' / 'report.html').read_text()
-  assert 'random' in page and 'Downcoat' in page
+  assert 'Forward¶' in page and '¶: its transition matrix was measured' in page
+  picture = (run / 'report' / 'matrices.svg').read_text()
+  assert 'clothing1m, measured' in picture
+  assert 'random: not pretrained' in page and 'Downcoat' in page
   assert f'{100 * result["validation"]["accuracy"]:.1f}' in page
   done = launch('export', f'--workdir={run}', f'--out={tmp_path / "model"}')
   assert done.returncode == 0, done.stderr
