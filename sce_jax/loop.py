@@ -151,9 +151,10 @@ class Loop:
     return report
 
   def _restore(self) -> tuple[TrainState, int]:
-    found = restore_newest(
-      [run.checkpoints for run in self._runs], self._trainer.abstract_state()
-    )
+    checkpoints = [run.checkpoints for run in self._runs]
+    found = None
+    if any(each.steps() for each in checkpoints):  # To trace takes time.
+      found = restore_newest(checkpoints, self._trainer.abstract_state())
     step = found[0] if found else 0
     for run in self._runs:  # Before anything is changed.
       run.workdir.epochs.check(step, step // self._plan.steps)
@@ -162,7 +163,7 @@ class Loop:
       run.workdir.epochs.truncate_after(step)
     if found is None:
       loaded = initial.load(
-        self._runs[0].config.model, self._trainer.abstract_variables()
+        self._runs[0].config.model, self._trainer.abstract_variables
       )
       if loaded.record is not None:
         for run in self._runs:

@@ -168,7 +168,7 @@ def train_many(
       if model not in weighed and not processes.on_primary(
         functools.partial(_have_checkpoints, [workdirs[i] for i in group])
       ):
-        initial.check(model, trainer.abstract_variables())
+        initial.check(model, trainer.abstract_variables)
   results: list[Result] = [{} for _ in checked]
   for group in groups:
     trained = _train_group(
@@ -208,7 +208,8 @@ def _check_weights(
     ):
       continue
     # A head of another number of classes is drawn anew.
-    initial.check(model, models.shapes(model, 1, (side, side, 3)))
+    shape = (side, side, 3)
+    initial.check(model, functools.partial(models.shapes, model, 1, shape))
     checked.add(model)
   return checked
 

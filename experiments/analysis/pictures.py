@@ -133,6 +133,21 @@ def _legend(
   )
 
 
+def render_all(figure: Figure) -> dict[str, bytes]:
+  """The picture in all FORMATS, by their names, all of one layout.
+
+  The layout, which takes longer than to draw, is found once.
+  """
+  first, *others = FORMATS
+  made = {first: render(figure, first)}
+  engine = figure.get_layout_engine()
+  figure.set_layout_engine(None)
+  made |= {kind: render(figure, kind) for kind in others}
+  if engine is not None:
+    figure.set_layout_engine(engine)
+  return made
+
+
 def render(figure: Figure, kind: str) -> bytes:
   """The picture as the content of a PNG, PDF or SVG file."""
   content = io.BytesIO()
@@ -152,8 +167,8 @@ def save(figure: Figure, path: paths.Path) -> paths.Path:
   Returns:
     path
   """
-  for kind in FORMATS:
-    paths.write(path.with_suffix(f'.{kind}'), render(figure, kind))
+  for kind, content in render_all(figure).items():
+    paths.write(path.with_suffix(f'.{kind}'), content)
   plt.close(figure)
   return path
 

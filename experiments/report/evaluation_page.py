@@ -245,6 +245,7 @@ def _calibration(
       [100 * b['accuracy'] for b in bins],
       color=look['color'],
       marker=look['marker'],
+      clip_on=False,  # Markers at 0 and 100 % are whole.
       label='right predictions',
     )
     ax.set(

@@ -221,9 +221,7 @@ def picture(figure: page_lib.Figure) -> dict[str, Any]:
     pictures.values.
   """
   drawing = figure.drawing
-  made: dict[str, Any] = {
-    kind: pictures.render(drawing, kind) for kind in pictures.FORMATS
-  }
+  made: dict[str, Any] = dict(pictures.render_all(drawing))
   made |= _shape(drawing, '')
   pictures.stack(drawing)
   made['phone_png'] = pictures.render(drawing, 'png')

@@ -19,7 +19,9 @@ def enable() -> None:
   if folder is None or 'JAX_COMPILATION_CACHE_DIR' in os.environ:
     return
   jax.config.update('jax_compilation_cache_dir', str(folder))
-  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.3)
+  # Small programs, too: there are some fifty, and each is read several times
+  # as fast as it is compiled.
+  jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 
 
 def num_compiled() -> int:

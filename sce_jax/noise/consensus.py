@@ -20,7 +20,7 @@ that in which most labels are right, because the fit may swap two of them.
 
 from jaxtyping import Float, Float64, Integer
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 _LARGEST, _ROUNDS = 15_000, 10
 # Similarities held in memory at a time.
@@ -99,6 +99,9 @@ def consensus(
 
 def solve(counts: Counts) -> Float64[np.ndarray, 'K K']:
   """The T whose shares are nearest to those counted."""
+  # Imported where it is used: it takes 0.3 s, which every start would wait.
+  from scipy import optimize  # noqa: PLC0415
+
   k = len(counts[0])
   # Softmax of 5 I - 1, as the code has it, and equally many of each class.
   x = np.concatenate([(5 * np.eye(k) - 1).ravel(), np.zeros(k)])

@@ -6,7 +6,7 @@ own. It is read when a run begins: a run that has a checkpoint no longer needs
 it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import dataclasses
 import hashlib
 import json
@@ -63,14 +63,15 @@ class Initial:
   record: Mapping[str, Any] | None
 
 
-def load(config: ModelConfig, shapes: Any) -> Initial:
+def load(config: ModelConfig, shapes: Callable[[], Any]) -> Initial:
   """Reads what a config's init_from names; of several processes, on the first.
 
   The head is drawn if the file's is of another number of classes, or missing.
 
   Args:
     config: the network.
-    shapes: its variables, as arrays or their shapes.
+    shapes: gives its variables, as arrays or their shapes; called where there
+      is a file, as it traces the network.
 
   Raises:
     UserError: the file cannot be read, or does not fit the network.
@@ -80,10 +81,10 @@ def load(config: ModelConfig, shapes: Any) -> Initial:
     return Initial({}, None)
   if given == files.RANDOM:
     return Initial({}, {'init_from': files.RANDOM})
-  return processes.on_primary(lambda: _load(given, config, shapes))
+  return processes.on_primary(lambda: _load(given, config, shapes()))
 
 
-def check(config: ModelConfig, shapes: Any) -> None:
+def check(config: ModelConfig, shapes: Callable[[], Any]) -> None:
   """Checks that `load` would find weights that fit.
 
   Raises:
@@ -91,7 +92,7 @@ def check(config: ModelConfig, shapes: Any) -> None:
   """
   given = config.init_from
   if given not in (None, files.RANDOM):
-    processes.on_primary(lambda: _load(given, config, shapes).record)
+    processes.on_primary(lambda: _load(given, config, shapes()).record)
 
 
 def _load(given: str, config: ModelConfig, shapes: Any) -> Initial:

@@ -39,7 +39,7 @@ def loaded(model, file, images):
   """The variables of a file, for a network that CONFIG names."""
   config = ModelConfig(**CONFIG.architecture, init_from=file)
   shapes = jax.eval_shape(model.init, jax.random.key(0), images)
-  return initial.load(config, shapes).variables
+  return initial.load(config, lambda: shapes).variables
 
 
 def images_of(*shape):

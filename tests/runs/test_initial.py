@@ -103,7 +103,7 @@ def weights(tmp_path):
 def load(c):
   checked = check_config(c)
   trainer = Trainer(checked, synthetic.data().info)
-  return initial.load(checked.model, trainer.abstract_variables())
+  return initial.load(checked.model, trainer.abstract_variables)
 
 
 def flat(variables):
