@@ -13,6 +13,11 @@ from jaxtyping import Array, ArrayLike, Float, Int, Real
 # An integer dtype means a class, a floating dtype a distribution over classes.
 Label = Int[Array, ''] | int | Float[Array, ' K']
 
+# From so many on XLA's CPU backend is faster where the logit of the class is
+# shifted on its own, since it then keeps one array [N, K], not two; below it is
+# slower. The bits are the same. See experiments/benchmarks/NOTES.md.
+_MANY_CLASSES = 64
+
 # A hyper-parameter: a Python or NumPy number, or a (traced) array of no axes.
 Scalar = Real[ArrayLike, '']
 
@@ -142,8 +147,14 @@ def log_probability(
   label = jnp.asarray(label, jnp.int32)
   known = (label >= 0) & (label < logits.size)
   # Shifted first: large logits would round away what they differ by.
-  shifted = logits - jax.lax.stop_gradient(jnp.max(logits))
-  chosen = jnp.where(known, pick(shifted, jnp.where(known, label, 0)), jnp.nan)
+  top = jax.lax.stop_gradient(jnp.max(logits))
+  shifted = logits - top
+  own = jnp.where(known, label, 0)
+  if logits.size < _MANY_CLASSES:
+    chosen = pick(shifted, own)
+  else:
+    chosen = pick(logits, own) - top
+  chosen = jnp.where(known, chosen, jnp.nan)
   return chosen - jnp.log(jnp.sum(jnp.exp(shifted)))
 
 

@@ -66,6 +66,20 @@ def test_wrong_inputs_are_named_without_jaxtyping(
     check_and_upcast(logits, label)
 
 
+def test_many_classes_have_the_bits_of_few(monkeypatch):
+  logits = 5 * jax.random.normal(jax.random.key(0), (40, 10))
+  labels = jnp.arange(40) % 10
+  found = []
+  for many in (2, 11):
+    monkeypatch.setattr(inputs, '_MANY_CLASSES', many)
+
+    def total(z, log_probability=inputs.log_probability):
+      return jnp.sum(jax.vmap(log_probability)(z, labels) ** 2)
+
+    found.append(jax.jit(jax.value_and_grad(total))(logits))
+  jax.tree.map(np.testing.assert_array_equal, *found)
+
+
 @every_loss
 def test_a_python_integer_is_a_class(name):
   loss = cases.bind(name, cases.plain(name))
