@@ -1,6 +1,7 @@
 """The networks: sizes, layouts, types, hidden layers."""
 
 import dataclasses
+import re
 
 import jax
 import jax.numpy as jnp
@@ -181,6 +182,26 @@ def test_bfloat16_computes_what_float32_does(both):
   ):
     error = jnp.linalg.norm(a - b)
     assert 0 < float(error) < tolerance * float(jnp.linalg.norm(b))
+
+
+def test_products_have_the_type_and_the_precision_asked_for():
+  """Forward and backward, in the layout for accelerators; nothing is run."""
+
+  def products(dtype):
+    model = small('cnn', layout='nhwc', dtype=dtype)
+    variables = jax.eval_shape(model.init, jax.random.key(1), IMAGES)
+    text = jax.jit(lambda v: run(model, v)).lower(variables).as_text()
+    found = re.findall(r'stablehlo\.(?:convolution|dot_general)\b.*', text)
+    # Three convolutions and two dense layers: to the output, to the kernels,
+    # and to the inputs but the first one's.
+    assert len(found) == 5 + 5 + 4
+    return found
+
+  assert not any('xf32>' in x for x in products(jnp.bfloat16))
+  assert not any('HIGHEST' in x for x in products(jnp.float32))
+  # As JAX_DEFAULT_MATMUL_PRECISION=highest does.
+  with jax.default_matmul_precision('highest'):
+    assert all('HIGHEST' in x for x in products(jnp.float32))
 
 
 def test_build_honours_its_config():
