@@ -18,10 +18,13 @@ from typing import Any, NoReturn
 
 from experiments.benchmarks import harness, run, steps
 from experiments.benchmarks.ahead import PROGRAMS, ahead
+from experiments.benchmarks.chips import chips
 from experiments.benchmarks.data_paths import data_paths
 from experiments.benchmarks.decoding import decoding
+from experiments.benchmarks.layers import layers
 from experiments.benchmarks.losses import loss
 from experiments.benchmarks.versus_torch import versus_torch
+from experiments.benchmarks.whole_run import whole_run
 from experiments.benchmarks.workload import NETWORKS, RUN_PARALLEL
 from sce_jax import methods, models
 from sce_jax.errors import UserError
@@ -38,7 +41,10 @@ COMMANDS: dict[str, Callable[..., harness.Report]] = {
   'trials': steps.trials,
   'scaling': steps.scaling,
   'versus_torch': versus_torch,
+  'whole_run': whole_run,
   'ahead': ahead,
+  'chips': chips,
+  'layers': layers,
 }
 # What `all` runs: a command line for each table.
 ALL = {
@@ -122,6 +128,9 @@ FLAGS: dict[str, tuple[Callable[[str], Any], str]] = {
   'steps': (_whole, 'steps in a dispatch'),
   'rounds': (_whole, 'how often each is timed; the median is shown'),
   'runs': (_list(lambda x: _whole(x, 2)), 'numbers of runs'),
+  'widths': (_list(_whole), 'numbers of channels'),
+  'chips': (_list(_whole), 'numbers of chips'),
+  'total': (_whole, 'number of examples of a step of all chips'),
   'devices': (_list(_whole), 'numbers of devices, as far as there are any'),
   'epochs': (_whole, 'epochs to train; default: 120, on a CPU part of one'),
   'num_train': (_whole, 'number of training images'),
@@ -133,7 +142,11 @@ FLAGS: dict[str, tuple[Callable[[str], Any], str]] = {
   'seconds': (float, 'of processor time for each figure'),
   'share': (float, "of the devices' peak that the network uses"),
   'size': (_whole, 'about how many logits'),
-  'data_dir': (str, 'tfds folder with digits; default: a temporary one'),
+  'data_dir': (
+    str,
+    'tfds folder; default: that of tfds, for digits a temporary',
+  ),
+  'accuracy': (float, 'test accuracy that is waited for'),
   'torch_python': (str, 'interpreter that has PyTorch; default: this one'),
 }
 

@@ -102,7 +102,7 @@ def ahead(
       lower, turns = lowered[program]
       rows.append(named | compiled(lower, described, turns, size))
   return harness.Report(
-    rows, {'compiled for': f'{target} (nothing was run)', **_versions()}
+    rows, {'compiled for': f'{target} (nothing was run)', **versions()}
   )
 
 
@@ -159,6 +159,7 @@ def compiled(
     'of memory': peak / capacity,
     'MiB aliased': aliased,
     'all-reduces': collectives.pop('all-reduce', 0),
+    'MB all-reduced': module.reduced_bytes(body) / 1e6 if body else None,
     'other collectives': sum(collectives.values()),
     'host transfers': module.host_transfers(),
     'loops in a step': len(list(module.loops(body))) if scans else None,
@@ -238,7 +239,8 @@ def _too_large(target: Target, need: float, has: float) -> UserError:
   )
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+  """The installed compilers of accelerators."""
   found = {}
   for name in ('libtpu', 'jax-cuda13-plugin'):
     try:

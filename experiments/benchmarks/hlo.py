@@ -18,6 +18,7 @@ _INSTRUCTION = re.compile(
   r'\s*(?:ROOT )?%?[\w.\-]+ = '
   r'((?:\((?:[^()]|\([^()]*\))*\)|\S+)) ([\w\-]+)\('
 )
+_ARRAY = re.compile(r'\b[a-z]+(\d+)\[([\d,]*)\]')
 _CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
 _HOST = re.compile(
   r'\b(?:infeed|outfeed|send|recv)(?:-start|-done)?\(|S\(5\)|_host_compute'
@@ -146,6 +147,16 @@ class Module:
       for instruction in self.instructions(computation)
     ]
     return {k: kinds.count(k) for k in COLLECTIVES if k in kinds}
+
+  def reduced_bytes(self, computation: str) -> int:
+    """Bytes that a computation's all-reduces sum over the devices."""
+    total = 0
+    for instruction in self.instructions(computation):
+      if instruction.kind in ('all-reduce', 'all-reduce-start'):
+        for bits, dims in _ARRAY.findall(instruction.shape):
+          sizes = [int(x) for x in dims.split(',') if x]
+          total += math.prod(sizes) * int(bits) // 8
+    return total
 
   def host_transfers(self) -> int:
     """How many operations have to do with the host."""

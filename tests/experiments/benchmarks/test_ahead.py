@@ -10,7 +10,7 @@ import jax
 from jax import export
 import pytest
 
-from experiments.benchmarks import ahead, hlo, targets
+from experiments.benchmarks import ahead, chips, hlo, targets
 from experiments.benchmarks.workload import Training, Workload
 from sce_jax.errors import UserError
 from sce_jax.parallel import runners
@@ -70,6 +70,7 @@ def test_a_module_is_read():
   assert module.own_cycles('step') == 500
   assert module.cycles() == 7 + 2 * 39 * 1780
   assert module.collectives('step') == {'all-reduce': 1}
+  assert module.reduced_bytes('step') == 4 + 3 * 4
   assert module.copies('u8', 400) == 1
   assert module.copies('u8', 401) == 0
   assert module.custom_calls('ConcatBitcast') == 1
@@ -104,6 +105,17 @@ def test_devices_must_share_equally(monkeypatch, refusal):
   assert 'multiple of 4' in refusal(
     'ahead', '--runner=run_parallel', '--runs=6'
   )
+
+
+def test_chips_are_refused_and_all_reduces_timed(refusal):
+  assert '8 is not known: use some of 1, 4, 16' in refusal(
+    'chips', '--chips=1,8'
+  )
+  assert 'cannot share 30 examples' in refusal('chips', '--total=30')
+  # 16 chips: 7 all-reduces of 12 messages each, 1 us a message; and of 8 MB
+  # each chip sends 15 MB at 200 GB/s.
+  assert chips.reduce_ms(4, 7, 8e6) == pytest.approx(0.084 + 0.075)
+  assert chips.reduce_ms(1, 7, 8e6) == 0
 
 
 class TooLarge:

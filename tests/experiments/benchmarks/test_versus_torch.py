@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.benchmarks import versus_torch
+from experiments.benchmarks import versus_torch, whole_run
 from sce_jax import losses, models
+from sce_jax.errors import UserError
 
 # Stands in for an interpreter with PyTorch, which tests cannot rely on: each
 # round takes it no time.
@@ -166,3 +167,43 @@ def to_flax(network, read):
       'bias': jnp.asarray(read(layer.bias).numpy()),
     }
   return params
+
+
+# Prints two accuracies for Keras, and fails for PyTorch.
+OTHERS = """#!{python}
+import sys
+assert sys.argv[3] == 'keras', sys.argv
+print(0.9)
+print(0.985, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_whole_runs_are_timed_until_they_are_there(
+  interpreter, measure, monkeypatch, refusal
+):
+  def ours(run, data_dir):
+    # As launch.py leaves it: a line at a time.
+    program = (
+      'import json, os, sys, time; f = open(sys.argv[1], "w", 1)\n'
+      'for x in (0.97, 0.98): print(json.dumps({"test": {"accuracy": x}}),'
+      ' file=f)\n'
+      'time.sleep(600)'
+    )
+    run.mkdir()
+    return [sys.executable, '-c', program, f'{run}/metrics.jsonl']
+
+  monkeypatch.setattr(whole_run, '_write_arrays', lambda file, data_dir: None)
+  monkeypatch.setattr(whole_run, '_ours', ours)
+  python = interpreter(OTHERS.format(python=sys.executable))
+  rows, _ = measure('whole_run', '--rounds=1', python)
+  assert {row['program']: row['epochs'] for row in rows} == {
+    'launch.py': 2,
+    'Keras': 2,
+  }
+  assert rows[1]['over the faster of the others'] == 1
+  monkeypatch.setattr(whole_run, '_ours', lambda *_: [sys.executable, '-c', ''])
+  assert 'no such' in refusal('whole_run', '--torch_python=no such')
+  assert 'between 0 and 1' in refusal('whole_run', '--accuracy=98')
+  with pytest.raises(UserError, match=r'launch\.py has failed'):
+    whole_run.whole_run(rounds=1)
