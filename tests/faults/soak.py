@@ -84,7 +84,12 @@ def strike(command, environment, fault, rng, seconds):
 
 
 def flip(folder: pathlib.Path, rng: random.Random) -> bool:
-  """Flips a bit of a checkpoint that is not the only one."""
+  """Flips a bit of a checkpoint that is not the only one, of a run that has not ended.
+
+  One that has ended reads its checkpoint no more: whoever uses it is told.
+  """
+  if (folder / 'result.json').exists():
+    return False
   steps = sorted(folder.glob('checkpoints/[0-9]*'), key=lambda x: x.name)
   if len(steps) < 2 or not all(x.name.isdigit() for x in steps):
     return False
