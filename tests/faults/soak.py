@@ -84,9 +84,9 @@ def strike(command, environment, fault, rng, seconds):
 
 
 def flip(folder: pathlib.Path, rng: random.Random) -> bool:
-  """Flips a bit of a checkpoint that is not the only one, of a run that has not ended.
+  """Flips a bit of a checkpoint that is not the only one.
 
-  One that has ended reads its checkpoint no more: whoever uses it is told.
+  Not of a run that has ended: it does not read it again. Whoever does is told.
   """
   if (folder / 'result.json').exists():
     return False
