@@ -1,17 +1,17 @@
-"""How well audits found wrong labels, by several scores: a Markdown table.
+"""How well audits rank wrong labels first, by several scores: a Markdown table.
 
   python -m experiments.audit.scores FOLDER...
 
-FOLDER is an audit's, of data whose true labels are known. Beside the score that
-the audit ranks by stand others: of the averages over the training the
-normalised margin, and AUM, that of the logits; of the probabilities out of
-sample the normalised margin, and where it is installed cleanlab's scores.
+FOLDER is an audit's, of data whose true labels are known. Each cell holds AUROC
+and average precision. Beside the score that the audit ranks by stand others: of
+the averages over the training the normalised margin, and AUM, that of the
+logits; of the probabilities out of sample the normalised margin, and where it
+is installed cleanlab's scores.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 import importlib.util
 import sys
-from typing import Any
 
 from jaxtyping import Float, Integer
 import numpy as np
@@ -24,7 +24,10 @@ from sce_jax.exit_codes import ExitCode
 from sce_jax.noise import confident
 from sce_jax.storage import paths
 
-_CLEANLAB = ('self_confidence', 'confidence_weighted_entropy')
+_CLEANLAB = {
+  'self_confidence': 'self-confidence',
+  'confidence_weighted_entropy': 'weighted entropy',
+}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -32,16 +35,16 @@ def main(arguments: Sequence[str]) -> int:
   try:
     if not arguments:
       raise UserError('name folders of audits')
-    rows = [row for folder in arguments for row in _rows(folder)]
+    rows = [_row(folder) for folder in arguments]
   except UserError as error:
     print(f'error: {error}', file=sys.stderr)
     return ExitCode.BAD_INPUT
-  print(tabulate.tabulate(rows, 'keys', 'github', floatfmt='.3f'))
+  print(tabulate.tabulate(rows, 'keys', 'github', disable_numparse=True))
   return ExitCode.DONE
 
 
-def _rows(folder: str) -> Iterator[dict[str, Any]]:
-  """The rows of one audit, by column.
+def _row(folder: str) -> dict[str, str]:
+  """The row of one audit, by column.
 
   Raises:
     UserError: there is none, or the true labels are not known.
@@ -74,10 +77,11 @@ def _rows(folder: str) -> Iterator[dict[str, Any]]:
     'out of sample, margin': confident.normalized_margin(probability, label),
     **_of_cleanlab(probability, label),
   }
-  count = f'{wrong.sum():,} of {len(wrong):,}'
+  row = {'audit': path.name, 'wrong': f'{wrong.sum():,} of {len(wrong):,}'}
   for name, values in scores.items():
     figures = label_issues.ranking_figures(values, wrong)
-    yield {'audit': path.name, 'wrong': count, 'ranked by': name, **figures}
+    row[name] = f'{figures["AUROC"]:.3f}, {figures["average precision"]:.3f}'
+  return row
 
 
 def _of_cleanlab(
@@ -90,10 +94,10 @@ def _of_cleanlab(
   from cleanlab import rank  # noqa: PLC0415
 
   return {
-    f'out of sample, {method} (cleanlab)': rank.get_label_quality_scores(
+    f'{title} (cleanlab)': rank.get_label_quality_scores(
       label, probability, method=method, adjust_pred_probs=False
     )
-    for method in _CLEANLAB
+    for method, title in _CLEANLAB.items()
   }
 
 
