@@ -130,7 +130,8 @@ def continued(
 def _continued(
   entry: Entry, before: Sequence[Entry], allowed: Collection[str]
 ) -> Entry:
-  found, exact = [], []
+  found: list[Entry] = []
+  exact: list[Entry] = []
   for old in before:
     differences = fields.differences(old.config, entry.config)
     if {x.partition(':')[0] for x in differences} <= {*allowed}:

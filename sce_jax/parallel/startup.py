@@ -161,11 +161,16 @@ def _check_reachable(
 ) -> None:
   """Fails with one line where jax would print a stack trace."""
   if process_id == 0:
-    version = {'family': socket.AF_INET6, 'dualstack_ipv6': True}
-    if is_local := _is_loopback(host):
-      version = {'family': socket.AF_INET6 if ':' in host else socket.AF_INET}
+    is_local = _is_loopback(host)
+    version = socket.AF_INET6
+    if is_local and ':' not in host:
+      version = socket.AF_INET
     try:
-      with socket.create_server((host if is_local else '', port), **version):
+      with socket.create_server(
+        (host if is_local else '', port),
+        family=version,
+        dualstack_ipv6=not is_local,
+      ):
         return
     except ValueError:  # No IPv6 here; jax will see.
       return
