@@ -16,7 +16,8 @@ def enable() -> None:
   """Turns jax's persistent cache on, unless its own settings say otherwise.
 
   Without a home folder, or if it cannot be written, programs are compiled in
-  each process; nothing else is lost.
+  each process; nothing else is lost. Memory that compilers leave is given back
+  from now on.
   """
   _trim_after_compiling()
   folder = paths.cache_folder()
