@@ -21,7 +21,7 @@ from sce_jax.errors import UserError
 from sce_jax.runs import metadata
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
-CONFIG, EPOCHS = 'configs/mnist.py:ce,clean', 10
+CONFIG, EPOCHS = 'configs/mnist.py:ce,clean,0', 10
 OURS = 'launch.py'
 # Names, and the sides of whole_worker.py; all but ours need another Python.
 SIDES = {OURS: '', 'PyTorch, DataLoader': 'torch', 'Keras': 'keras'}
@@ -99,7 +99,7 @@ def _ours(run: pathlib.Path, data_dir: str | None) -> list[str]:
 
 def _write_arrays(file: pathlib.Path, data_dir: str | None) -> None:
   """The data set as `launch.py` reads it, for those who cannot."""
-  config = config_lib.check_config(mnist.get_config('ce,clean'))
+  config = config_lib.check_config(mnist.get_config('ce,clean,0'))
   dataset = dataset_lib.read(config.data, data_dir)
   assert dataset.test is not None
   np.savez(

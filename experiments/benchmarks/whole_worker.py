@@ -71,7 +71,7 @@ def with_keras(arrays: dict[str, np.ndarray], epochs: int) -> Iterator[float]:
   network.compile(
     keras.optimizers.SGD(0.1, momentum=0.9),
     keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    ['accuracy'],
+    metrics=['accuracy'],
   )
   for _ in range(epochs):
     network.fit(arrays['image'], arrays['label'], batch_size=BATCH, verbose=0)
