@@ -26,7 +26,8 @@ def aligned(rows: Sequence[Sequence[str]], *, is_whole: bool = False) -> str:
     is_whole: one table, however wide.
   """
   width = None if is_whole else _width()
-  parts, rest = [], list(range(1, len(rows[0])))
+  parts: list[str] = []
+  rest = list(range(1, len(rows[0])))
   while rest or not parts:
     taken = len(rest)
     while True:
