@@ -197,7 +197,7 @@ def test_a_step_for_an_accelerator(target, network, tmp_path):
   command = [
     *(sys.executable, '-m', 'experiments.benchmarks', 'ahead'),
     *(f'--target={target}', f'--networks={network}', '--programs=train'),
-    # As many as a dispatch needs, so that a short sort is compiled.
+    # As many as a dispatch needs.
     *(f'--num_train={128 * ahead.STEPS}', f'--json={file}'),
   ]
   # Compiled as a user's programs are, not as the tests'.
