@@ -96,6 +96,8 @@ METHODS = (
   'GJS',
   'VolMinNet',
   'T-Revision',
+  'SL+LC',
+  'SL annealed',
 )
 # Of classes, in pairs with their markers.
 CLASS_COLOURS = (

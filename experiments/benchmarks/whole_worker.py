@@ -83,7 +83,7 @@ def with_keras(arrays: dict[str, np.ndarray], epochs: int) -> Iterator[float]:
 
 def main(side: str, file: str, epochs: str) -> None:
   """Trains with a side on the arrays of a file."""
-  with np.load(file) as saved:
+  with np.load(file, allow_pickle=False) as saved:
     arrays = dict(saved)
   for name in ('image', 'test_image'):
     arrays[name] = (arrays[name] / np.float32(255) - MEAN) / STD

@@ -21,7 +21,7 @@ Sources:
   SR: Zhou et al., ICCV 2021 (2108.00192).
   Mixup: Zhang et al., ICLR 2018 (1710.09412).
   GJS: Englesson and Azizpour, NeurIPS 2021 (2105.04522).
-  SL+LC, SL annealed: tried here first, see experiments/results.
+  SL+LC, SL annealed: nobody's; variants of SL (1908.06112) that are tried here.
 """
 
 from collections.abc import Mapping
@@ -251,6 +251,7 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
       rules=_RULES,
       hparams={**_SL, 'max_norm': Hparam(10.0, POSITIVE)},
       positive=('alpha', 'beta'),
+      paper='1908.06112',
     ),
     'sl_annealed': combined(
       of('sl'),
@@ -261,6 +262,7 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
       around=lambda base: annealed(base, 'alpha'),
       hparams={**_SL, 'alpha_end': Hparam(0.0, NOT_NEGATIVE)},
       positive=('alpha', 'beta'),
+      paper='1908.06112',
     ),
     'ce_sr': sr(
       'ce', title='cross entropy with sparse regularization', short='CE+SR'
