@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from types import FrameType
 from typing import NoReturn
 
@@ -23,9 +24,14 @@ from sce_jax.exit_codes import ExitCode
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 # So many end a process that is still saving.
 _INSISTS = 3
+# Seconds within which SIGTERMs are one: the kernel sends a child as many as its
+# dying parent has threads (prctl, PR_SET_PDEATHSIG).
+_TOGETHER = 1.0
 
 # The signals received since a run began to train, in order.
 received: list[int] = []
+# When the last one that counted was received.
+_counted = -_TOGETHER
 # Whether a run trains, and would lose something.
 is_training = False
 # Whether it saves right now.
@@ -98,8 +104,14 @@ def name(number: int) -> str:
 
 def _on_signal(number: int) -> None:
   """Called in a thread: the main one may be inside compiled code."""
+  global _counted
   if not is_training:
     _exit(number, 'stopped; the same command resumes from the last checkpoint')
+  now = time.monotonic()
+  again = number == signal.SIGTERM and number in received
+  if again and now - _counted < _TOGETHER:
+    return
+  _counted = now
   received.append(number)
   if len(received) == 1:
     _print(f'{name(number)}: saves at the end of these steps, then stops')

@@ -3,9 +3,11 @@
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
+from sce_jax import signals
 from sce_jax.exit_codes import ExitCode
 from tests.conftest import REPOSITORY
 
@@ -20,9 +22,9 @@ signals.release_at_exit(lambda: print('released', flush=True))
 signals.is_training = 'training' in sys.argv
 signals.is_saving = 'saving' in sys.argv
 print('ready', flush=True)
-while not sys.stdin.closed:
-  sys.stdin.readline()  # As compiled code does, it lets no handler run.
+while sys.stdin.readline():  # As compiled code does, it lets no handler run.
   print(len(signals.received), flush=True)
+time.sleep(60)
 """
 
 
@@ -78,13 +80,26 @@ def test_training_a_second_signal_loses_nothing_and_a_third_ends_it():
   process = Process('training')
   process.send(signal.SIGTERM)
   process.noted(1)
+  time.sleep(1.1)  # Else they would be one.
   process.send(signal.SIGTERM)
   process.noted(2)
+  time.sleep(1.1)
   process.send(signal.SIGTERM)
   code, released, (first, last) = process.end()
   assert (code, released) == (ExitCode.PREEMPTED, True)
   assert first == 'SIGTERM: saves at the end of these steps, then stops'
   assert 'stopped at once' in last
+
+
+def test_a_parents_threads_ask_once_together(monkeypatch):
+  monkeypatch.setattr(signals, 'received', [])
+  monkeypatch.setattr(signals, '_counted', 0.0)
+  monkeypatch.setattr(signals, 'is_training', True)
+  times = iter([100.0, 100.2, 100.9, 101.3])
+  monkeypatch.setattr(time, 'monotonic', lambda: next(times))
+  for _ in range(4):
+    signals._on_signal(signal.SIGTERM)
+  assert signals.received == [signal.SIGTERM] * 2
 
 
 def test_training_a_second_ctrl_c_ends_it():

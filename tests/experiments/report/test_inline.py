@@ -28,4 +28,4 @@ def test_show(monkeypatch):
     table.data
     == 'Shares\n\n| loss   |   % |\n|:-------|----:|\n| CE     | 1.5 |'
   )
-  assert not plt.get_fignums()
+  assert drawing.number not in plt.get_fignums()
