@@ -112,6 +112,7 @@ def test_an_export_predicts_from_a_file(data, capsys):
     assert (code, message in line) == (ExitCode.BAD_INPUT, True), line
 
 
+@pytest.mark.slow  # Several trainings.
 def test_an_audit_finds_the_wrong_labels_and_they_are_relabelled(data, capsys):
   folder = data.folder / 'audit'
   held = '--config.data.held_out=0'

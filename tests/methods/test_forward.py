@@ -44,6 +44,7 @@ def test_a_run_trains_a_network_to_estimate_from_first(data_dir, tmp_path):
   assert (folder / 'prepared.json').stat().st_mtime_ns == before
 
 
+@pytest.mark.slow  # Each estimator trains a network first.
 def test_every_estimator_trains_beside_the_true_matrix(data_dir, tmp_path):
   kinds = ('true', *estimation.ESTIMATORS)
   folders = [tmp_path / kind for kind in kinds]

@@ -22,6 +22,7 @@ from sce_jax.parallel import runners
 SMALL = ('--network=digits_cnn', '--rounds=1')
 
 
+@pytest.mark.slow  # Compiles each kind.
 def test_step_measures_every_kind_of_method(measure):
   names = ['sl', 'co_teaching', 'forward', 'd2l']
   rows, machine = measure(
@@ -57,6 +58,7 @@ def test_trials_need_more_memory_than_one_run(measure, monkeypatch):
     assert row['program MiB'] > alone['program MiB']
 
 
+@pytest.mark.slow  # Compiles each.
 def test_scaling_has_each_runner_on_each_device_count(measure, monkeypatch):
   monkeypatch.delitem(runners.RUNNERS, 'jit')  # Two programs less.
   rows, _ = measure('scaling', '--devices=2', '--steps=1', *SMALL)
@@ -83,6 +85,7 @@ def test_run_says_how_much_of_it_was_measured(measure):
   assert values['of it XLA compiling'] < values['until all is compiled']
 
 
+@pytest.mark.slow  # Compiles each.
 def test_input_measures_each_path(data_dir, measure):
   flags = ('--num_train=300', '--steps=2', f'--data_dir={data_dir}')
   rows, _ = measure('input', *SMALL, *flags)
@@ -209,6 +212,7 @@ def test_what_all_runs_has_good_flags(line):
   __main__.parse(line.split())
 
 
+@pytest.mark.slow  # All commands.
 @pytest.mark.usefixtures('quickly_compiled')
 def test_all_runs_the_rest_if_one_fails(tmp_path, monkeypatch, capsys):
   monkeypatch.setattr(roofline, 'CPU', (64, 2, 1))

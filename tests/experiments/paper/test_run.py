@@ -523,7 +523,7 @@ def test_comparison_is_trained(tmp_path, data_dir):
     ('digits', 'tiny'),
     ('mnist', 'short'),
     ('cifar10', 'full'),
-    ('cifar100', 'full'),
+    pytest.param('cifar100', 'full', marks=pytest.mark.slow),
   ],
 )
 def test_all_configs_can_be(name, dataset, scale):

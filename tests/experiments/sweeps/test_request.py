@@ -32,6 +32,7 @@ def sweep():
 """
 
 
+@pytest.mark.slow  # Three processes train.
 def test_sweep_from_another_folder(launch, tmp_path):
   """Packed, with paths as a user types them; then a share of its manifest."""
   (tmp_path / 'small.py').write_text(CONFIG)
