@@ -259,7 +259,9 @@ def test_one_that_is_lost_ends_the_other(
     other = processes.all[1 - who]
     _, err = other.communicate(timeout=TIMEOUT)
   assert other.returncode not in (0, 2), err
-  assert 'another of the processes was lost' in err or 'heartbeat' in err
+  # Without process 0, which the others listen to, jax itself ends them.
+  ends = ('another of the processes was lost', 'JAX distributed service detect')
+  assert any(x in err for x in ends), err
   train(data_dir, home, folder, 2)
   assert metrics(folder) == metrics(two)
   jax.tree.map(
