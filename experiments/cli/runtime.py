@@ -39,6 +39,7 @@ def run(argv: Sequence[str]) -> int:
   Returns:
     The exit code, one of sce_jax/exit_codes.py.
   """
+  _open_what_is_closed()
   # A terminal without a letter of a folder's name shows its code in its place.
   for stream in (sys.stdout, sys.stderr):
     if hasattr(stream, 'reconfigure'):
@@ -52,6 +53,21 @@ def run(argv: Sequence[str]) -> int:
   except BrokenPipeError:  # Such as head, which has seen enough.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return ExitCode.NO_READER
+
+
+def _open_what_is_closed() -> None:
+  """Gives a process without standard streams the null device for them.
+
+  Else the next file that is opened would be standard output for libraries.
+  """
+  while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+    os.set_inheritable(number, True)
+  os.close(number)
+  for number, name in enumerate(('stdin', 'stdout', 'stderr')):
+    if getattr(sys, name) is None:
+      mode = 'w' if number else 'r'
+      stream = open(number, mode, closefd=False)  # noqa: SIM115  Stays open.
+      setattr(sys, name, stream)
 
 
 def _run(arguments: Sequence[str]) -> int:
