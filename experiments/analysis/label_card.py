@@ -113,8 +113,8 @@ def card(found: Labels) -> str:
   if found.replaced is not None and len(found.replaced.ids):
     count = len(found.replaced.ids)
     lines.append(
-      f'open-set:     {count:,} images ({count / len(found.ids):.2%}) are those'
-      f' of {found.replaced.source}; what follows leaves them out'
+      f'open-set:     {count:,} images ({100 * count / len(found.ids):.2f} %)'
+      f' are those of {found.replaced.source}; what follows leaves them out'
     )
   matrix, rate, sizes = _counted(found)
   if matrix is None or found.clean is None:
@@ -122,7 +122,7 @@ def card(found: Labels) -> str:
   lines += [
     f'true labels:  {noise.fingerprint(found.ids, found.clean)}',
     f'class sizes:  {_sizes_line(sizes)}',
-    f'wrong labels: {rate:.2%} of {sizes.sum():,}',
+    f'wrong labels: {100 * rate:.2f} % of {sizes.sum():,}',
     '',
   ]
   rows = [['true class', 'examples', 'wrong', 'most often labelled', 'share']]
@@ -136,9 +136,9 @@ def card(found: Labels) -> str:
         [
           title,
           f'{sizes[k]:,}',
-          f'{others.sum():.1%}',
+          f'{100 * others.sum():.1f} %',
           found.classes[most] if is_wrong else '-',
-          f'{others[most]:.1%}' if is_wrong else '-',
+          f'{100 * others[most]:.1f} %' if is_wrong else '-',
         ]
       )
   return '\n'.join([*lines, text.aligned(rows)])
@@ -222,7 +222,8 @@ def draw(found: Labels, path: str) -> None:
       f'{path} cannot be drawn: a picture is a .png, of labels whose true ones'
       ' are known'
     )
-  figure = noise_plots.heat_maps({f'{rate:.1%} wrong': matrix}, found.classes)
+  title = f'{100 * rate:.1f} % wrong'
+  figure = noise_plots.heat_maps({title: matrix}, found.classes)
   content = io.BytesIO()
   figure.drawing.savefig(content, format='png')
   try:

@@ -21,7 +21,7 @@ style.use()
 # With fewer epochs than this each one is marked.
 _FEW_EPOCHS = 10
 # More lines than these can be told apart: the last ones are grey.
-_MOST_LINES = 8
+MOST_LINES = 8
 # Shares in per cent: a smaller span makes rounding look like a difference.
 _LEAST_SPAN = 10
 
@@ -63,8 +63,8 @@ def plot_runs(
   for number, (look, (name, runs)) in enumerate(
     zip(style.looks(list(shown)), shown.items(), strict=True)
   ):
-    if number < _MOST_LINES and all('test' in run[-1] for run in runs):
-      offset = number - (min(len(shown), _MOST_LINES) - 1) / 2
+    if number < MOST_LINES and all('test' in run[-1] for run in runs):
+      offset = number - (min(len(shown), MOST_LINES) - 1) / 2
       classes(axes[2], runs, offset, look | {'label': name})
   test = test_title(every)
   axes[0].set(
@@ -86,6 +86,11 @@ def plot_runs(
   finish(axes[2:])
   name_classes(axes[2], titles)
   pictures.add_legend(figure)
+  for legend in figure.legends:  # The markers are those of the classes.
+    for handle, look in zip(
+      legend.legend_handles[:MOST_LINES], style.looks(list(shown)), strict=False
+    ):
+      handle.set_marker(look['marker'])
   configs = [files.read_config(folder) for folder in every]
   pictures.add_title(figure, pictures.about(configs))
   return pictures.save(figure, path)
@@ -153,12 +158,12 @@ def curves(
   for number, (name, look) in enumerate(
     zip(groups, style.looks(list(groups)), strict=True)
   ):
-    if number < _MOST_LINES:
+    if number < MOST_LINES:
       plot_mean_std(ax, groups[name], keys, look | {'label': name})
       continue
-    rest = len(groups) - _MOST_LINES
+    rest = len(groups) - MOST_LINES
     look = style.CROWD | {
-      'label': f'{rest} more' if number == _MOST_LINES else f'_{name}'
+      'label': f'{rest} more' if number == MOST_LINES else f'_{name}'
     }
     plot_mean_std(ax, groups[name], keys, look, spread=False)
 

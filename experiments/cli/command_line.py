@@ -73,6 +73,8 @@ def parse(
   Raises:
     UserError: it cannot be read.
   """
+  if list(arguments[:1]) == ['help']:
+    arguments = [*arguments[1:], '--help']
   name, rest = _command(arguments)
   if any(flag in rest for flag in _HELP):
     print(_help(name) if arguments[0] == name else _overview())
@@ -143,6 +145,9 @@ def _help(name: str) -> str:
     usage = f'--{flag.name}' if flag.boolean else f'--{flag.name}=...'
     if flag.default not in (None, [], '', False):
       usage = f'--{flag.name}={flag.default}'
+    if len(usage) > 20:
+      lines.append(f'  {usage}')
+      usage = ''
     lines.append(
       textwrap.fill(
         flag.help.partition(';\n')[0],  # Less what absl adds.
@@ -263,9 +268,16 @@ def _refuse_flag(name: str, error: flags.UnrecognizedFlagError) -> NoReturn:
     ) from None
   if flag.startswith('config.') and 'config' in flags_of(name):
     raise UserError(f'--{flag} needs a --config before it') from None
-  raise UserError(
-    f'{_message(error)} (see python launch.py {name} --help)'
-  ) from None
+  message = _message(error)
+  field = fields.near(
+    flag, fields.flatten(base.base_config('', '', '', 0.0, 0))
+  )
+  if field and 'Did you mean' not in message and 'config' in flags_of(name):
+    raise UserError(
+      f'--{flag} is not a flag{field} A field of the config is set by'
+      ' --config.FIELD=VALUE, after --config=FILE'
+    ) from None
+  raise UserError(f'{message} (see python launch.py {name} --help)') from None
 
 
 def _message(error: flags.Error) -> str:

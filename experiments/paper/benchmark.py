@@ -259,7 +259,7 @@ def _chance(runs: 'pd.DataFrame', names: Mapping[str, str]) -> list[Block]:
     return []
   return [
     Text(
-      f'Runs at chance, with an accuracy below {chance:.0%}:'
+      f'Runs at chance, with an accuracy below {100 * chance:.0f} %:'
       f' {"; ".join(listed)}. Where a method has many, its settings do not fit'
       ' this data set, network or learning rate.',
       warning=True,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 import os
 from typing import Any
 
-from experiments.analysis import plots
+from experiments.analysis import plots, style
 from experiments.report import run_names
 from experiments.report.page import (
   Block,
@@ -52,7 +52,7 @@ def table(runs: Sequence[Run], folder: paths.Path, start: str) -> Table:
         number(epochs, 'd'),
         number(figures['train_seconds']),
         run.description.get('created', '-')[:16].replace('T', ' '),
-        Cell(shown.name, link=os.path.relpath(shown, folder)) if shown else '-',
+        _link(shown, folder) if shown else '-',
         run.folder.name,
         devices(run.description) if run.description else '-',
       ]
@@ -89,6 +89,11 @@ def _picture(run: Run) -> paths.Path | None:
   return next((path for path in candidates if path.exists()), None)
 
 
+def _link(shown: paths.Path, folder: paths.Path) -> Cell:
+  name = shown.parent.name if shown.suffix == '.html' else shown.name
+  return Cell(name, link=os.path.relpath(shown, folder))
+
+
 def comparison(runs: Sequence[Run], start: str) -> list[Block]:
   """Two runs side by side, with the settings in which they differ."""
   shown = [run for run in runs if run.metrics][:_MAX_COMPARED]
@@ -115,6 +120,7 @@ def comparison(runs: Sequence[Run], start: str) -> list[Block]:
           for title, keys in _CURVES.items()
           if (points := _points(run, keys))
         },
+        style.method(run_names.of_run(run))['color'],
       )
     )
   return [Comparison(f'{start}compare', compared)]

@@ -169,7 +169,6 @@ for (const host of document.querySelectorAll('.values')) {
 
 // Two runs, side by side.
 const SVG = 'http://www.w3.org/2000/svg';
-const INK = ['#D55E00', '#0072B2'];
 const DASHES = ['none', '8 4'];
 const SIZE = {width: 460, height: 280, left: 48, right: 12, top: 28, bottom: 40};
 
@@ -224,13 +223,13 @@ function chart(title, runs) {
     svg.append(
       drawn('polyline', {
         points: curve.map(([a, b]) => `${x(a)},${y(b)}`).join(' '),
-        stroke: INK[number],
+        stroke: runs[number].colour,
         'stroke-dasharray': DASHES[number],
       })
     );
     if (curve.length === 1) {
       svg.append(
-        drawn('circle', {cx: x(curve[0][0]), cy: y(curve[0][1]), r: 4, fill: INK[number]})
+        drawn('circle', {cx: x(curve[0][0]), cy: y(curve[0][1]), r: 4, fill: runs[number].colour})
       );
     }
   });

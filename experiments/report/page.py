@@ -99,11 +99,13 @@ class ComparedRun:
     name: what it is called.
     facts: its settings and figures, as text, by what they are called.
     curves: shares in per cent by what they are: pairs of epoch and value.
+    colour: of its method, as in all pictures.
   """
 
   name: str
   facts: Mapping[str, str]
   curves: Mapping[str, Sequence[tuple[int, float]]]
+  colour: str
 
 
 @dataclasses.dataclass(frozen=True)

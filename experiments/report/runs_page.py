@@ -75,11 +75,12 @@ def report(
     )
     blocks += _section(name if start else '', start, some, folder)
   name = ', '.join(by_data)
+  has_seeds = len({run.config['seed'] for run in runs}) > 1
   written = writer.write(
     Page(
-      f'{len(runs)} run(s) on {name}',
+      f'{len(runs)} {"run" if len(runs) == 1 else "runs"} on {name}',
       f'All runs below {paths.absolute(root)}. Figures are those of the last'
-      ' epoch, mean ± standard deviation over seeds.',
+      f' epoch{", mean ± standard deviation over seeds" * has_seeds}.',
       blocks,
       [
         ('command', f'python {" ".join(sys.argv)}'),
@@ -232,11 +233,17 @@ def _curves(runs: 'pd.DataFrame', start: str) -> Figure:
   shown = dict(list(panels.items())[:_MAX_PANELS])
   test = plots.test_title(run.folder for run in runs.run)
   more = len(panels) - len(shown)
+  caption = f'{test} accuracy and memorised labels over the epochs'
+  if runs.seed.nunique() > 1:
+    caption += '; the band is one standard deviation over seeds'
+  caption += '.'
+  if runs.line.nunique() > plots.MOST_LINES:
+    caption += f' After the first {plots.MOST_LINES} lines the others are grey.'
+  if more:
+    caption += f' {more} more noises are in the tables only.'
   return Figure(
     f'{start}curves',
-    f'{test} accuracy and memorised labels over the epochs; the band is one'
-    ' standard deviation over seeds. Of more than eight lines the last ones are'
-    ' grey.' + (f' {more} more noises are in the tables only.' if more else ''),
+    caption,
     plots.overfitting(shown, pictures.about(r.config for r in runs.run), test),
   )
 
@@ -313,16 +320,16 @@ def _noise(runs: Sequence[Run], start: str) -> list[Block]:
       matrices[f'{run.config["data"]["name"]}, measured'] = np.array(measured)
     realised = files.read_noise(run.folder)
     if realised and len(realised['matrix']) <= _MAX_CLASSES:
-      title = f'{called}, {realised["rate"]:.1%} wrong'
+      title = f'{called}, {100 * realised["rate"]:.1f} % wrong'
       matrices[title] = np.array(realised['matrix'])
   if not matrices:
     return []
-  return [
-    noise_plots.heat_maps(
-      matrices,
-      _class_names(runs),
-      name=f'{start}matrices',
-      caption='As realised in the first run of each noise setting; measured:'
-      ' on images with a noisy and a clean label.',
-    )
-  ]
+  caption = 'As realised in the first run of each noise setting.'
+  if any(title.endswith(', measured') for title in matrices):
+    caption += ' Measured: on images with a noisy and a clean label.'
+  figure = noise_plots.heat_maps(
+    matrices, _class_names(runs), name=f'{start}matrices', caption=caption
+  )
+  about = pictures.about((run.config for run in first.values()), '')
+  pictures.add_title(figure.drawing, about)
+  return [figure]

@@ -89,7 +89,8 @@ def _checked(arrays: dict[str, Any], array: str, ids, labels) -> Found:
     wrong = np.mean((given != true)[true >= 0]) if (true >= 0).any() else 0
     if wrong:
       raise ValueError(
-        f'is of networks that were trained on labels of which {wrong:.1%} are'
+        f'is of networks that were trained on labels of which'
+        f' {100 * wrong:.1f} % are'
         ' wrong: audit with the noise clean'
       )
   true = given if true is None else true

@@ -93,7 +93,7 @@ def test_the_noise_is_that_of_the_file(name, data, save):
     (
       'pmd_type3',
       {'label': np.where(CLEAN == 1, 0, CLEAN), 'clean_label': CLEAN},
-      'trained on labels of which 33.3% are wrong: audit with the noise clean',
+      'trained on labels of which 33.3 % are wrong: audit with the noise clean',
     ),
   ],
 )

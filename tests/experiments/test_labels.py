@@ -53,16 +53,16 @@ def test_the_card_of_a_run(run, show, tmp_path):
   digest = noise.fingerprint(IDS, NOISY)
   assert re.search(f'fingerprint: +{digest}\n', out)
   assert re.search(f'true labels: +{noise.fingerprint(IDS, CLEAN)}\n', out)
-  assert 'wrong labels: 42.86% of 7\n' in out  # 3 of 7.
+  assert 'wrong labels: 42.86 % of 7\n' in out  # 3 of 7.
   made = 'pair_flip 0.4, step imbalance 4, iid, seed 7'
   assert re.search(f'made by: +{made}\n', out)
   assert re.search('class sizes: +1 to 4, ratio 4\n', out)
   assert 'open-set' not in out
   table = [re.split(' {2,}', line) for line in out.splitlines()[-3:]]
   assert table == [
-    ['cat', '4', '50.0%', 'dog', '25.0%'],
-    ['dog', '2', '50.0%', 'cat', '50.0%'],
-    ['frog', '1', '0.0%', '-', '-'],
+    ['cat', '4', '50.0 %', 'dog', '25.0 %'],
+    ['dog', '2', '50.0 %', 'cat', '50.0 %'],
+    ['frog', '1', '0.0 %', '-', '-'],
   ]
   with Image.open(tmp_path / 'T.png') as picture:
     assert picture.format == 'PNG'
@@ -132,8 +132,8 @@ def test_replaced_images_are_told_and_compared(run, show, tmp_path):
   out = show(f'--workdir={other}')
   print_of = noise.fingerprint(IDS, NOISY, replaced)
   assert re.search(f'fingerprint: +{print_of}\n', out)
-  assert 'open-set:     2 images (25.00%) are those of far; what' in out
-  assert 'wrong labels: 33.33% of 6\n' in out
+  assert 'open-set:     2 images (25.00 %) are those of far; what' in out
+  assert 'wrong labels: 33.33 % of 6\n' in out
   out = show(f'--workdir={run}', f'--other={other}')
   assert 'of those of both, 0 are labelled differently\n' in out
   assert '  the images of 2 differ: one set was made with open-set' in out

@@ -386,7 +386,7 @@ def test_a_benchmark_says_what_diverged_and_what_cannot_be_trained(
   assert rows['GJS‡',]['symmetric 0.4'] == 'not trained'
   text = (page.folder / 'report.md').read_text()
   assert 'GJS‡: loss' in text
-  assert 'below 15%: SL: 1 of 2.' in text
+  assert 'below 15 %: SL: 1 of 2.' in text
 
 
 def test_what_breaks_a_group_of_runs_does_not_stop_the_others(

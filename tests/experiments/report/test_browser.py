@@ -63,7 +63,9 @@ def wide():
   figure, ax = plt.subplots(figsize=(13, 4))
   ax.plot([1, 2])
   columns = [f'a long heading {number}' for number in range(12)]
-  rows = [['a rather long name of a method'] + ['93.6 ± 1.7'] * 11] * 3
+  last = 'AMD EPYC, 2 cores'
+  rows = [['a rather long name of a method', *['93.6 ± 1.7'] * 10, last]] * 3
+  narrow = [[str(k), Cell('98.3', 98.3), Cell('60', 60.0)] for k in range(10)]
   return Page(
     'A_title_that_is_one_very_long_word_without_any_place_to_break_it',
     'Wide things.',
@@ -73,6 +75,7 @@ def wide():
       Text('x' * 200, warning=True),
       Table('wide', 'y' * 100, columns, rows, 'z' * 100),
       Figure('figure', 'A wide one.', figure),
+      Table('narrow', 'Narrow.', ['class', 'precision', 'examples'], narrow),
     ],
     facts=[('Command', '/work/' * 40), ('a_very_long_name' * 4, 'value')],
   )
@@ -131,22 +134,28 @@ def test_page_does_not_scroll_sideways(tmp_path):
   script = """
     result = [...document.querySelectorAll('iframe')].map((frame) => {
       const page = frame.contentDocument;
-      const scroll = page.querySelector('.scroll');
+      const [scroll, narrow] = page.querySelectorAll('.scroll');
+      const last = page.createRange();
+      last.selectNodeContents(scroll.querySelector('td:last-child'));
       return [
         page.documentElement.clientWidth,
         page.documentElement.scrollWidth,
         scroll.scrollWidth > scroll.clientWidth,
+        narrow.scrollWidth > narrow.clientWidth,
+        new Set([...last.getClientRects()].map(({top}) => top)).size,
       ];
     });
   """
   outer = f'<!doctype html><title></title>{"".join(frames)}'
   results = evaluate(outer, script, tmp_path)
   for width, result in zip(widths, results, strict=True):
-    shown, needed, table_scrolls = result
+    shown, needed, table_scrolls, narrow_scrolls, lines = result
     # A scroll bar may take some of it.
     assert width - 20 <= shown <= width
     assert needed == shown
     assert table_scrolls
+    assert not narrow_scrolls
+    assert lines == 1
 
 
 # All that a page may have.
@@ -161,8 +170,13 @@ def curves():
       f'{name} <&>, seed 0',
       {'test accuracy': f'{end} %', 'epochs': '3'},
       {'test accuracy': [(1, 10.0), (2, 20.0), (3, end)]},
+      colour,
     )
-    for name, end in (('SL', 91.5), ('CE', 80.0), ('GCE', 85.0))
+    for name, end, colour in (
+      ('SL', 91.5, 'red'),
+      ('CE', 80.0, 'blue'),
+      ('GCE', 85.0, 'green'),
+    )
   ]
   rows = [[f'run {k}', Cell(f'{k}.0', float(k))] for k in range(25)]
   tied = [['SL', Cell('9', 9.0, bold=True)], ['CE', Cell('8', 8.0, tied=3)]]
@@ -231,7 +245,8 @@ def test_two_runs_are_compared(tmp_path):
     result = [first.selectedOptions[0].text, told()];
     second.value = 1;
     second.dispatchEvent(new Event('change'));
-    result.push(told()[0], document.querySelectorAll('polyline').length,
+    result.push(told()[0], [...document.querySelectorAll('polyline')].map(
+        (line) => line.getAttribute('stroke')),
       document.querySelector('.chart svg').getAttribute('aria-label'));
   """
   assert evaluate(source(curves(), tmp_path), script, tmp_path) == [
@@ -241,7 +256,7 @@ def test_two_runs_are_compared(tmp_path):
       ['', 'epochs', '3', '3'],
     ],
     ['differs', 'test accuracy', '91.5 %', '80.0 %'],
-    2,
+    ['red', 'blue'],
     'test accuracy (%) of SL <&>, seed 0 and CE <&>, seed 0',
   ]
 

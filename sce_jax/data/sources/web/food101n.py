@@ -110,6 +110,6 @@ def _verified(meta: pathlib.Path) -> list[str]:
     if right + wrong:
       notes.append(
         f'{name}: {right + wrong:,} verified labels,'
-        f' {wrong / (right + wrong):.2%} of them wrong'
+        f' {100 * wrong / (right + wrong):.2f} % of them wrong'
       )
   return notes

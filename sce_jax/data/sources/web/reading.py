@@ -153,7 +153,7 @@ def _transition(
   wrong = 1 - np.trace(counts) / counts.sum()
   notes.append(
     f'T[i, j] = P(noisy j | clean i) is measured on {counts.sum():,} images'
-    f' with both labels, of which {wrong:.2%} have a wrong noisy one'
+    f' with both labels, of which {100 * wrong:.2f} % have a wrong noisy one'
   )
   shown = {'transition': matrix.round(4).tolist(), 'transition_counts': both}
   if config.train_split == 'noisy_and_clean':

@@ -73,7 +73,7 @@ def test_the_measured_t_comes_with_it(clothes):
   expected[seen] = counts[seen] / counts[seen].sum(1, keepdims=True)
   np.testing.assert_allclose(dataset.transition, expected)
   wrong = 1 - np.trace(counts) / counts.sum()
-  assert f'of which {wrong:.2%} have a wrong' in '\n'.join(
+  assert f'of which {100 * wrong:.2f} % have a wrong' in '\n'.join(
     dataset.summary['notes']
   )
   assert dataset.summary['transition_counts'] == counts.tolist()
@@ -202,7 +202,7 @@ def test_food101n(tmp_path):
   assert np.bincount(dataset.train.label).tolist() == [10, 10]
   assert np.bincount(dataset.test.label).tolist() == [4, 4]
   notes = '\n'.join(dataset.summary['notes'])
-  assert 'verified_val.tsv: 2 verified labels, 50.00% of them wrong' in notes
+  assert 'verified_val.tsv: 2 verified labels, 50.00 % of them wrong' in notes
   # What people verified is not which class it is.
   assert dataset.train.clean_label is None
 
