@@ -118,9 +118,9 @@ def summary(issues: 'LabelIssues', dataset: 'Dataset') -> str:
     f' (95 % interval {100 * low:.1f} to {100 * high:.1f} %);'
     f' {int(issues.is_issue.sum()):,} to look at',
     '',
-    'The most suspicious labels',
+    'The most suspicious labels, and how probable the network finds them',
   ]
-  rows = [['example_id', 'given', 'suggested', 'p given', 'p suggested']]
+  rows = [['example_id', 'given', 'suggested', 'of given', 'of suggested']]
   for row in issues.ranking[:_SHOWN]:
     given, likely = issues.label[row], issues.suggested[row]
     probability = issues.probability[row]
@@ -129,8 +129,8 @@ def summary(issues: 'LabelIssues', dataset: 'Dataset') -> str:
         names[row],
         classes[given],
         classes[likely],
-        f'{probability[given]:.4f}',
-        f'{probability[likely]:.4f}',
+        f'{100 * probability[given]:.2f} %',
+        f'{100 * probability[likely]:.2f} %',
       ]
     )
   lines += [text.aligned(rows), '', 'The most confused classes']
@@ -153,7 +153,12 @@ def summary(issues: 'LabelIssues', dataset: 'Dataset') -> str:
     ]
   errors = issues.transition_errors
   if errors:
-    lines += ['', 'Estimates of T, total variation from the true one']
+    lines += [
+      '',
+      'Estimates of the label noise (transition matrix): how far each row is'
+      ' from',
+      "the true class's own (total variation, 0 to 1), mean and each class",
+    ]
     table = [['estimator', 'mean', *classes]]
     table += [
       [name, *(f'{x:.3f}' for x in (rows.mean(), *rows))]
