@@ -114,8 +114,8 @@ def summary(issues: 'LabelIssues', dataset: 'Dataset') -> str:
   low, high = issues.rate_interval
   lines = [
     f'{len(issues.label):,} labels; estimated share of wrong ones:'
-    f' {100 * issues.rate:.1f} %'
-    f' (95 % interval {100 * low:.1f} to {100 * high:.1f} %);'
+    f' {100 * issues.rate:.1f} %',
+    f'(95 % interval {100 * low:.1f} to {100 * high:.1f} %);'
     f' {int(issues.is_issue.sum()):,} to look at',
     '',
     'The most suspicious labels, and how probable the network finds them',
