@@ -180,7 +180,7 @@ def test_your_data(execute):
 
 def test_explore_noise(execute):
   text, images = execute('explore_noise')
-  assert 'exact 40.00% of all are wrong; of a class 40.0 to 40.0 %' in text
+  assert 'exact 40.00 % of all are wrong; of a class 40.0 to 40.0 %' in text
   assert 'in the whole: True' in text
   half, both = re.findall(r'(?:half the rate|rate, too): (\d+)', text)
   assert half == both
