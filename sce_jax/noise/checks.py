@@ -15,7 +15,7 @@ def check_rate(rate):
   if not 0 <= rate < 1:
     raise ValueError(
       f'noise rate must be in [0, 1), not {rate}: give it as a share,'
-      ' 0.4 for 40%'
+      ' 0.4 for 40 %'
     )
 
 
