@@ -11,6 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 import numpy as np
 
 from experiments.analysis import pictures, style
@@ -90,7 +91,8 @@ def plot_runs(
     for handle, look in zip(
       legend.legend_handles[:MOST_LINES], style.looks(list(shown)), strict=False
     ):
-      handle.set_marker(look['marker'])
+      if isinstance(handle, Line2D):
+        handle.set_marker(look['marker'])
   configs = [files.read_config(folder) for folder in every]
   pictures.add_title(figure, pictures.about(configs))
   return pictures.save(figure, path)
