@@ -16,7 +16,9 @@ pytestmark = pytest.mark.process
 PROGRAM = """
 import signal, sys, time
 from sce_jax import signals
-if 'nohup' in sys.argv: signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(
+  signal.SIGHUP, signal.SIG_IGN if 'nohup' in sys.argv else signal.SIG_DFL
+)
 signals.install()
 signals.release_at_exit(lambda: print('released', flush=True))
 signals.is_training = 'training' in sys.argv

@@ -16,6 +16,7 @@ from tests import fake_web
 from tests.conftest import run_python
 from tests.data.reading import told
 from tests.data.sources.web.test_reading import load
+from tests.faults import inject
 
 
 @pytest.fixture
@@ -247,13 +248,10 @@ def test_a_preparation_that_is_killed_is_continued(tmp_path, made, monkeypatch):
   assert sum(made.values()) - 1 == 50 - done
   # As if nothing had happened.
   (folder,) = (tmp_path / 'data' / 'clothing1m').iterdir()
-  files = {x.name: x.read_bytes() for x in folder.rglob('*') if x.is_file()}
+  before = inject.contents(folder)
   shutil.rmtree(tmp_path / 'data')
   load(tmp_path / 'clothes')
-  for file in folder.rglob('*'):
-    if file.is_file():
-      assert files.pop(file.name) == file.read_bytes()
-  assert not files
+  assert inject.contents(folder) == before
 
 
 @pytest.mark.process
