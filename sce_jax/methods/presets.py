@@ -21,7 +21,8 @@ Sources:
   SR: Zhou et al., ICCV 2021 (2108.00192).
   Mixup: Zhang et al., ICLR 2018 (1710.09412).
   GJS: Englesson and Azizpour, NeurIPS 2021 (2105.04522).
-  SL+LC, SL annealed: nobody's; variants of SL (1908.06112) that are tried here.
+  SL+LC, SL annealed: nobody's; variants of SL (1908.06112) that are tried in
+    experiments/results.
 """
 
 from collections.abc import Mapping
