@@ -121,11 +121,15 @@ def test_what_is_done_with_a_run(scheme, ended, cloud, launch):
   assert 'has already ended' in again.stdout
   evaluated = launch('evaluate', f'--workdir={folder}', more=server)
   figures = metrics(ended)[-1]['test']
-  assert f'{figures["accuracy"]:.4f}' in evaluated.stdout, evaluated.stderr
-  assert paths.listing(paths.path(folder)) == before
+  assert f'{100 * figures["accuracy"]:.2f} %' in evaluated.stdout
+  after = {
+    x for x in paths.listing(paths.path(folder)) if 'evaluation' not in x
+  }
+  assert after == set(before)
   report = launch('report', f'--workdir={root}', more=server)
   assert f'report:   {root}/report/report.html' in report.stdout, report.stderr
-  assert 'run/' not in paths.path(f'{root}/report/report.md').read_text()
+  shown = paths.path(f'{root}/report/report.md').read_text()
+  assert 'run/' not in shown.replace('../run/evaluation/', '')
   other = launch(
     *SHORT, '--config.loss.alpha=9', f'--workdir={folder}', more=server
   )
