@@ -257,7 +257,7 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
     'sl_annealed': combined(
       of('sl'),
       (single['sl'],),
-      'symmetric learning with an alpha that falls',
+      'symmetric learning with an alpha that moves',
       'SL annealed',
       rules=_RULES,
       around=lambda base: annealed(base, 'alpha'),

@@ -107,6 +107,14 @@ def final_state(folder):
   return jax.device_get(restore.load(folder).state)
 
 
+def check_bits(folder, other):
+  """Asserts that two runs ended with the same bits."""
+  assert metrics(folder) == metrics(other)
+  jax.tree.map(
+    np.testing.assert_array_equal, final_state(folder), final_state(other)
+  )
+
+
 def check_close(folder, expected):
   """Both ended alike, but for float32's rounding.
 
@@ -236,11 +244,8 @@ def test_a_signal_to_one_stops_all(two, data_dir, home, tmp_path):
   )
   assert 1 <= len(metrics(folder)) < EPOCHS
   train(data_dir, home, folder, 2)
-  # As it was with as many processes: to the bit.
-  assert metrics(folder) == metrics(two)
-  jax.tree.map(
-    np.testing.assert_array_equal, final_state(folder), final_state(two)
-  )
+  # As it was with as many processes.
+  check_bits(folder, two)
 
 
 @pytest.mark.slow
@@ -263,10 +268,7 @@ def test_one_that_is_lost_ends_the_other(
   ends = ('another of the processes was lost', 'JAX distributed service detect')
   assert any(x in err for x in ends), err
   train(data_dir, home, folder, 2)
-  assert metrics(folder) == metrics(two)
-  jax.tree.map(
-    np.testing.assert_array_equal, final_state(folder), final_state(two)
-  )
+  check_bits(folder, two)
 
 
 @pytest.mark.slow
