@@ -287,9 +287,11 @@ for (const section of document.querySelectorAll('.compare')) {
     );
   }
 
+  // Another method's first run, which has the same seed; else the last one.
+  const other = runs.findIndex(({colour}) => colour !== runs[0].colour);
   selects.forEach((select, number) => {
     runs.forEach(({name}, index) => select.add(new Option(name, index)));
-    select.value = number ? runs.length - 1 : 0;
+    select.value = number ? (other < 0 ? runs.length - 1 : other) : 0;
     select.addEventListener('change', show);
   });
   section.hidden = false;

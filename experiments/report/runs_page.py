@@ -76,11 +76,12 @@ def report(
     blocks += _section(name if start else '', start, some, folder)
   name = ', '.join(by_data)
   has_seeds = len({run.config['seed'] for run in runs}) > 1
+  over_seeds = ', mean ± standard deviation over seeds'
   written = writer.write(
     Page(
       f'{len(runs)} {"run" if len(runs) == 1 else "runs"} on {name}',
-      f'All runs below {paths.absolute(root)}. Figures are those of the last'
-      f' epoch{", mean ± standard deviation over seeds" * has_seeds}.',
+      f'All runs below {paths.shown(paths.absolute(root))}. Figures are those'
+      f' of the last epoch{over_seeds * has_seeds}.',
       blocks,
       [
         ('command', f'python {" ".join(sys.argv)}'),
