@@ -16,9 +16,10 @@ pytestmark = pytest.mark.process
 PROGRAM = """
 import signal, sys, time
 from sce_jax import signals
-signal.signal(
-  signal.SIGHUP, signal.SIG_IGN if 'nohup' in sys.argv else signal.SIG_DFL
-)
+# Whoever started the tests may ignore some.
+for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+  signal.signal(number, signal.SIG_DFL)
+if 'nohup' in sys.argv: signal.signal(signal.SIGHUP, signal.SIG_IGN)
 signals.install()
 signals.release_at_exit(lambda: print('released', flush=True))
 signals.is_training = 'training' in sys.argv
