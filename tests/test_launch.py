@@ -38,6 +38,8 @@ def refused(arguments, capsys):
     (['--nope=1'], "'nope' (see python launch.py compare --help)"),
     (['train', DIGITS, '--losses=ce'], '--losses is a flag of compare'),
     (['--epochs=3'], '--epochs is not a flag: is train.epochs meant?'),
+    (['--epochz=3'], '--epochz is not a flag: is train.epochs meant?'),
+    (['--workdir='], '--workdir= has no value'),
     (['--executor=ray'], 'a flag of sweep, not of compare'),
     (['--config.optim.momentum=0'], '--config.optim.momentum needs a --config'),
     (['--seeds=0'], 'positive'),

@@ -174,6 +174,11 @@ def _parse(
     rest = values(['launch.py', *map(_locate, _joined(arguments))])[1:]
     if 'config' in values and values['config'].present:
       values.config.keys()  # A file that is missing shows only on use.
+    for flag in (values[name] for name in values):
+      if flag.present and flag.value == '' and '.' not in flag.name:
+        raise UserError(
+          f'--{flag.name}= has no value: give one, or leave the flag out'
+        )
     return rest
   except flags.UnrecognizedFlagError as error:
     _refuse_flag(name, error)

@@ -116,6 +116,10 @@ def near(path: str, known: Iterable[str]) -> str:
   short = _SHORT.get(name.lower(), name.lower())
   found = [x for x in known if x.rpartition('.')[2] == short]
   found = found or difflib.get_close_matches(path.lower(), known, 3)
+  if not found and not section:
+    last = [x.rpartition('.')[2] for x in known]
+    likely = difflib.get_close_matches(short, last, 1)
+    found = [x for x in known if x.rpartition('.')[2] in likely]
   if not found and section:
     sections = {x.rpartition('.')[0] for x in known}
     likely = difflib.get_close_matches(section.lower(), sorted(sections), 1)
