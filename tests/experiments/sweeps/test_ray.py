@@ -126,7 +126,7 @@ def sweep(tmp_path, environment):
       conftest.command(
         'sweep',
         f'--config={tmp_path / "small.py"}:sl,symmetric,0.4',
-        f'--name={name}',
+        *([f'--name={name}'] if name else []),
         f'--executor={executor}',
         f'--workdir={tmp_path / folder}',
         *flags,
