@@ -198,9 +198,9 @@ class Loop:
     # their folders.
     noise = self._runs[0].noise
     if len(self._runs) == 1 and noise and len(noise[0]) <= 10:
-      progress.log('actual T[i, j], clean i labelled j:')
+      progress.log('actual T[i, j] in per cent, clean i labelled j:')
       for row in noise[0]:
-        progress.log('  ' + ' '.join(f'{share:5.3f}' for share in row))
+        progress.log('  ' + ' '.join(f'{100 * x:5.1f}' for x in row))
 
   def _seconds(self) -> float:
     """Seconds a run has taken: its share of those trained together."""

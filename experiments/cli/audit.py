@@ -168,10 +168,12 @@ def summary(issues: 'LabelIssues', dataset: 'Dataset') -> str:
   found = label_issues.detection(issues)
   if found is not None:
     lines += ['', 'Against the true labels']
-    lines += [
-      f'  {name:30} {value:,}'
-      if isinstance(value, int)
-      else f'  {name:30} {value:.4f}'
-      for name, value in found.items()
-    ]
+    for name, value in found.items():
+      if isinstance(value, int):
+        shown = f'{value:,}'
+      elif name.startswith(('precision', 'recall')):
+        shown = f'{100 * value:.1f} %'
+      else:
+        shown = f'{value:.4f}'
+      lines.append(f'  {name:30} {shown}')
   return '\n'.join(lines)

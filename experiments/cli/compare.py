@@ -70,12 +70,13 @@ def opening(values: flags.FlagValues, arguments: list[str]) -> str:
   if not values.trials:
     given = [given[0] or 'ce, sl', f'{values.seeds or 3} seeds']
   what = '; '.join(filter(None, given))
-  root = values.workdir or 'runs'
-  runs = len(values.losses or ('ce', 'sl')) * (values.seeds or 3)
-  line = f'Compares {what} on {lines.describe(config)}, in {root}'
+  where = values.workdir or 'a folder of its own in runs'
+  line = f'Compares {what} on {lines.describe(config)}, in {where}'
   if values.trials:
     return line
-  return f'{line}; {lines.duration(config, runs, root)}'
+  runs = len(values.losses or ('ce', 'sl')) * (values.seeds or 3)
+  time = lines.duration(config, runs, values.workdir or 'runs')
+  return f'{line}; what is missing is trained, {time}'
 
 
 def main(values: flags.FlagValues, arguments: list[str]) -> None:

@@ -74,7 +74,8 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
     return
   from experiments.report import evaluation_page  # noqa: PLC0415
 
-  written = evaluation_page.report(values.workdir, figures, values.data_dir)
+  with progress.phase('predictions and the page'):
+    written = evaluation_page.report(values.workdir, figures, values.data_dir)
   print(f'\nreport:   {written.html}')
 
 

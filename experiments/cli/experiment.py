@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from absl import flags
 
-from experiments.cli import common_flags, runtime
+from experiments.cli import command_line, common_flags, runtime
 from sce_jax.errors import UserError
 from sce_jax.runs import progress
 
@@ -95,13 +95,49 @@ def opening(values: flags.FlagValues, arguments: list[str]) -> str | None:
   """Says what will be done."""
   if not arguments or arguments == ['help']:
     return None
+  if len(arguments) > 1:
+    raise UserError(f'one experiment at a time, not {" ".join(arguments)}')
+  _check_flags(values, arguments[0])
   root = values.workdir or 'runs'
-  where = f'{" ".join(arguments)} on {values.dataset}, {values.scale}'
+  where = f'{arguments[0]} on {values.dataset}, {values.scale}'
   if values.dry_run:
     return f'Plans {where}'
   if values.report_only:
     return f'Reports {where}, from the runs in {root}; trains nothing'
   return f'Experiment {where}: trains what {root} lacks, then writes a page'
+
+
+def _check_flags(values: flags.FlagValues, name: str) -> None:
+  """Refuses flags that the experiment does not have.
+
+  Raises:
+    UserError: it does not have them, or lacks others.
+  """
+  if name != 'tune':
+    command_line.refuse_unused(
+      values, ['search', 'trials', 'held_out'], 'it is for experiment tune'
+    )
+  if name != 'confidence':
+    command_line.refuse_unused(
+      values, ['class'], 'it is for the experiment confidence'
+    )
+  if values.dry_run and values.report_only:
+    raise UserError(
+      '--dry_run shows what would be trained, --report_only trains nothing:'
+      ' give one of them'
+    )
+  if name != 'tune':
+    return
+  if values.dry_run or values.report_only:
+    raise UserError(
+      'experiment tune has neither --dry_run nor --report_only: what it trains'
+      ' depends on what it finds'
+    )
+  if len(values.losses or ()) != 1 or len(values.noises or ()) != 1:
+    raise UserError(
+      'experiment tune needs one method and one noise, as in'
+      " --losses=sl --noises='symmetric 0.4'"
+    )
 
 
 def main(values: flags.FlagValues, arguments: list[str]) -> int | None:
@@ -111,8 +147,6 @@ def main(values: flags.FlagValues, arguments: list[str]) -> int | None:
   if not arguments or arguments == ['help']:
     print(registry.describe())
     return None
-  if len(arguments) > 1:
-    raise UserError(f'one experiment at a time, not {" ".join(arguments)}')
   (name,) = arguments
   registry.load(name)
   choice = registry.Choice(
@@ -156,16 +190,6 @@ def main(values: flags.FlagValues, arguments: list[str]) -> int | None:
 
 def _search(values: flags.FlagValues, choice: 'registry.Choice') -> None:
   """Runs the experiment tune."""
-  if len(choice.losses) != 1 or len(choice.noises) != 1:
-    raise UserError(
-      'experiment tune needs one method and one noise, as in'
-      " --losses=sl --noises='symmetric 0.4'"
-    )
-  if values.dry_run or values.report_only:
-    raise UserError(
-      'experiment tune has neither --dry_run nor --report_only: what it trains'
-      ' depends on what it finds'
-    )
   runtime.start(values)
   from experiments.paper import noisy_search, tune  # noqa: PLC0415
 

@@ -10,7 +10,6 @@ from absl import flags
 
 from experiments.cli import command_line, common_flags
 from sce_jax.errors import UserError
-from sce_jax.runs import progress
 
 
 def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
@@ -26,16 +25,25 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     flags.DEFINE_string(name, None, text, flag_values=values)
 
 
-def main(values: flags.FlagValues, arguments: list[str]) -> None:
-  """Prints the card, or two cards and how they differ."""
-  with progress.phase('imports'):
-    from experiments.analysis import label_card  # noqa: PLC0415
+IMPORTS = ('experiments.analysis.label_card',)
 
+
+def opening(values: flags.FlagValues, arguments: list[str]) -> str:
+  """Says what will be done."""
   command_line.no_arguments(arguments)
   if not values.workdir:
     raise UserError(
       'labels needs the folder of a run, or a file of labels: --workdir=PATH'
     )
+  other = f', and compares them with {values.other}' if values.other else ''
+  return f'Reads the labels of {values.workdir}{other}'
+
+
+def main(values: flags.FlagValues, arguments: list[str]) -> None:
+  """Prints the card, or two cards and how they differ."""
+  from experiments.analysis import label_card  # noqa: PLC0415
+
+  del arguments
   mine = label_card.read(values.workdir)
   other = label_card.read(values.other) if values.other else None
   if values.picture:

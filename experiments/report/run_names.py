@@ -8,7 +8,7 @@ from sce_jax.runs.read import Run
 
 # Fields of a config that change no figure of a run: no run is named by them.
 _BOOKKEEPING = re.compile(
-  r'checkpoint\.|eval\.|data\.(path|feed|workers|prepared_.*)$'
+  r'checkpoint\.|eval\.|data\.(feed|workers)$'
   r'|train\.(steps_per_dispatch|runner|record_averages|record_margins)$|model\.layout$'
 )
 # What a run's name says.

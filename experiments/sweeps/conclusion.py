@@ -25,7 +25,8 @@ def show(entries: Sequence[Entry], picture: paths.Path) -> None:
   if not groups:
     return
   ranked = sorted(groups, key=lambda name: -_mean(groups[name]))
-  rows = [['runs', 'test accuracy', 'seeds']]
+  noisy = any(files.has_noisy_test(entry.workdir) for entry in entries)
+  rows = [['runs', f'{"noisy " * noisy}test accuracy', 'seeds']]
   for place, name in enumerate(ranked[:_SHOWN], 1):
     values = [100 * accuracy for _, accuracy in groups[name]]
     shown = f'{statistics.fmean(values):.1f} %'

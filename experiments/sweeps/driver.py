@@ -193,21 +193,24 @@ class Driver:
     best = 'best so far' + ' (noisy test)' * self._noisy_test
     for name in ('done', 'started', 'waiting', 'failed', 'left', best):
       shown.add_column(name, justify='right')
-    # Copies, for other threads write to them.
-    accuracies = list(self._done.values())
-    ended = len(accuracies) + len(self.failed)
+    # A copy, for other threads write to it.
+    done = dict(self._done)
+    ended = len(done) + len(self.failed)
     left = sum(len(job.entries) for job in self._jobs) - ended
     started = sum(len(job.entries) for job in list(self._started.values()))
     seconds = time.monotonic() - self._begun
     here = ended - self._before
     shown.add_row(
-      str(len(accuracies)),
+      str(len(done)),
       str(started),
       str(max(0, left - started)),
       str(len(self.failed)),
       progress.duration(seconds / here * left) if here else '-',
-      f'{100 * max(accuracies):.1f} %' if accuracies else '-',
+      f'{100 * max(done.values()):.1f} %' if done else '-',
     )
+    if done:
+      shown.caption = f'best: {max(done, key=done.__getitem__)}'
+      shown.caption_justify = 'left'
     return shown
 
 

@@ -31,7 +31,8 @@ class Chip(NamedTuple):
 
 
 CHIPS = {
-  'v4': Chip(275e12, 1.228e12, 32 * 2**30, 1.05e9),
+  # Half a chip: its compiler shows each of the two cores as a device.
+  'v4': Chip(137.5e12, 0.614e12, 16 * 2**30, 1.05e9),
   'v5e': Chip(197e12, 0.819e12, 16 * 2**30, 1.5e9),
   'v5p': Chip(459e12, 2.765e12, 95 * 2**30, 1.75e9),
   'v6e': Chip(918e12, 1.640e12, 32 * 2**30, 1.75e9),
