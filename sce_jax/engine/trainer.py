@@ -120,7 +120,7 @@ class Trainer:
       most_steps = steps_within(config.train.batch_size, info.image_shape)
     self.plan = plan.make_plan(config.train, num_examples, most_steps)
     if self._runner.platform != 'cpu' and not self._streams:
-      # There each look whether a loop is done may wait for the host.
+      # There the condition of a loop may wait for the host in each turn.
       self.plan = self.plan.in_blocks(_BLOCK)
     method = methods.build(config.loss.name, config.loss.hparams)
     if config.train.record_averages:

@@ -311,7 +311,7 @@ def _put(tree: PyTree, sharding: NamedSharding) -> PyTree:
   """device_put, also to devices of several processes or to compile-only ones.
 
   Each process gives the whole values. jax.device_put would exchange all of
-  them to see that they are the same; data/load.py compares digests instead.
+  them to see that they are the same; data/dataset.py compares digests instead.
   """
   if _is_compile_only(sharding.mesh.devices.flat[0]):
     return jax.tree.map(

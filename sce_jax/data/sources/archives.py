@@ -53,7 +53,7 @@ class _Human(NamedTuple):
     labels: a table, a row an image; the first column is the clean label.
     columns: its others.
     order: the image of each row.
-    people: a table of annotators, a row for every so many images.
+    people: a table of annotators, a row stands for several images.
     people_columns: its columns from the second on.
   """
 
