@@ -19,6 +19,7 @@ from sce_jax.data.dataset import Dataset
 from sce_jax.data.sources.columns import Columns, Part
 from sce_jax.engine import compilation_cache
 from sce_jax.engine.trainer import Trainer
+from sce_jax.errors import UserError
 from sce_jax.parallel import runners
 
 # Beside runners.RUNNERS, which spread a batch over devices: this spreads runs.
@@ -90,9 +91,12 @@ class Workload:
   def config(self) -> Config:
     """The config, checked."""
     shape = NETWORKS[self.network]
-    config = shape.module.get_config(
-      f'{self.loss},symmetric,0.4,recipe={self.recipe or shape.recipe}'
-    )
+    try:
+      config = shape.module.get_config(
+        f'{self.loss},symmetric,0.4,recipe={self.recipe or shape.recipe}'
+      )
+    except ValueError as error:
+      raise UserError(str(error)) from None
     config.model.name = self.network
     config.model.dtype = self.dtype
     config.train.batch_size = self.batch
