@@ -16,6 +16,7 @@ from experiments.benchmarks import (
 )
 from experiments.benchmarks.workload import Workload
 from sce_jax.data import batches
+from sce_jax.errors import UserError
 from sce_jax.exit_codes import ExitCode
 from sce_jax.parallel import runners
 
@@ -205,6 +206,11 @@ def test_a_command_has_help(command, capsys):
 )
 def test_bad_flags_get_one_line(flags, message, refusal):
   assert message in refusal(*flags.split())
+
+
+def test_a_recipe_that_is_not_known_is_refused():
+  with pytest.raises(UserError, match="recipe 'nope' is not known here"):
+    Workload('digits_cnn', recipe='nope').config()
 
 
 @pytest.mark.parametrize('line', __main__.ALL.values())
