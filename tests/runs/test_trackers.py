@@ -54,10 +54,9 @@ def messages(path):
       message = b''
 
 
-def logged(folder, run):
-  """The figures that were written of a run, an epoch each, and its config."""
+def recorded(folder, run):
+  """What was written of a run, in order."""
   internal = importlib.import_module('wandb.proto.wandb_internal_pb2')
-  history, config = [], {}
   (path,) = folder.glob(f'wandb/offline-run-*-{run}-*/*.wandb')
   # Its own process writes them, and may be behind.
   for _ in range(600):
@@ -65,7 +64,13 @@ def logged(folder, run):
     if any(record.HasField('exit') for record in records):
       break
     time.sleep(0.1)
-  for record in records:
+  return records
+
+
+def logged(folder, run):
+  """The figures that were written of a run, an epoch each, and its config."""
+  history, config = [], {}
+  for record in recorded(folder, run):
     for item in record.run.config.update:
       config[item.key] = json.loads(item.value_json)
     if record.HasField('history'):
@@ -91,6 +96,13 @@ def test_weights_and_biases_has_the_figures(
     assert seen['train/loss'] == pytest.approx(line['train']['loss'])
   assert config['loss']['name'] == 'sl'
   assert 'wandb' not in capfd.readouterr().err
+  records = recorded(wandb_offline, 'run')
+  summary = [item for x in records for item in x.summary.update]
+  assert 'noise/matrix' in {x.key for x in summary}
+  files = [file for x in records for file in x.artifact.manifest.contents]
+  assert {'config.json', 'metrics.jsonl', 'noise.npz'} <= {
+    x.path for x in files
+  }
 
 
 def test_runs_that_train_together_are_told_apart(tiny, wandb_offline, data_dir):
