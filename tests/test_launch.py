@@ -29,6 +29,33 @@ def refused(arguments, capsys):
 
 
 @pytest.mark.parametrize(
+  ('arguments', 'line'),
+  [
+    (['train', DIGITS], 'Trains sl on digits (symmetric 0.4 noise), 60 epochs'),
+    (['compare', DIGITS], 'Compares ce, sl; 3 seeds on digits'),
+    (['prepare', DIGITS], 'Prepares digits; trains nothing'),
+    (['evaluate', '--workdir=x'], 'Evaluates x again'),
+    (['audit', DIGITS], 'Trains 5 networks with sl on digits'),
+    (['labels', '--workdir=x'], 'Reads the labels of x'),
+    (['report'], 'Reads the runs in runs'),
+    (['experiment', 'ablation'], 'Experiment ablation on digits, short'),
+    (['sweep', DIGITS], 'Runs the sweep of'),
+    (['export', '--workdir=x', '--out=y'], 'Exports x to y'),
+    (['predict', '--model=x', '--images=y', '--out=z'], 'Classifies y with x'),
+  ],
+)
+def test_the_first_line_comes_before_what_is_slow(
+  arguments, line, monkeypatch, capsys, tmp_path
+):
+  monkeypatch.chdir(tmp_path)
+  module = command_line.load(arguments[0])
+  monkeypatch.setattr(module, 'IMPORTS', ('not_there',), raising=False)
+  assert runtime.run(['launch.py', *arguments]) == ExitCode.CRASHED
+  shown = capsys.readouterr()
+  assert (shown.out + shown.err).startswith(line)
+
+
+@pytest.mark.parametrize(
   ('arguments', 'message'),
   [
     (['trian'], 'did you mean train?'),
