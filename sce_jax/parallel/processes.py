@@ -4,7 +4,8 @@ Each process, usually one per host, runs the same program on the same data; its
 devices compute their share of every batch (runners.py). Only process 0 touches
 a run's folder and prints. What it knows, such as the step to resume at, it
 broadcasts; what any may know, such as a SIGTERM, is gathered. All processes
-must make the calls of this file in the same order. startup.py connects them.
+must make the calls of this file in the same order. startup.py connects them;
+messages.py says which values they can send.
 
 With a single process nothing here costs anything. Also called by code that only
 reads run folders, so it must not import jax.
@@ -13,15 +14,14 @@ reads run folders, so it must not import jax.
 from collections.abc import Callable, Mapping, Sequence
 import contextlib
 import functools
-import io
 import itertools
-import pickle
 import sys
 from typing import Any, TypeVar
 
 import numpy as np
 
 from sce_jax.errors import UserError
+from sce_jax.parallel import messages
 
 T = TypeVar('T')
 
@@ -29,11 +29,6 @@ T = TypeVar('T')
 _LARGE = 2**20
 _FOLDER = 'sce_jax'
 _numbers = itertools.count()
-# What may be made of bytes of another process: types of these packages, and
-# what NumPy makes arrays with.
-_PACKAGES = ('sce_jax', 'numpy', 'ml_dtypes', 'optax', 'pathlib')
-_BUILTINS = ('set', 'frozenset', 'slice', 'complex', 'bytearray')
-_NUMPY = ('_reconstruct', '_frombuffer', 'scalar')
 # jax.distributed's global state; None for a single process.
 _state: Any = None
 
@@ -65,13 +60,13 @@ def broadcast(value: T) -> T:
     return value
   key = f'{_FOLDER}/{next(_numbers)}'
   if is_primary():
-    _client().key_value_set_bytes(key, pickle.dumps(value))
+    _client().key_value_set_bytes(key, messages.dumps(value))
   data = _wait_for(key)
   if len(data) > _LARGE:
     all_gather(None)
     if is_primary():
       _client().key_value_delete(key)
-  return loads(data)
+  return messages.loads(data)
 
 
 def all_gather(value: T) -> list[T]:
@@ -79,28 +74,10 @@ def all_gather(value: T) -> list[T]:
   if num_processes() == 1:
     return [value]
   key = f'{_FOLDER}/{next(_numbers)}'
-  _client().key_value_set_bytes(f'{key}/{process_id()}', pickle.dumps(value))
-  return [loads(_wait_for(f'{key}/{i}')) for i in range(num_processes())]
-
-
-class _Unpickler(pickle.Unpickler):
-  """Makes arrays and values of known types, and calls nothing else."""
-
-  def find_class(self, module: str, name: str) -> Any:
-    if module.partition('.')[0] in _PACKAGES or name in _BUILTINS:
-      found = super().find_class(module, name)
-      if isinstance(found, type) or name in _NUMPY:
-        return found
-    raise pickle.UnpicklingError(f'{module}.{name} is not data')
-
-
-def loads(data: bytes) -> Any:
-  """What another process has sent.
-
-  Raises:
-    pickle.UnpicklingError: it is not only data: nothing is executed.
-  """
-  return _Unpickler(io.BytesIO(data)).load()
+  _client().key_value_set_bytes(f'{key}/{process_id()}', messages.dumps(value))
+  return [
+    messages.loads(_wait_for(f'{key}/{i}')) for i in range(num_processes())
+  ]
 
 
 def on_primary(do: Callable[[], T]) -> T:

@@ -123,7 +123,17 @@ class Checkpoints:
     Raises:
       UserError: it is of another type or shape than `like`.
     """
-    return processes.on_primary(lambda: self._read(step, like))
+
+    def read() -> tuple[list[Any], dict[str, Any]] | None:
+      found = self._read(step, like)
+      return found and (jax.tree.leaves(found[0]), found[1])
+
+    # The others know the tree.
+    found = processes.on_primary(read)
+    if found is None:
+      return None
+    values, extra = found
+    return jax.tree.unflatten(jax.tree.structure(like), values), extra
 
   def _read(self, step: int, like: TrainState) -> Restored | None:
     assert self._manager is not None

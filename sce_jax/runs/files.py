@@ -227,7 +227,14 @@ def read_dataset(
 ) -> tuple[DatasetInfo, Float32[np.ndarray, '...']]:
   """The description of a run's data set, and its mean training image.
 
-  The image is black where the network's input does not need it.
+  Raises:
+    UserError: there is none, or it is damaged.
+  """
+  return as_dataset(read_dataset_record(path))
+
+
+def read_dataset_record(path: str | os.PathLike) -> dict[str, Any]:
+  """The content of dataset.json.
 
   Raises:
     UserError: there is none, or it is damaged.
@@ -237,6 +244,16 @@ def read_dataset(
     raise UserError(
       f'{path} lacks dataset.json: train it further first, or name another run'
     )
+  return record
+
+
+def as_dataset(
+  record: Mapping[str, Any],
+) -> tuple[DatasetInfo, Float32[np.ndarray, '...']]:
+  """What the content of dataset.json describes.
+
+  The image is black where the network's input does not need it.
+  """
   values: dict[str, Any] = {
     name: tuple(value) if isinstance(value, list) else value
     for name, value in record['info'].items()

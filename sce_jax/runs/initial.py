@@ -81,7 +81,12 @@ def load(config: ModelConfig, shapes: Callable[[], Any]) -> Initial:
     return Initial({}, None)
   if given == files.RANDOM:
     return Initial({}, {'init_from': files.RANDOM})
-  return processes.on_primary(lambda: _load(given, config, shapes()))
+
+  def read() -> tuple[Mapping[str, Any], Mapping[str, Any] | None]:
+    found = _load(given, config, shapes())
+    return found.variables, found.record
+
+  return Initial(*processes.on_primary(read))
 
 
 def check(config: ModelConfig, shapes: Callable[[], Any]) -> None:

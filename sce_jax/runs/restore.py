@@ -93,7 +93,9 @@ def load(workdir: str | os.PathLike) -> SavedRun:
   config = config_lib.check_config(
     processes.on_primary(lambda: files.read_config(workdir))
   )
-  info, pixel_mean = processes.on_primary(lambda: files.read_dataset(workdir))
+  info, pixel_mean = files.as_dataset(
+    processes.on_primary(lambda: files.read_dataset_record(workdir))
+  )
   saved = processes.on_primary(lambda: files.read_labels(workdir))
   num_examples = info.num_train if saved is None else len(saved[1])
   trainer = Trainer(config, info, num_examples=num_examples)

@@ -219,11 +219,12 @@ class Workdir:
 
     def read() -> Any:
       try:
-        return files.read_labels(self.path), None
+        return files.read_labels(self.path)
       except files.DamagedError as error:
-        return None, error
+        self._damaged_labels = error
+        return None
 
-    saved, self._damaged_labels = processes.on_primary(read)
+    saved = processes.on_primary(read)
     if saved is None:
       return None
     if not np.array_equal(saved[0], ids):

@@ -10,6 +10,7 @@ from sce_jax import train
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data import label_files
 from sce_jax.errors import UserError
+from sce_jax.parallel import messages, processes
 from sce_jax.runs import files, read, restore
 from tests import synthetic
 from tests.faults import inject
@@ -56,6 +57,12 @@ def ended(small_network, data, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def loaded(monkeypatch, data):
   monkeypatch.setattr(dataset_lib, 'load_on_all_processes', lambda *_: data)
+  # As where there are several processes: all that is read can be sent.
+  monkeypatch.setattr(
+    processes,
+    'on_primary',
+    lambda do: messages.loads(messages.dumps(do())),
+  )
 
 
 def values(folder):
