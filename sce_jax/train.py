@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 import dataclasses
 import functools
 import os
+from typing import Any
 
 from jaxtyping import Int
 import numpy as np
@@ -281,6 +282,15 @@ def _have_ended(workdirs: Sequence[str | os.PathLike]) -> bool:
     return False
 
 
+def _ended_config(path: str | os.PathLike) -> dict[str, Any] | None:
+  """The config of a run that has a result; None: it has none."""
+  try:
+    ended = files.read_record(path, 'result.json') is not None
+  except files.DamagedError:  # It is made again.
+    return None
+  return files.read_config(path) if ended else None
+
+
 def _have_checkpoints(workdirs: Sequence[str | os.PathLike]) -> bool:
   return all(paths.names(files.checkpoints(path)) for path in workdirs)
 
@@ -329,6 +339,7 @@ def _train_group(
     _prepare(
       [run for run in runs if run.result is None and run.prepared is None],
       dataset,
+      allow_changes,
     )
     unfinished = [run for run in runs if run.result is None]
     ended = [run.workdir.path for run in runs if run.result is not None]
@@ -345,7 +356,11 @@ def _train_group(
       run.close()
 
 
-def _prepare(runs: Sequence[TrainingRun], dataset: Dataset) -> None:
+def _prepare(
+  runs: Sequence[TrainingRun],
+  dataset: Dataset,
+  allow_changes: Collection[str],
+) -> None:
   """Lets the runs' method compute hyper-parameters, if it does."""
   if not runs:
     return
@@ -355,7 +370,8 @@ def _prepare(runs: Sequence[TrainingRun], dataset: Dataset) -> None:
     return
 
   def fit(name: str, which: Sequence[int], share: float):
-    return _fit(name, [runs[i] for i in which], share, dataset)
+    chosen = [runs[i] for i in which]
+    return _fit(name, chosen, share, dataset, allow_changes)
 
   prepared = method.prepare(fit, [run.prepare_context for run in runs])
   for run, hparams in zip(runs, prepared, strict=True):
@@ -365,7 +381,11 @@ def _prepare(runs: Sequence[TrainingRun], dataset: Dataset) -> None:
 
 
 def _fit(
-  name: str, runs: Sequence[TrainingRun], share: float, dataset: Dataset
+  name: str,
+  runs: Sequence[TrainingRun],
+  share: float,
+  dataset: Dataset,
+  allow_changes: Collection[str],
 ) -> list[Evidence | None]:
   """Trains another method on the same labels first, in RUN/prepare.
 
@@ -374,6 +394,7 @@ def _fit(
     runs: that are prepared.
     share: of their epochs that it is trained for.
     dataset: theirs.
+    allow_changes: fields in which it may differ from what is in RUN/prepare.
 
   Returns:
     What each network says of its training examples; None if it failed.
@@ -394,12 +415,18 @@ def _fit(
     for run in runs
   ]
   folders = [run.workdir.path / files.PREPARE for run in runs]
+  # One that has ended is used as it is, as where prepared.json is there.
+  for i, folder in enumerate(folders):
+    ended = processes.on_primary(functools.partial(_ended_config, folder))
+    if ended is not None:
+      configs[i] = config_lib.check_config(ended)
   results = _train_group(
     configs,
     folders,
     dataset,
     [run.positions for run in runs],
     [run.labels for run in runs],
+    allow_changes,
   )
   fitted: list[Evidence | None] = []
   for run, folder, result in zip(runs, folders, results, strict=True):

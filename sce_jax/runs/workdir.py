@@ -117,11 +117,18 @@ class Workdir:
         self.path / f'result-{before}-epochs.json', digests.dumps(result)
       )
       (self.path / 'result.json').unlink()
+    before_it = found.get('changes', ())
+    failed = self.path / 'failed.json'
+    if failed.exists():
+      # What made it fail may be what has changed.
+      kept = self.path / f'failed-before-change-{len(before_it) + 1}.json'
+      paths.write(kept, paths.read(failed))
+      failed.unlink()
     record = {
       **found,
       'config': self._config,
       'code': code,
-      'changes': [*found.get('changes', ()), changed],
+      'changes': [*before_it, changed],
     }
     paths.write(self.path / 'config.json', digests.dumps(record, indent=2))
 

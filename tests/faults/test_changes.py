@@ -11,9 +11,12 @@ import pytest
 
 from sce_jax import train
 from sce_jax.config.check import check_config
+from sce_jax.errors import NonFiniteLoss
 from sce_jax.parallel import runners
 from sce_jax.runs import files, metadata, restore
+from sce_jax.runs.run import TrainingRun
 from sce_jax.runs.workdir import Workdir
+from sce_jax.storage import digests, paths
 from tests import synthetic
 from tests.data.reading import told
 from tests.faults import inject
@@ -107,6 +110,48 @@ def test_another_runner_and_other_devices_continue(copied, monkeypatch, capsys):
   assert after[:2] == before and after[2]['epoch'] == 3
   loss = after[2]['train']['loss']
   assert 0 < loss < before[0]['train']['loss']
+
+
+def test_a_diverged_run_continues_with_what_has_changed(copied, capsys):
+  (copied / 'result.json').unlink()
+  shutil.rmtree(files.checkpoints(copied) / '6')
+  paths.write(copied / 'failed.json', digests.dumps({'failed': 'of old'}))
+  with pytest.raises(NonFiniteLoss, match='of old'):
+    run(copied)
+  capsys.readouterr()
+  run(copied, 2, ['optim.learning_rate'], **{'optim.learning_rate': 1e-3})
+  assert 'resumes at step 3' in capsys.readouterr().out
+  assert files.read_metrics(copied)[-1]['learning_rate'] == pytest.approx(1e-3)
+  kept = files.read_record(copied, 'failed-before-change-1.json')
+  assert kept == {'failed': 'of old'}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('when', ['killed', 'ended'])
+def test_what_prepares_a_run_may_change_too(
+  when, small_network, tmp_path, monkeypatch
+):
+  """Stopped inside the preparation, or just before it was recorded."""
+
+  def go(learning_rate, allow=()):
+    made = config(2)
+    made.loss.name = 'forward'
+    made.loss.update({'transition': 'estimated'})
+    made.optim.learning_rate = learning_rate
+    return train.train_and_evaluate(
+      made, tmp_path, dataset=synthetic.data(), allow_config_change=allow
+    )
+
+  def stop(*_):
+    raise KeyboardInterrupt
+
+  with monkeypatch.context() as patch:
+    name = 'finish' if when == 'killed' else 'set_prepared'
+    patch.setattr(TrainingRun, name, stop)
+    with pytest.raises(KeyboardInterrupt):
+      go(0.01)
+  assert (tmp_path / 'prepare' / 'config.json').exists()
+  assert go(0.02, ['optim.learning_rate'])['epochs'] == 2
 
 
 def test_other_code_is_refused_and_shown(copied, monkeypatch):
