@@ -54,6 +54,7 @@ class Checkpoints:
     folder: made where it is missing.
     keep: how many of the last to keep; None: all, and only to be read.
     check: raises an error if the folder must not be written any more.
+    saved: called with the step of each checkpoint that is whole.
   """
 
   def __init__(
@@ -61,8 +62,10 @@ class Checkpoints:
     folder: paths.Path,
     keep: int | None,
     check: Callable[[], None] = lambda: None,
+    saved: Callable[[int], None] = lambda step: None,
   ):
     self.folder = folder
+    self._saved = saved
     self._manager: ocp.CheckpointManager | _Cloud | None = None
     self._damaged: list[int] = []
     self._writing: int | None = None
@@ -242,14 +245,18 @@ class Checkpoints:
     """
     step, self._writing = self._writing, None
     manager = self._manager
-    if step is None or manager is None or isinstance(manager, _Cloud):
+    if step is None or manager is None or self._failed:
+      return
+    if isinstance(manager, _Cloud):
+      self._saved(step)
       return
     path = self.folder / str(step)
     if not path.exists():
       free = shutil.disk_usage(self.folder.parent).free
       number = errno.ENOSPC if free < _LITTLE else errno.EIO
       raise OSError(number, os.strerror(number), str(path))
-    if self._keep and not self._failed:
+    self._saved(step)
+    if self._keep:
       for old in sorted(manager.all_steps())[: -self._keep]:
         manager.delete(old)
 
@@ -418,6 +425,13 @@ class _Cloud:
     self._worker.shutdown()
     self._manager.close()
     self._local.cleanup()
+
+
+def has_any(folder: paths.Path) -> bool:
+  """Whether there is a checkpoint; one that is cut in a cloud is none."""
+  if paths.is_cloud(folder):
+    return bool(_steps(folder)[0])
+  return any(name.isdecimal() for name in paths.names(folder))
 
 
 def _steps(folder: paths.Path) -> tuple[list[int], list[int]]:

@@ -20,6 +20,8 @@ prepared.json  hyper-parameters that the method has computed before training;
                runs that it trained for that are in prepare/
 metrics.jsonl  one object a line, one line an epoch
 checkpoints/   see checkpointing.py; damaged-STEP-...: one that was not whole
+saved.json     the step of the first checkpoint that was whole: without any the
+               run is refused, as one that has lost them
 events.out...  the same figures for TensorBoard
 result.json    the finished run's figures; failed.json: why it cannot continue
 results.csv    the same as a line of a table
@@ -68,6 +70,7 @@ PARAMETERS = 'model.safetensors'
 PIXEL_MEAN = 'pixel_mean'
 # What a run writes after its config.json.
 VALIDATION = 'validation.npz'
+SAVED = 'saved.json'
 _NAMES = (
   'dataset.json',
   'data.json',
@@ -78,6 +81,7 @@ _NAMES = (
   'prepared.json',
   'metrics.jsonl',
   'checkpoints',
+  SAVED,
   'result.json',
   'failed.json',
   'results.csv',

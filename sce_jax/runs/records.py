@@ -54,7 +54,7 @@ def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
       raise DamagedError(
         f'{paths.path(path) / "metrics.jsonl"}, line {number} is damaged'
         f' ({error})',
-        f'remove it and the checkpoints, and {TRAIN_AGAIN}',
+        f'remove it, saved.json and the checkpoints, and {TRAIN_AGAIN}',
       ) from None
     records.append(record)
   return records

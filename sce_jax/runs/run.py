@@ -16,7 +16,7 @@ from sce_jax.engine.train_state import TrainState
 from sce_jax.errors import UserError
 from sce_jax.methods import PrepareContext
 from sce_jax.parallel import processes
-from sce_jax.runs import files, progress
+from sce_jax.runs import checkpointing, files, progress
 from sce_jax.runs.checkpointing import Checkpoints
 from sce_jax.runs.workdir import Workdir
 
@@ -125,6 +125,8 @@ class TrainingRun:
           ),
         )
       result, prepared = workdir.result, workdir.prepared
+      if result is None:
+        workdir.check_checkpoints(checkpointing.has_any)
     except UserError:
       workdir.close()
       raise
@@ -138,7 +140,10 @@ class TrainingRun:
       config=config,
       workdir=workdir,
       checkpoints=Checkpoints(
-        files.checkpoints(path), config.checkpoint.keep, workdir.check_lock
+        files.checkpoints(path),
+        config.checkpoint.keep,
+        workdir.check_lock,
+        workdir.record_saved,
       ),
       positions=positions,
       labels=labels,

@@ -53,6 +53,7 @@ class Workdir:
     self._origins: dict[str, str] = {}
     self._damaged_labels: files.DamagedError | None = None
     self._writes = processes.is_primary()
+    self._has_saved = False
     self.epochs = EpochLog(self.path, self._config, self.check_lock)
     processes.on_primary(self._open)
 
@@ -361,6 +362,34 @@ class Workdir:
     """Saves hyper-parameters that the method has computed."""
     record = {name: np.asarray(v).tolist() for name, v in hparams.items()}
     self._write('prepared.json', digests.dumps(record))
+
+  def record_saved(self, step: int) -> None:
+    """Records that a checkpoint is whole: that of the first one is kept."""
+    if self._writes and not self._has_saved:
+      if not (self.path / files.SAVED).exists():
+        self._write(files.SAVED, digests.dumps({'step': step}))
+      self._has_saved = True
+
+  def check_checkpoints(self, has_any: Callable[[paths.Path], bool]) -> None:
+    """Checks that a run that has saved a checkpoint still has one.
+
+    Args:
+      has_any: whether a folder has a checkpoint.
+
+    Raises:
+      UserError: it has none; it would begin anew.
+    """
+
+    def check() -> None:
+      folder = files.checkpoints(self.path)
+      if (self.path / files.SAVED).exists() and not has_any(folder):
+        raise UserError(
+          f'{folder} holds no whole checkpoint, but the run had saved some:'
+          ' copy one back from elsewhere, or name another --workdir to train'
+          f' anew; in this one it is done without {files.SAVED}'
+        )
+
+    processes.on_primary(check)
 
   def finish(self, result: dict[str, Any], record: dict[str, Any]) -> None:
     """Records the figures of the finished run.

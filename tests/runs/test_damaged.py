@@ -12,7 +12,7 @@ import pytest
 from configs import digits
 from sce_jax import train
 from sce_jax.runs import files, restore
-from sce_jax.runs.checkpointing import Checkpoints, restore_newest
+from sce_jax.runs.checkpointing import Checkpoints, has_any, restore_newest
 from sce_jax.storage import paths
 from tests.data.reading import told
 
@@ -143,6 +143,22 @@ def test_without_a_whole_one_nothing_is_touched(
     assert content(folder) == before
 
 
+@pytest.mark.parametrize('lost', ['checkpoints', '9'])
+def test_a_run_that_has_lost_its_checkpoints_does_not_begin_anew(
+  lost, undisturbed, data_dir, tmp_path
+):
+  folder = copy(undisturbed, tmp_path / 'run')
+  checkpoints = files.checkpoints(folder)
+  shutil.rmtree(checkpoints)
+  if lost == '9':  # What is left of one that was set aside is none.
+    (checkpoints / 'damaged-9-1').mkdir(parents=True)
+  before = content(folder)
+  message = told(train.train_and_evaluate, config(), folder, data_dir)
+  assert 'no whole checkpoint, but the run had saved some: copy' in message
+  assert content(folder) == before
+  assert checkpoints.exists() == (lost == '9')
+
+
 @pytest.mark.parametrize(
   ('steps', 'damaged', 'step'),
   [
@@ -189,7 +205,8 @@ def test_a_damaged_one_is_set_aside_in_a_cloud(cloud, undisturbed):
     paths.upload(there / step, folder / step, last='commit_success.txt')
   paths.write(folder / '9' / 'state' / '_METADATA', '')
   like = restore.load(undisturbed).trainer.abstract_state()
-  checkpoints = Checkpoints(folder, 2)
+  saved = []
+  checkpoints = Checkpoints(folder, 2, saved=saved.append)
   step, [(state, extra)] = restore_newest([checkpoints], like)
   checkpoints.set_damaged_aside()
   assert step == 6
@@ -202,6 +219,11 @@ def test_a_damaged_one_is_set_aside_in_a_cloud(cloud, undisturbed):
   again = Checkpoints(folder, 2)
   assert again.restore(9, like)[1] == extra
   again.close()
+  assert saved == [9]
+  for step in ('6', '9'):
+    assert has_any(folder)
+    (folder / step / 'commit_success.txt').unlink()
+  assert not has_any(folder)
 
 
 def test_a_result_is_never_made_of_another_epochs_figures(
