@@ -2,6 +2,43 @@
 
 from collections.abc import Iterable
 import difflib
+import errno
+import os
+
+# Of a machine that fails to read what may be whole.
+_MACHINE = (
+  errno.EACCES,
+  errno.EPERM,
+  errno.EMFILE,
+  errno.ENFILE,
+  errno.EIO,
+  errno.ENOMEM,
+  errno.ENOSPC,
+  errno.EDQUOT,
+  errno.ESTALE,
+  errno.ETIMEDOUT,
+  errno.EBUSY,
+  errno.EAGAIN,
+)
+
+
+def is_of_machine(error: BaseException | None) -> bool:
+  """Whether a file could not be read for a reason that is not in the file.
+
+  Args:
+    error: what was raised; what it was raised from counts, too.
+  """
+  while error is not None:
+    if isinstance(error, MemoryError):
+      return True
+    if isinstance(error, OSError) and error.errno is not None:
+      if error.errno in _MACHINE:
+        return True
+    # Of what orbax's parts raise only the text is known.
+    elif any(os.strerror(number) in str(error) for number in _MACHINE):
+      return True
+    error = error.__cause__ or error.__context__
+  return False
 
 
 def one_line(text: str) -> str:

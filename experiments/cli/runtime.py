@@ -6,6 +6,7 @@ import importlib
 import os
 import pathlib
 import sys
+import tempfile
 import time
 import traceback
 
@@ -156,11 +157,22 @@ def _explain(error: BaseException | None, workdir: str | None) -> str | None:
       # Of what orbax writes only the text is known.
       if number in codes or any(os.strerror(x) in text for x in codes):
         return (
-          f'{workdir or "runs"} cannot be written, {what}: {advice}, and give'
-          ' the same command again; it resumes from the last whole checkpoint'
+          f'{_place(error, workdir)} cannot be written, {what}: {advice}, and'
+          ' give the same command again; it resumes from the last whole'
+          ' checkpoint'
         )
     error = error.__cause__ or error.__context__
   return None
+
+
+def _place(error: BaseException, workdir: str | None) -> str:
+  """What could not be written, as far as an error tells."""
+  if isinstance(error, OSError) and isinstance(error.filename, str):
+    return error.filename
+  folder = workdir or 'runs'
+  if paths.is_cloud(folder):  # Checkpoints are made there before the upload.
+    return f'{folder} or the temporary folder {tempfile.gettempdir()} (TMPDIR)'
+  return folder
 
 
 def _crash(error: Exception, workdir: str | None) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from sce_jax.engine.train_state import TrainState
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, is_of_machine
 from sce_jax.parallel import processes
 from sce_jax.runs import leaves, progress
 from sce_jax.storage import digests, paths
@@ -124,7 +124,8 @@ class Checkpoints:
       which is logged.
 
     Raises:
-      UserError: it is of another type or shape than `like`.
+      UserError: it is of another type or shape than `like`, or the machine
+        could not read it, say for want of memory or of a permission.
     """
 
     def read() -> tuple[list[Any], dict[str, Any]] | None:
@@ -144,10 +145,16 @@ class Checkpoints:
       self._manager.fetch(step)  # A network that fails damages nothing.
     try:
       return self._read_whole(step, like)
-    except (MemoryError, UserError):
+    except UserError:
       raise
     except Exception as error:  # noqa: BLE001  Orbax raises any of its parts'.
       reason = ' '.join(str(error).split())[:200]
+      if is_of_machine(error):  # A good one would be set aside.
+        raise UserError(
+          f'{self.folder / str(step)}: the checkpoint cannot be read'
+          f' ({type(error).__name__}: {reason}), which need not be damaged:'
+          ' mend that, and give the same command again'
+        ) from None
       self._damaged.append(step)
       progress.log(
         f'{self.folder / str(step)}: the checkpoint is damaged, an older one is'

@@ -47,7 +47,7 @@ import numpy as np
 from sce_jax import noise
 from sce_jax.data import label_files
 from sce_jax.data.info import DatasetInfo
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, is_of_machine
 from sce_jax.runs import records
 from sce_jax.runs.records import DamagedError, read_metrics, read_record
 from sce_jax.storage import digests, paths
@@ -307,6 +307,8 @@ def read_labels(
   try:
     return label_files.read(paths.path(path) / 'noise.npz')
   except UserError as error:
+    if is_of_machine(error):
+      raise
     raise DamagedError(str(error), records.TRAIN_AGAIN) from None
 
 
@@ -324,6 +326,8 @@ def read_validation(
   try:
     return label_files.read(file)
   except UserError as error:
+    if is_of_machine(error):
+      raise
     raise DamagedError(str(error), records.TRAIN_AGAIN) from None
 
 

@@ -187,7 +187,8 @@ class _Lease(Lock):
         return 0
       if (now, seen) != (number, lease):
         raise LockHeldError(_named(json.dumps(seen)))
-    _EXPIRED[lease['process']] = lease['time']
+    if lease['process']:
+      _EXPIRED[lease['process']] = lease['time']
     return number
 
   def _is_mine(self) -> bool:
@@ -250,9 +251,32 @@ def _newest(folder: paths.Path) -> tuple[int, dict[str, Any] | None]:
   if not numbers:
     return 0, None
   try:
-    return max(numbers), json.loads(paths.read(folder / _name(max(numbers))))
+    content = paths.read(folder / _name(max(numbers)))
   except FileNotFoundError:  # Given back just now.
     return 0, None
+  return max(numbers), _lease_of(content)
+
+
+def _lease_of(content: bytes) -> dict[str, Any]:
+  """A lease as it was written.
+
+  One that is damaged is like that of a process that is not known: who wants the
+  folder waits whether it is renewed.
+  """
+  try:
+    lease = json.loads(content)
+    kinds = {'id': str, 'process': str, 'time': float, 'host': str}
+    if all(isinstance(lease[name], kind) for name, kind in kinds.items()):
+      return lease
+  except (ValueError, KeyError, TypeError, RecursionError):
+    pass
+  return {
+    'id': '',
+    'process': '',
+    'time': 0.0,
+    'host': 'a machine that is not known, for its lease is damaged',
+    'content': repr(content),  # By which it is seen to be renewed.
+  }
 
 
 def _is_known_dead(lease: dict[str, Any]) -> bool:

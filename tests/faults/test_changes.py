@@ -134,9 +134,9 @@ def test_what_prepares_a_run_may_change_too(
   """Stopped inside the preparation, or just before it was recorded."""
 
   def go(learning_rate, allow=()):
-    made = config(2)
-    made.loss.name = 'forward'
-    made.loss.update({'transition': 'estimated'})
+    made = synthetic.config('forward,symmetric,0.4')
+    made.model.name = 'digits_cnn'
+    made.loss.transition = 'anchors'
     made.optim.learning_rate = learning_rate
     return train.train_and_evaluate(
       made, tmp_path, dataset=synthetic.data(), allow_config_change=allow

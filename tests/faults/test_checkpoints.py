@@ -1,6 +1,8 @@
 """Each file of a checkpoint, damaged in each way: never silently wrong."""
 
 import dataclasses
+import os
+import resource
 
 import jax
 import numpy as np
@@ -112,6 +114,31 @@ def test_with_none_whole_it_is_refused(states, tmp_path):
   before = inject.contents(tmp_path)
   with pytest.raises(UserError, match='holds no whole checkpoint'):
     newest(tmp_path, states[1])
+  assert inject.contents(tmp_path) == before
+
+
+@pytest.mark.parametrize('spare', [0, 3])
+def test_one_that_the_machine_cannot_read_is_not_damaged(
+  spare, states, tmp_path
+):
+  """So many files may still be opened: orbax and tensorstore tell of it."""
+  save(tmp_path, states[0])
+  before = inject.contents(tmp_path)
+  checkpoints = Checkpoints(tmp_path, 2)
+  soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+  lowest = os.open(os.devnull, os.O_RDONLY)
+  os.close(lowest)
+  resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + spare, hard))
+  try:
+    with pytest.raises(
+      UserError, match=r'cannot be read .*Too many open files'
+    ):
+      restore_newest([checkpoints], states[1])
+  finally:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+  checkpoints.set_damaged_aside()
+  assert restore_newest([checkpoints], states[1])[0] == 6
+  checkpoints.close()
   assert inject.contents(tmp_path) == before
 
 
