@@ -157,6 +157,8 @@ class Loop:
       found = restore_newest(checkpoints, self._trainer.abstract_state())
     step = found[0] if found else 0
     for run in self._runs:  # Before anything is changed.
+      if found:
+        run.workdir.check_initial()
       run.workdir.epochs.check(step, step // self._plan.steps)
     for run in self._runs:
       run.checkpoints.set_damaged_aside()

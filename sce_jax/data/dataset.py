@@ -363,9 +363,31 @@ def check_same(dataset: Dataset) -> None:
 
 
 def digest(array: Shaped[np.ndarray, '...'] | Records) -> int:
-  """A checksum, to compare arrays between processes; of files, their names."""
+  """A checksum of an array; of files that of their names and lengths.
+
+  What is in the files would take as long to read as an epoch: it is not looked
+  at.
+  """
   if isinstance(array, Records):
     names = [pathlib.PurePath(file).name for file in array.files]
     text = repr((names, array.sizes))
     return zlib.crc32(array.record.tobytes(), zlib.crc32(text.encode()))
-  return zlib.crc32(array.tobytes())
+  return zlib.crc32(np.ascontiguousarray(array))
+
+
+def other_digests(dataset: Dataset) -> dict[str, int]:
+  """Checksums of all that figures follow from but the training images."""
+  found = {}
+  for name, split in (
+    ('training', dataset.train),
+    ('validation', dataset.validation),
+    ('test', dataset.test),
+  ):
+    if split is None:
+      continue
+    if split is not dataset.train:
+      found[f'{name} images'] = digest(split.image)
+    found[f'{name} labels'] = digest(split.label)
+    if split.clean_label is not None:
+      found[f'true {name} labels'] = digest(split.clean_label)
+  return found

@@ -17,6 +17,10 @@ from sce_jax.storage import digests, paths
 
 # The label of an example that is not to be used.
 DROP = -1
+_LABELS = ('ids', 'labels', 'clean_labels')
+_REPLACED = ('replaced_ids', 'replaced_by', 'replaced_from')
+# What a digest begins with that is of both; earlier versions' was of the first.
+_OF_ALL = 'all:'
 
 
 def save_npz(
@@ -61,7 +65,7 @@ def save_npz(
     arrays['replaced_ids'] = replaced.ids
     arrays['replaced_by'] = replaced.images
     arrays['replaced_from'] = np.array(replaced.source)
-  arrays['digest'] = np.array(_digest(arrays))
+  arrays['digest'] = np.array(_digest(arrays, replaced is not None))
   content = io.BytesIO()
   np.savez_compressed(content, **arrays)
   paths.write(path, content.getvalue())
@@ -130,12 +134,20 @@ def read_replaced(path: str | os.PathLike) -> Replaced | None:
 
 
 def _further_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
-  """All arrays of an .npz that `read` reads; none of another file."""
+  """All arrays of an .npz that `read` reads; none of another file.
+
+  Raises:
+    UserError: it is damaged.
+  """
   file = paths.path(path)
   if file.suffix != '.npz':
     return {}
-  with np.load(io.BytesIO(paths.read(file)), allow_pickle=False) as arrays:
-    return dict(arrays)
+  try:
+    return _arrays(_content(path))
+  except UserError:
+    raise
+  except ValueError as error:
+    raise UserError(f'{os.fspath(path)}: {error}') from None
 
 
 def read_choices(
@@ -165,13 +177,7 @@ def _read(
     raise UserError(
       f'{os.fspath(path)}: a file of labels ends in {" or ".join(readers)}'
     )
-  try:
-    content = paths.read(where)
-  except OSError as error:
-    raise UserError(
-      f'{os.fspath(path)}: the file of labels cannot be read'
-      f' ({error.strerror or error})'
-    ) from None
+  content = _content(path)
   try:
     given, labels = readers[where.suffix](content)
     numbers = ids_lib.to_numbers(given)
@@ -185,6 +191,16 @@ def _read(
   except ValueError as error:
     raise UserError(f'{os.fspath(path)}: {error}') from None
   return numbers, labels.astype(np.int32)
+
+
+def _content(path: str | os.PathLike) -> bytes:
+  try:
+    return paths.read(paths.path(path))
+  except OSError as error:
+    raise UserError(
+      f'{os.fspath(path)}: the file of labels cannot be read'
+      f' ({error.strerror or error})'
+    ) from None
 
 
 def _read_npz(content: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -208,20 +224,23 @@ def _arrays(content: bytes) -> dict[str, np.ndarray]:
         raise ValueError(
           f'lacks {", ".join(missing)}: a file of labels holds ids and labels'
         )
-      known = ('ids', 'labels', 'clean_labels', 'digest')
+      known = (*_LABELS, *_REPLACED, 'digest')
       arrays = {name: file[name] for name in known if name in file}
   except ValueError:
     raise
   except Exception as error:  # noqa: BLE001  Of a damaged one, of any type.
     raise ValueError(f'is no .npz file ({error})') from None
-  if str(arrays.get('digest', '')) not in ('', _digest(arrays)):
+  found = str(arrays.get('digest', ''))
+  if found and found != _digest(arrays, found.startswith(_OF_ALL)):
     raise ValueError('is damaged (its labels have another digest)')
   return arrays
 
 
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-  names = ('ids', 'labels', 'clean_labels')
-  return digests.of_arrays(*(arrays[name] for name in names if name in arrays))
+def _digest(arrays: Mapping[str, np.ndarray], of_all: bool) -> str:
+  """The digest of labels; `of_all`: also of which images were replaced."""
+  names = (*_LABELS, *_REPLACED) if of_all else _LABELS
+  own = digests.of_arrays(*(arrays[name] for name in names if name in arrays))
+  return _OF_ALL + own if of_all else own
 
 
 def _read_csv(

@@ -71,6 +71,8 @@ PIXEL_MEAN = 'pixel_mean'
 # What a run writes after its config.json.
 VALIDATION = 'validation.npz'
 SAVED = 'saved.json'
+# The entry of dataset.json that those of earlier versions lack.
+OTHERS = 'other_digests'
 _NAMES = (
   'dataset.json',
   'data.json',
@@ -206,6 +208,7 @@ def describe_dataset(
   info: DatasetInfo,
   pixel_mean: Float32[np.ndarray, '...'] | None,
   digest: int,
+  others: Mapping[str, int],
 ) -> dict[str, Any]:
   """The content of dataset.json.
 
@@ -213,6 +216,7 @@ def describe_dataset(
     info: the data set's description.
     pixel_mean: its mean training image, where the network's input needs it.
     digest: a checksum of the training images.
+    others: checksums of the labels and the other splits, by what they are of.
   """
   values = dataclasses.asdict(info)
   if not info.noisy_test:  # As earlier versions wrote it.
@@ -220,6 +224,7 @@ def describe_dataset(
   record = {
     'info': values,
     'digest': digest,
+    OTHERS: dict(others),
     # float32 values are exact as JSON numbers.
     'pixel_mean': None if pixel_mean is None else pixel_mean.tolist(),
   }

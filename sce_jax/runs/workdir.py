@@ -11,7 +11,7 @@ import numpy as np
 from sce_jax.config import fields
 from sce_jax.config.check import Config
 from sce_jax.data import label_files
-from sce_jax.data.dataset import Dataset, digest
+from sce_jax.data.dataset import Dataset, digest, other_digests
 from sce_jax.errors import UserError
 from sce_jax.noise import Replaced
 from sce_jax.parallel import processes
@@ -51,6 +51,7 @@ class Workdir:
     self._lock: lock.Lock | None = None
     # Digests of what the run is begun with, and what is wrong with its labels.
     self._origins: dict[str, str] = {}
+    self._earlier_data = ''
     self._damaged_labels: files.DamagedError | None = None
     self._writes = processes.is_primary()
     self._has_saved = False
@@ -169,6 +170,7 @@ class Workdir:
           dataset.info,
           dataset.pixel_mean if needs_mean else None,
           digest(dataset.train.image),
+          other_digests(dataset),
         )
       )
     )
@@ -178,6 +180,7 @@ class Workdir:
     self, now: dict[str, Any], summary: Mapping[str, Any]
   ) -> None:
     self._origins['data'] = digests.of_record(now)
+    self._earlier_data = digests.of_record(_earlier(now))
     try:
       before = files.read_record(self.path, 'dataset.json', ('info',))
     except files.DamagedError as error:
@@ -188,11 +191,10 @@ class Workdir:
         missing = f'{self.path / "dataset.json"} is missing'
         self._check_origin('data', files.DamagedError(missing))
     if before is None:
-      if summary:
-        self._write('data.json', digests.dumps(summary, indent=2))
       self._write('dataset.json', digests.dumps(now))
-    elif before != now:
+    elif before not in (now, _earlier(now)):
       different = fields.differences(before['info'], now['info'])
+      different += _other_splits(before, now)
       # Statistics of hundreds of features tell nobody anything.
       short = [x for x in different if len(x) < _LONG]
       what = '; '.join(short) or 'other examples'
@@ -200,6 +202,11 @@ class Workdir:
         f'workdir {self.path} holds a run on other data ({what}): give it the'
         ' data that it was trained on, or name another with --workdir'
       )
+    known = self._or_made_again(lambda: files.read_summary(self.path))
+    if summary and known is None:
+      if before is not None:
+        progress.log(f'{self.path / "data.json"}: it is made again')
+      self._write('data.json', digests.dumps(summary, indent=2))
 
   def _check_origin(self, name: str, damage: files.DamagedError) -> None:
     """Checks that what is made again is what the run was begun with.
@@ -209,7 +216,10 @@ class Workdir:
       damage: raised if it is not, or if that is not known.
     """
     origins = self._or_made_again(lambda: files.read_origins(self.path)) or {}
-    if origins.get(name) != self._origins[name]:
+    same = [self._origins[name]]
+    if name == 'data':
+      same.append(self._earlier_data)
+    if origins.get(name) not in same:
       raise damage
     progress.log(f'{damage.reason}: the same was made again')
 
@@ -262,6 +272,8 @@ class Workdir:
       saved = files.read_validation(self.path)
       if saved is None:
         labels = draw()
+        if (self.path / files.SAVED).exists():
+          progress.log(f'{self.path / files.VALIDATION}: it is made again')
         label_files.save_npz(self.path / files.VALIDATION, ids, labels)
         return labels
       if not np.array_equal(saved[0], ids):
@@ -334,6 +346,19 @@ class Workdir:
   def initial(self) -> dict[str, Any] | None:
     """What `record_initial` has recorded, None before."""
     return processes.on_primary(lambda: files.read_initial(self.path))
+
+  def check_initial(self) -> None:
+    """Checks that it is known what the parameters of a resumed run came from.
+
+    Raises:
+      UserError: the record is damaged or missing.
+    """
+    given = self._config['model'].get('init_from')
+    if given is not None and self.initial is None:
+      raise files.DamagedError(
+        f'{self.path / "initial.json"} is missing',
+        'name another --workdir to train anew',
+      )
 
   def record_initial(self, record: Mapping[str, Any]) -> None:
     """Saves what the parameters came from.
@@ -434,3 +459,18 @@ class Workdir:
           ' saved is where that folder is now; name it with --workdir to resume'
         )
       raise UserError(f'workdir {self.path} {what}') from None
+
+
+def _earlier(record: Mapping[str, Any]) -> dict[str, Any]:
+  """The content of dataset.json as earlier versions wrote it."""
+  return {name: value for name, value in record.items() if name != files.OTHERS}
+
+
+def _other_splits(
+  before: Mapping[str, Any], now: Mapping[str, Any]
+) -> list[str]:
+  """What of labels and splits is another than when the run was begun."""
+  if files.OTHERS not in before:
+    return []
+  old, new = before[files.OTHERS], now[files.OTHERS]
+  return [f'other {x}' for x in sorted(old | new) if old.get(x) != new.get(x)]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sce_jax.data import ids, label_files
+from sce_jax.noise import Replaced
 from tests.data.reading import told
 from tests.noise.errors import refuses
 
@@ -33,6 +34,38 @@ def test_clean_labels_that_nobody_knows_are_not_there(tmp_path):
   label_files.save_npz(path, _IDS, _LABELS)
   with np.load(path, allow_pickle=False) as file:
     assert sorted(file) == ['digest', 'ids', 'labels']
+
+
+def test_which_images_were_replaced_is_in_the_digest(tmp_path):
+  path = tmp_path / 'labels.npz'
+  replaced = Replaced('svhn', _IDS[:2].astype(np.int64), np.array([5, 6]))
+  label_files.save_npz(path, _IDS, _LABELS, replaced=replaced)
+  assert label_files.read_replaced(path).images.tolist() == [5, 6]
+  with np.load(path, allow_pickle=False) as file:
+    arrays = dict(file)
+  for name in ('replaced_ids', 'replaced_by', 'replaced_from'):
+    for changed in (arrays[name][..., None][:0], None):
+      other = arrays | {name: changed}
+      if changed is None:
+        del other[name]
+      np.savez(path, **other)
+      assert 'another digest' in told(label_files.read, path)
+  # As an earlier version wrote it: of the labels alone.
+  plain = tmp_path / 'plain.npz'
+  label_files.save_npz(plain, _IDS, _LABELS)
+  with np.load(plain, allow_pickle=False) as file:
+    np.savez(path, **(arrays | {'digest': file['digest']}))
+  assert label_files.read_replaced(path).images.tolist() == [5, 6]
+
+
+def test_damage_behind_the_labels_is_told_in_a_line(tmp_path):
+  path = tmp_path / 'labels.npz'
+  label_files.save_npz(path, _IDS, _LABELS, _CLEAN)
+  content = bytearray(path.read_bytes())
+  content[content.index(b'clean_labels.npy') + 40] ^= 255
+  path.write_bytes(content)
+  for read in (label_files.read_clean, label_files.read_replaced):
+    assert told(read, path).startswith(f'{path}: is no .npz file')
 
 
 def check(path):

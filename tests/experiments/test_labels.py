@@ -27,7 +27,7 @@ def run(tmp_path):
   folder.mkdir()
   data = reading.made([0, 1, 2], class_names=('cat', 'dog', 'frog'))
   (folder / 'dataset.json').write_text(
-    digests.dumps(files.describe_dataset(data.info, None, 0))
+    digests.dumps(files.describe_dataset(data.info, None, 0, {}))
   )
   section = {'name': 'pair_flip', 'rate': 0.4, 'mode': 'iid', 'seed': None}
   section |= {'imbalance': 'step', 'imbalance_ratio': 4.0}

@@ -1,5 +1,6 @@
 """A folder with another config, code or data, and with another process."""
 
+import dataclasses
 import os
 import re
 import shutil
@@ -173,6 +174,24 @@ def test_other_data_are_refused(copied):
   message = told(train.train_and_evaluate, config(), copied, None, other)
   assert 'holds a run on other data (num_train: 44 -> 45' in message
   assert inject.contents(copied) == before
+
+
+@pytest.mark.parametrize('what', ['image', 'label'])
+def test_another_test_split_is_refused(what, copied):
+  """Except where an earlier version has recorded nothing of it."""
+  (copied / 'result.json').unlink()
+  data = synthetic.data()
+  changed = getattr(data.test, what).copy()
+  changed[[0, 1]] = changed[[1, 0]]
+  other = dataclasses.replace(
+    data, test=dataclasses.replace(data.test, **{what: changed})
+  )
+  message = told(train.train_and_evaluate, config(), copied, None, other)
+  assert f'holds a run on other data (other test {what}s):' in message
+  record = files.read_record(copied, 'dataset.json')
+  del record['other_digests']
+  paths.write(copied / 'dataset.json', digests.dumps(record))
+  train.train_and_evaluate(config(), copied, dataset=other)
 
 
 def test_the_second_of_two_is_told_of_the_first(copied):

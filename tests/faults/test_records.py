@@ -1,5 +1,6 @@
 """Each file of a run's record, damaged in each way: never believed."""
 
+import dataclasses
 import shutil
 
 import numpy as np
@@ -24,9 +25,14 @@ RECORD = (
   'noise.json',
   'metrics.jsonl',
   'result.json',
+  'data.json',
+  'initial.json',
+  'validation.npz',
 )
 
 
+# What cannot be made again.
+REFUSED = ('config.json', 'metrics.jsonl', 'initial.json', 'validation.npz')
 # Two of them in every run of the tests, all with the suite.
 DAMAGES = [
   pytest.param(
@@ -39,12 +45,16 @@ DAMAGES = [
 def config():
   made = synthetic.config()
   made.model.name = 'digits_cnn'
+  made.model.init_from = 'random'
+  made.data.validation = 0.2
   return made
 
 
 @pytest.fixture(scope='module')
 def data():
-  return synthetic.data()
+  found = {'path': 'here', 'source': 'of a test', 'image_shape': [8, 8, 1]}
+  found |= {'classes': {}, 'notes': [], 'unreadable': [], 'warnings': []}
+  return dataclasses.replace(synthetic.data(), summary=found)
 
 
 @pytest.fixture(scope='module')
@@ -74,7 +84,10 @@ def values(folder):
     files.read_record(folder, 'dataset.json'),
     files.read_record(folder, 'noise.json'),
     files.read_metrics(folder),
+    files.read_summary(folder),
+    files.read_initial(folder),
     result,
+    *(x.tolist() for x in files.read_validation(folder)),
     *(x.tolist() for x in files.read_labels(folder)),
     label_files.read_clean(folder / 'noise.npz').tolist(),
   ]
@@ -94,7 +107,7 @@ def test_the_same_again_or_refused(name, what, ended, data, tmp_path, capsys):
     train.train_and_evaluate(config(), folder, dataset=data)
   except UserError as error:
     assert name in str(error)
-    assert name in ('config.json', 'metrics.jsonl')
+    assert name in REFUSED
     assert inject.contents(folder) == before
     return
   assert values(folder) == values(ended)
