@@ -1,17 +1,21 @@
 """Disks that are full or read-only, folders that go, caches that are no use."""
 
 import contextlib
+import errno
+import os
 import pathlib
 import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 import jax
 import numpy as np
 import pytest
 
+from experiments.cli import runtime
 from sce_jax import train
 from sce_jax.errors import UserError
 from sce_jax.exit_codes import ExitCode
@@ -239,6 +243,21 @@ rm "$DISK/filler"; $LAUNCH {flags}; echo code=$?
   # Threads of tensorstore may complain before that: orbax has given up.
   (line,) = (x for x in done.stderr.splitlines() if x.startswith('error: '))
   assert 'the disk is full: make room' in line
+
+
+@pytest.mark.parametrize(
+  ('file', 'workdir', 'named'),
+  [
+    ('/cache/a', 'runs/a', '/cache/a'),
+    (None, 'runs/a', 'runs/a'),
+    (None, 's3://b/a', 's3://b/a or the temporary folder /here (TMPDIR)'),
+  ],
+)
+def test_the_disk_that_is_full_is_named(file, workdir, named, monkeypatch):
+  monkeypatch.setattr(tempfile, 'tempdir', '/here')
+  error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), file)
+  line = runtime._explain(error, workdir)
+  assert line.startswith(f'{named} cannot be written, the disk is full')
 
 
 @pytest.mark.slow

@@ -263,3 +263,16 @@ def test_a_process_that_was_seen_dead_but_has_renewed_since_is_watched(
   with pytest.raises(lock.LockHeldError):
     lock.acquire(folder, lambda line: None)
   held.close()
+
+
+@pytest.mark.parametrize('content', ['', '{"id": ', '[]', '{"time": "now"}'])
+def test_a_damaged_lease_is_watched_and_taken_over(
+  content, folder, monkeypatch
+):
+  monkeypatch.setattr(lock, 'LEASE_SECONDS', 0.3)
+  killed(lock.acquire(folder, said_nothing))
+  paths.write(folder / '.lease' / '000001', content)
+  assert not lock.is_held(folder)
+  lines = []
+  lock.acquire(folder, lines.append).close()
+  assert 'is not known, for its lease is damaged; waits 0.3 s' in lines[0]
