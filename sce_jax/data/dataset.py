@@ -372,7 +372,7 @@ def digest(array: Shaped[np.ndarray, '...'] | Records) -> int:
     names = [pathlib.PurePath(file).name for file in array.files]
     text = repr((names, array.sizes))
     return zlib.crc32(array.record.tobytes(), zlib.crc32(text.encode()))
-  return zlib.crc32(np.ascontiguousarray(array))
+  return zlib.crc32(np.ascontiguousarray(array).data)
 
 
 def other_digests(dataset: Dataset) -> dict[str, int]:
