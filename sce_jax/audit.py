@@ -112,10 +112,10 @@ def audit(
   probability = np.empty((len(rows), dataset.info.num_classes))
   sums, count = np.zeros_like(probability), np.zeros((len(rows), 1))
   margin = np.zeros(len(rows)) if margins else None
-  run = restore.load(folders[0])
+  run = restore.load(folders[0], must_have_ended=True)
   for k, folder in enumerate(folders):
     # All have the same program, which is compiled once.
-    state, _ = restore.last_state(folder, run.trainer)
+    state, _ = restore.last_state(folder, run.trainer, must_have_ended=True)
     judging = dataclasses.replace(run, state=state)
     images = train_split.rows(rows[fold == k]).image
     probability[fold == k] = _predict(judging, images)[0]

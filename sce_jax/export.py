@@ -284,6 +284,20 @@ def _describe(
       'git_commit': begun.get('git_commit'),
       'initial': files.read_initial(workdir),
     },
-    # Of the last epoch; None for a run that has not ended.
-    'metrics': files.read_result(workdir),
+    'metrics': _metrics(run, workdir),
   }
+
+
+def _metrics(
+  run: restore.SavedRun, workdir: str | os.PathLike
+) -> dict[str, Any] | None:
+  """The figures of this network, which need not be of the last epoch.
+
+  As in result.json, or as in the epoch's line of metrics.jsonl; None: they are
+  not known, as within an epoch.
+  """
+  result = files.read_result(workdir)
+  if result and result.get('epochs', 0) * run.trainer.plan.steps == run.step:
+    return result
+  records = files.read_metrics(workdir)
+  return next((x for x in records if x['step'] == run.step), None)

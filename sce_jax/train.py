@@ -435,6 +435,8 @@ def _fit(
       fitted.append(None)
       continue
     images = dataset.train.rows(run.positions).image
-    probability, features = restore.load(folder).predict(images)
+    probability, features = restore.load(folder, must_have_ended=True).predict(
+      images
+    )
     fitted.append(Evidence(probability, run.labels, features))
   return fitted

@@ -1,6 +1,7 @@
 """Folds, near duplicates, and an audit from its command to its files."""
 
 import dataclasses
+import functools
 import json
 import re
 
@@ -16,6 +17,7 @@ from sce_jax.exit_codes import ExitCode
 from sce_jax.noise import near_duplicates
 from sce_jax.runs import files, read, restore
 from tests.data import reading
+from tests.faults import inject
 
 
 @pytest.mark.parametrize('folds', [2, 5, 7])
@@ -176,7 +178,8 @@ def test_dropped_examples_are_neither_trained_on_nor_judged(
   path.write_text('\n'.join(['example_id,label', *lines]))
   config = digits.get_config('ce,symmetric,0.4')
   config.data.limit, config.data.relabel = 60, str(path)
-  config.train.epochs, config.train.batch_size = 1, 16
+  config.train.epochs, config.train.batch_size = 2, 16
+  config.checkpoint.every = 1
   issues = audit.audit(config, tmp_path / 'audit', data_dir, folds=3)
   rows = [row for row in range(60) if row % 3]
   assert issues.index.tolist() == rows
@@ -188,10 +191,22 @@ def test_dropped_examples_are_neither_trained_on_nor_judged(
     ids, given = files.read_labels(tmp_path / 'audit' / f'fold-{k}')
     assert len(ids) == 26 and set(ids) <= set(data.example_id[rows])
     assert set(given) == {1}
+  # Folds of different epochs are not mixed.
+  fold = tmp_path / 'audit' / 'fold-1'
+  newest = max(fold.glob('checkpoints/[0-9]*'), key=lambda x: int(x.name))
+  inject.damage(newest / 'extra' / 'metadata', 'flipped bit')
+  again = functools.partial(
+    audit.audit, config, tmp_path / 'audit', data_dir, folds=3
+  )
+  message = reading.told(again)
+  assert f'remove {fold / "result.json"}' in message
+  (fold / 'result.json').unlink()
+  np.testing.assert_allclose(again().probability, issues.probability, rtol=1e-4)
+
   train.train_and_evaluate(config, tmp_path / 'run', data_dir)
   ids, _ = files.read_labels(tmp_path / 'run')
   assert ids.tolist() == data.example_id[rows].tolist()
-  assert restore.evaluate_run(tmp_path / 'run', data_dir)['epoch'] == 1
+  assert restore.evaluate_run(tmp_path / 'run', data_dir)['epoch'] == 2
 
 
 # How ml_collections reads a config file.

@@ -168,6 +168,11 @@ class Trainer:
     self._train = functools.cache(self._compile_train)
     self._placed = functools.lru_cache(8)(self._place_number)
 
+  @property
+  def last_step(self) -> int:
+    """The number of steps of a run that has ended."""
+    return self._recipe.num_epochs * self.plan.steps
+
   def check_trainable(self) -> None:
     """Checks that the devices can share a batch of training examples.
 

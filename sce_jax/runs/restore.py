@@ -26,6 +26,7 @@ from sce_jax.errors import UserError
 from sce_jax.parallel import processes
 from sce_jax.runs import files
 from sce_jax.runs.checkpointing import Checkpoints, restore_newest
+from sce_jax.storage import paths
 
 # Images that are decoded, and predicted, at a time.
 _PIECE = 1024
@@ -81,11 +82,12 @@ class SavedRun:
     return np.asarray(jax.nn.softmax(outputs.logits)), outputs.hidden
 
 
-def load(workdir: str | os.PathLike) -> SavedRun:
+def load(workdir: str | os.PathLike, must_have_ended: bool = False) -> SavedRun:
   """Restores a run's network from its last checkpoint.
 
   Args:
     workdir: the run's folder; nothing in it is changed.
+    must_have_ended: as in last_state.
 
   Raises:
     UserError: there is no such run, or it has no whole checkpoint.
@@ -99,14 +101,23 @@ def load(workdir: str | os.PathLike) -> SavedRun:
   saved = processes.on_primary(lambda: files.read_labels(workdir))
   num_examples = info.num_train if saved is None else len(saved[1])
   trainer = Trainer(config, info, num_examples=num_examples)
-  state, step = last_state(workdir, trainer)
+  state, step = last_state(workdir, trainer, must_have_ended)
   return SavedRun(config, info, trainer, state, step, pixel_mean)
 
 
 def last_state(
-  workdir: str | os.PathLike, trainer: Trainer
+  workdir: str | os.PathLike, trainer: Trainer, must_have_ended: bool = False
 ) -> tuple[TrainState, int]:
-  """A run's last whole checkpoint, on the devices, and its step."""
+  """A run's last whole checkpoint, on the devices, and its step.
+
+  Args:
+    workdir: the run's folder; nothing in it is changed.
+    trainer: its program.
+    must_have_ended: whether to refuse an older checkpoint than that of its end.
+
+  Raises:
+    UserError: it has no whole checkpoint, or only older ones.
+  """
   folder = files.checkpoints(workdir)
   found = None
   if processes.on_primary(folder.exists):
@@ -118,6 +129,13 @@ def last_state(
   if found is None:
     raise UserError(f'{workdir} has no checkpoint yet: train it further first')
   step, [(state, _)] = found
+  if must_have_ended and step < trainer.last_step:
+    raise UserError(
+      f'{workdir}: the checkpoint of its end, at step {trainer.last_step}, is'
+      f' damaged or missing, and the newest whole one is of step {step}: remove'
+      f' {paths.path(workdir) / "result.json"}, and the same command trains the'
+      ' rest again'
+    )
   return trainer.device_put(state), step
 
 

@@ -41,7 +41,7 @@ def plain(network, tmp_path_factory, data_dir):
   changed = config('sl,symmetric,0.4')
   changed.data.normalization = 'mean_std'
   changed.data.limit = 64
-  changed.train.epochs = 1
+  changed.train.epochs = 2
   train.train_and_evaluate(changed, folder / 'run', data_dir)
   made = export.export(folder / 'run', folder / 'model')
   expected, _ = restore.load(folder / 'run').predict(IMAGES)

@@ -18,7 +18,7 @@ def test_launch_exports_and_predicts_an_array(
   assert (
     launch('export', f'--workdir={plain.run}', '--out=model') == ExitCode.DONE
   )
-  assert 'epoch 1 of 1' in capsys.readouterr().out
+  assert 'epoch 2 of 2' in capsys.readouterr().out
   expected = plain.expected
   np.save('plain.npy', IMAGES[..., 0])
   np.savez('named.npz', images=IMAGES, labels=np.zeros(7))

@@ -20,6 +20,7 @@ from sce_jax.runs import files, restore
 from sce_jax.storage import paths
 from tests.data.reading import told
 from tests.export.exported import IMAGES, RTOL, change, content_of
+from tests.faults import inject
 
 
 def test_several_networks_are_exported_as_the_first(several):
@@ -68,10 +69,20 @@ def test_the_folder_says_what_it_is(plain, several):
     'jax': jax.__version__,
     'sce_jax': sce_jax.__version__,
   }
-  assert (info['run']['epoch'], info['run']['loss']['name']) == (1, 'sl')
+  assert (info['run']['epoch'], info['run']['loss']['name']) == (2, 'sl')
   assert info['network']['name'] == 'two_convolutions'
   # It has not ended.
   assert sce_jax.load(several.folder).info['metrics'] is None
+
+
+def test_figures_are_those_of_the_exported_epoch(plain, tmp_path):
+  run = shutil.copytree(plain.run, tmp_path / 'run')
+  newest = max(run.glob('checkpoints/[0-9]*'), key=lambda x: int(x.name))
+  inject.damage(newest / 'extra' / 'metadata', 'flipped bit')
+  export.export(run, tmp_path / 'model')
+  info = sce_jax.load(tmp_path / 'model').info
+  assert info['run']['epoch'] == 1
+  assert info['metrics'] == files.read_metrics(run)[0]
 
 
 def test_its_readme_runs(plain, tmp_path, monkeypatch, capsys):
