@@ -113,17 +113,18 @@ class Loop:
           if stop:
             preempted.saving()
           if save or stop:
+            report['is_finite'] = self._trainer.is_finite(state)
             self._record(*pending)
             pending = over = None
             self._save(state)
+          if all(run.result for run in self._runs):  # All have failed.
+            return
           if stop and step < last:
             self._wait_until_saved()
             raise preempted.stopped(
               f'saved at step {step} (epoch {epoch}); the same command resumes'
               ' from there'
             )
-          if all(run.result for run in self._runs):  # All have failed.
-            return
     finally:
       self._progress.close()
       self._trainer.close()

@@ -209,6 +209,30 @@ def test_a_loss_that_is_not_finite_stops_the_run(launch_here, tmp_path):
   assert not list(files.checkpoints(folder).iterdir())
 
 
+@pytest.mark.usefixtures('small_network')
+@pytest.mark.parametrize(
+  ('what', 'alpha', 'rate'),
+  # Parameters of 1e28, whose products are infinite, and infinite ones.
+  [('the loss on the test split', 1, 1e30), ('the network', 1e9, 1e35)],
+)
+def test_a_last_step_that_explodes_is_not_saved(
+  what, alpha, rate, launch_here, tmp_path
+):
+  done = launch_here(
+    '--config=configs/digits.py:sl,symmetric,0.4',
+    '--config.data.limit=16',
+    '--config.train.batch_size=16',
+    '--config.train.epochs=1',
+    f'--config.loss.alpha={alpha}',
+    f'--config.optim.learning_rate={rate}',
+    f'--workdir={tmp_path / "run"}',
+  )
+  assert done.returncode == ExitCode.DIVERGED
+  assert f'{what} is not finite after step 0 (epoch 1), on' in done.stderr
+  assert files.read_metrics(tmp_path / 'run') == []
+  assert not list(files.checkpoints(tmp_path / 'run').iterdir())
+
+
 def test_one_that_is_not_finite_leaves_the_others(data_dir, tmp_path):
   good, bad = (synthetic.config(f'sl,seed={seed}') for seed in (0, 1))
   for config in (good, bad):

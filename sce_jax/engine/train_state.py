@@ -4,7 +4,9 @@ import typing
 from typing import Any
 
 from flax import struct
-from jaxtyping import Array, Int
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Int
 
 from sce_jax.engine import metrics
 
@@ -34,6 +36,16 @@ class TrainState:
   method: Any
   finite_steps: Int[Array, '']
   sums: metrics.Sums
+
+
+def is_finite(state: TrainState) -> Bool[Array, '']:
+  """Whether all parameters and running statistics of a run are.
+
+  `finite_steps` is of losses before the update, so it does not tell of a last
+  step that made them infinite.
+  """
+  leaves = jax.tree.leaves((state.params, state.batch_stats))
+  return jnp.stack([jnp.isfinite(leaf).all() for leaf in leaves]).all()
 
 
 @struct.dataclass

@@ -26,7 +26,7 @@ from sce_jax.engine import (
 from sce_jax.engine.feed import StreamFeed, steps_within
 from sce_jax.engine.network import Network
 from sce_jax.engine.recipe import Recipe
-from sce_jax.engine.train_state import RunInputs, TrainState
+from sce_jax.engine.train_state import RunInputs, TrainState, is_finite
 from sce_jax.errors import UserError
 from sce_jax.parallel import multirun, runners
 
@@ -164,6 +164,9 @@ class Trainer:
         recipe=self._recipe,
       ),
       batches=self._streams,
+    )
+    self._is_finite = jax.jit(
+      is_finite if num_runs == 1 else jax.vmap(is_finite)
     )
     self._train = functools.cache(self._compile_train)
     self._placed = functools.lru_cache(8)(self._place_number)
@@ -339,6 +342,10 @@ class Trainer:
   def replicate(self, tree: Any) -> Any:
     """Makes states or sums whole on every process, to be read."""
     return self._runner.replicate(tree)
+
+  def is_finite(self, state: TrainState) -> jax.Array:
+    """Dispatches the question whether each run's network is, see there."""
+    return self._is_finite(state)
 
   def train(
     self,

@@ -197,7 +197,9 @@ class TrainingRun:
     """Whether the run continues; ends it if it has diverged.
 
     Args:
-      report: has 'finite_steps', the number of steps with a finite loss.
+      report: has 'finite_steps', the number of steps with a finite loss;
+        where it is saved, 'is_finite', whether the network is; the sums of the
+        splits that were evaluated, by name.
       step: the number of steps done.
       steps_per_epoch: for the message.
       batch: gives the ids of a step's examples, for the message.
@@ -205,8 +207,20 @@ class TrainingRun:
     if self.result is not None:
       return False
     bad = int(report['finite_steps'])
+    what = f'the loss is not finite at step {bad}'
     if bad == step:
-      return True
+      # The step's own loss is that of the network before it.
+      infinite = [
+        f'the loss on the {split} split'
+        for split in ('test', 'validation', 'train_eval')
+        if split in report and not np.isfinite(report[split].loss)
+      ]
+      if not report.get('is_finite', True):
+        infinite = ['the network']
+      if not infinite:
+        return True
+      bad -= 1
+      what = f'{infinite[0]} is not finite after step {bad}'
     settings = '; '.join(
       f'{path}={value}'
       for path, value in fields.flatten(self.config.to_dict()).items()
@@ -215,10 +229,9 @@ class TrainingRun:
       and (path not in fields.LATER or value != fields.LATER[path])
     )
     message = (
-      f'{self.workdir.path}: the loss is not finite at step {bad} (epoch'
-      f' {bad // steps_per_epoch + 1}), on the examples {_some(batch(bad))};'
-      f' {settings}; its checkpoints are kept, delete its failed.json to resume'
-      ' from the last one'
+      f'{self.workdir.path}: {what} (epoch {bad // steps_per_epoch + 1}), on'
+      f' the examples {_some(batch(bad))}; {settings}; its checkpoints are'
+      ' kept, delete its failed.json to resume from the last one'
     )
     self.fail(message)
     return False
