@@ -110,8 +110,6 @@ class Loop:
           pending, pending_steps = (step, report), step - begin
           stop = preempted.should_stop()
           save = within == 0 and (epoch % self._save_every == 0 or step == last)
-          if stop:
-            preempted.saving()
           if save or stop:
             report['is_finite'] = self._trainer.is_finite(state)
             self._record(*pending)

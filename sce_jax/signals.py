@@ -2,9 +2,9 @@
 
 SIGTERM is what clusters and clouds send, SIGHUP what a closed terminal sends,
 SIGINT is Ctrl-C. launch.py handles them from its start to its end: while a run
-trains it saves at the end of the current dispatch (parallel/preemption.py); at
-any other time, also while it compiles, nothing would be lost, and the process
-ends at once.
+trains it saves at the end of the current dispatch (parallel/preemption.py), and
+a second signal ends it at once; at any other time, also while it compiles,
+nothing would be lost, and the process ends at once.
 
 Imports next to nothing: signals are handled before all else is imported.
 """
@@ -22,20 +22,17 @@ from typing import NoReturn
 from sce_jax.exit_codes import ExitCode
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-# So many end a process that is still saving.
-_INSISTS = 3
-# Seconds within which SIGTERMs are one: the kernel sends a child as many as its
-# dying parent has threads (prctl, PR_SET_PDEATHSIG).
+# Seconds within which all but Ctrl-C are one: the kernel sends a child as many
+# SIGTERMs as its dying parent has threads (prctl, PR_SET_PDEATHSIG), two of
+# those who stop the same job send one each, systemd sends SIGTERM and SIGHUP.
 _TOGETHER = 1.0
 
 # The signals received since a run began to train, in order.
 received: list[int] = []
-# When the last one that counted was received.
-_counted = -_TOGETHER
+# When the first of them was.
+_asked = 0.0
 # Whether a run trains, and would lose something.
 is_training = False
-# Whether it saves right now.
-is_saving = False
 # Whether `install` was called.
 is_installed = False
 # What is to be released when the process ends at once, such as leases.
@@ -104,22 +101,16 @@ def name(number: int) -> str:
 
 def _on_signal(number: int) -> None:
   """Called in a thread: the main one may be inside compiled code."""
-  global _counted
+  global _asked
   if not is_training:
     _exit(number, 'stopped; the same command resumes from the last checkpoint')
   now = time.monotonic()
-  again = number == signal.SIGTERM and number in received
-  if again and now - _counted < _TOGETHER:
-    return
-  _counted = now
-  received.append(number)
-  if len(received) == 1:
+  if not received:
+    _asked = now
+    received.append(number)
     _print(f'{name(number)}: saves at the end of these steps, then stops')
-  elif len(received) >= _INSISTS or (
-    # A second Ctrl-C is an impatient user; a second SIGTERM may come from two
-    # of those who stop the same job.
-    number == signal.SIGINT and not is_saving
-  ):
+  elif number == signal.SIGINT or now - _asked >= _TOGETHER:
+    # Also while it saves: a checkpoint is there as a whole or not at all.
     _exit(number, 'stopped at once; resumes from the last whole checkpoint')
 
 

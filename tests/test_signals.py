@@ -23,7 +23,6 @@ if 'nohup' in sys.argv: signal.signal(signal.SIGHUP, signal.SIG_IGN)
 signals.install()
 signals.release_at_exit(lambda: print('released', flush=True))
 signals.is_training = 'training' in sys.argv
-signals.is_saving = 'saving' in sys.argv
 print('ready', flush=True)
 while sys.stdin.readline():  # As compiled code does, it lets no handler run.
   print(len(signals.received), flush=True)
@@ -79,30 +78,31 @@ def test_without_anything_to_lose_it_ends_at_once(number, code, name):
   )
 
 
-def test_training_a_second_signal_loses_nothing_and_a_third_ends_it():
+@pytest.mark.parametrize('again', [signal.SIGTERM, signal.SIGHUP])
+def test_a_second_signal_ends_it(again):
   process = Process('training')
   process.send(signal.SIGTERM)
   process.noted(1)
   time.sleep(1.1)  # Else they would be one.
-  process.send(signal.SIGTERM)
-  process.noted(2)
-  time.sleep(1.1)
-  process.send(signal.SIGTERM)
+  process.send(again)
   code, released, (first, last) = process.end()
   assert (code, released) == (ExitCode.PREEMPTED, True)
   assert first == 'SIGTERM: saves at the end of these steps, then stops'
-  assert 'stopped at once' in last
+  assert 'resumes from the last whole checkpoint' in last
 
 
-def test_a_parents_threads_ask_once_together(monkeypatch):
+def test_those_who_stop_the_same_job_ask_once_together(monkeypatch):
   monkeypatch.setattr(signals, 'received', [])
-  monkeypatch.setattr(signals, '_counted', 0.0)
   monkeypatch.setattr(signals, 'is_training', True)
+  monkeypatch.setattr(signals, '_exit', lambda *what: ended.append(what))
+  ended = []
   times = iter([100.0, 100.2, 100.9, 101.3])
   monkeypatch.setattr(time, 'monotonic', lambda: next(times))
-  for _ in range(4):
-    signals._on_signal(signal.SIGTERM)
-  assert signals.received == [signal.SIGTERM] * 2
+  for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGHUP):
+    signals._on_signal(number)
+  assert signals.received == [signal.SIGTERM] and not ended
+  signals._on_signal(signal.SIGTERM)
+  assert len(ended) == 1
 
 
 def test_training_a_second_ctrl_c_ends_it():
@@ -114,16 +114,6 @@ def test_training_a_second_ctrl_c_ends_it():
   assert (code, released) == (ExitCode.INTERRUPTED, True)
   assert first == 'Ctrl-C: saves at the end of these steps, then stops'
   assert 'resumes from the last whole checkpoint' in last
-
-
-def test_a_second_ctrl_c_does_not_end_a_save():
-  process = Process('training', 'saving')
-  process.send(signal.SIGINT)
-  process.noted(1)
-  process.send(signal.SIGINT)
-  process.noted(2)
-  process.send(signal.SIGINT)
-  assert process.end()[0] == ExitCode.INTERRUPTED
 
 
 def test_what_is_ignored_stays_ignored():

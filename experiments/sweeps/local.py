@@ -72,9 +72,10 @@ class Local:
     running = list(self._running)
     for process in running:
       process.terminate()
-    try:
+    try:  # Asked once: a second SIGTERM would end them before they have saved.
       for process in running:
-        child.stop(process, _SAVE_SECONDS)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+          process.wait(_SAVE_SECONDS)
     finally:  # A second Ctrl-C does not wait.
       for process in running:
         process.kill()

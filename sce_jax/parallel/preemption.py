@@ -37,7 +37,7 @@ class PreemptionHandler:
     return self
 
   def __exit__(self, *unused) -> None:
-    signals.is_training = signals.is_saving = False
+    signals.is_training = False
     for number, handler in self._previous.items():
       signal.signal(number, handler)
 
@@ -49,10 +49,6 @@ class PreemptionHandler:
   def training_begins(self) -> None:
     """Says that from now on there is something to save."""
     signals.is_training = True
-
-  def saving(self) -> None:
-    """Says that the run saves, and will stop then."""
-    signals.is_saving = True
 
   def should_stop(self) -> bool:
     """Whether the run must stop here; call it once per dispatch.
