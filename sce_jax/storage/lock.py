@@ -28,6 +28,8 @@ _LEASES = '.lease'
 _PROCESS = uuid.uuid4().hex
 # When processes that turned out to be dead last renewed a lease.
 _EXPIRED: dict[str, float] = {}
+# The leases that `is_held` has seen, by folder, and since when.
+_SEEN: dict[str, tuple[tuple[int, dict[str, Any]], float]] = {}
 
 
 class LockHeldError(Exception):
@@ -67,12 +69,23 @@ def acquire(folder: paths.Path, say: Callable[[str], None] = print) -> Lock:
 
 
 def is_held(folder: paths.Path) -> bool:
-  """Whether a process seems to hold the lock; does not acquire it."""
+  """Whether a process seems to hold the lock; does not acquire it.
+
+  To be asked again and again: a lease in a cloud counts as held until it has
+  not changed for LEASE_SECONDS while this process looked.
+  """
   if paths.is_cloud(folder):
-    lease = _newest(folder / _LEASES)[1]
-    return (
-      lease is not None and abs(time.time() - lease['time']) < LEASE_SECONDS
-    )
+    number, lease = _newest(folder / _LEASES)
+    if lease is None or _is_known_dead(lease):
+      return False
+    now, seen = time.monotonic(), (number, lease)
+    before, since = _SEEN.get(os.fspath(folder), (None, now))
+    if seen != before:
+      _SEEN[os.fspath(folder)] = seen, now
+    elif now - since >= LEASE_SECONDS:
+      _EXPIRED[lease['process']] = lease['time']
+      return False
+    return True
   path = folder / '.lock'
   if not path.exists():
     return False

@@ -202,6 +202,19 @@ def test_a_lease_keeps_others_out_while_it_is_renewed(folder, quick):
   lock.acquire(folder, said_nothing).close()
 
 
+def test_whether_a_lease_is_held_compares_no_clocks(monkeypatch):
+  # Its holder's clock stands at 1970.
+  lease = {'process': 'x', 'time': 0.0}
+  monkeypatch.setattr(lock, '_EXPIRED', {})
+  monkeypatch.setattr(lock, '_newest', lambda _: (1, dict(lease)))
+  folder = paths.path('s3://bucket/run')
+  assert lock.is_held(folder) and lock.is_held(folder)
+  monkeypatch.setattr(lock, 'LEASE_SECONDS', 0.0)
+  lease['time'] = 10.0
+  assert lock.is_held(folder)
+  assert not lock.is_held(folder)
+
+
 def killed(held):
   """What is left of a process that was killed."""
   held._stop.set()
