@@ -76,19 +76,18 @@ class Loop:
     self._time_left = _TimeLeft(step, last)
     pending, pending_steps = None, 0
     pace, over = Pace(), None
+    then = pace.most_steps
     try:
       with preemption.PreemptionHandler() as preempted:
         while step < last:
-          most = None
-          if self._trainer.is_paced:
-            # All processes take the same number of steps.
-            most = processes.broadcast(pace.most_steps)
+          # All processes take the same number of steps, known a dispatch ahead.
+          most, then = then, processes.broadcast(pace.most_steps)
           begin = step
           # A call returns at once, unless it compiles or waits for data.
           waits = 'data' if self._trainer.input_wait else 'compiling'
           with self._progress.doing(waits):
             state, (sums, figures) = self._trainer.train(
-              state, self._inputs, step, most
+              state, self._inputs, step, most, then
             )
           preempted.training_begins()
           for run in self._runs:  # A full disk is told at once.

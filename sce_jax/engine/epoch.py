@@ -31,9 +31,9 @@ def train_steps(
     state: the run.
     inputs: its key, examples, labels and hyper-parameters.
     given: the training split, and how many blocks of steps to take.
-    fed: this device's share of each step's pixels, where they are streamed.
-    dispatch: the size of a block, and where in the epoch it is; of what is
-      streamed how many steps.
+    fed: this device's share of each step's pixels, where they are streamed;
+      behind those of the steps to take there may be others.
+    dispatch: the size of a block, and where in the epoch it is.
     recipe: what the program is compiled from.
 
   Returns:
@@ -110,15 +110,14 @@ def train_steps(
 
   def block(number, state):
     numbers = jnp.arange(dispatch.block, dtype=jnp.int32)
-    start = first + number * dispatch.block
-    return lax.scan(body, state, (start + numbers, None))[0]
+    start = number * dispatch.block
+    own = jax.tree.map(
+      lambda x: lax.dynamic_slice_in_dim(x, start, dispatch.block), fed
+    )
+    return lax.scan(body, state, (first + start + numbers, own))[0]
 
-  if fed is None:
-    # Their number is an argument: see pace.py.
-    state = lax.fori_loop(jnp.int32(0), num_blocks, block, state)
-  else:
-    numbers = first + jnp.arange(dispatch.num_steps, dtype=jnp.int32)
-    state, _ = lax.scan(body, state, (numbers, fed))
+  # Their number is an argument: see pace.py.
+  state = lax.fori_loop(jnp.int32(0), num_blocks, block, state)
   figures: dict[str, jax.Array] = {}
   if dispatch.ends_epoch:
 

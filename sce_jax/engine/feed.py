@@ -6,7 +6,7 @@ dispatch runs, a thread stacks the batches of the next one and hands them to the
 devices.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from concurrent import futures
 import functools
 import itertools
@@ -28,7 +28,8 @@ from sce_jax.engine.recipe import Recipe
 from sce_jax.engine.train_state import RunInputs
 
 # About so many bytes of pixels a process hands over in a dispatch, where the
-# config does not say how many steps that has. Up to three are under way.
+# config does not say how many steps that has. Up to three are under way. Fewer
+# steps, see pace.py, leave part of it empty: another size would be compiled.
 DISPATCH_BYTES = 2**27
 
 
@@ -55,29 +56,44 @@ class StreamFeed:
     self._config = data_config
     self._recipe = recipe
     self._folder = tempfile.TemporaryDirectory(prefix='sce_jax_orders')
-    self._training: tuple[RunInputs, int, _Ahead] | None = None
+    # A run, and what is being prepared for it: at which step, at most how many.
+    self._training: tuple[RunInputs, tuple[int, int | None], _Ahead] | None = (
+      None
+    )
+    self._most: int | None = None
     self._evaluations: dict[str, tuple[jax.Array, _Ahead]] = {}
     local = recipe.runner.local_devices
     self._share = local.start, local.stop, recipe.runner.num_devices
     self.waited = 0.0
 
-  def train(self, inputs: RunInputs, step: int, before: Any) -> Fed:
+  def train(
+    self,
+    inputs: RunInputs,
+    step: int,
+    before: Any,
+    most: int | None = None,
+    then: int | None = None,
+  ) -> Fed:
     """The pixels of the dispatch at a step.
 
-    Those that follow are being prepared already. Another step than theirs, or
-    another run, begins anew there.
+    Those that follow are being prepared already. Another step than theirs,
+    another number of steps or another run begins anew there.
 
     Args:
       inputs: the run's.
       step: the number of steps done.
       before: a result of the dispatch before, to see whether it is over.
+      most: how many steps it has at most; None: any number.
+      then: the same of the next dispatch.
     """
     kept = self._training
-    if kept is None or kept[0] is not inputs or kept[1] != step:
+    if kept is None or kept[0] is not inputs or kept[1] != (step, most):
       if kept is not None:
         kept[2].close()
-      kept = inputs, step, self._start_training(inputs, step)
-    self._training = inputs, self._recipe.plan.next_boundary(step), kept[2]
+      self._most = most
+      kept = inputs, (step, most), self._start_training(inputs, step)
+    after = self._recipe.plan.next_boundary(step, most)
+    self._training, self._most = (inputs, (after, then), kept[2]), then
     return self._timed(kept[2], before)
 
   def num_evaluations(self, inputs: RunInputs) -> int:
@@ -149,8 +165,10 @@ class StreamFeed:
     def sizes():
       at = step
       while at < stop:
-        yield plan.next_boundary(at) - at
-        at = plan.next_boundary(at)
+        end = plan.next_boundary(at, self._most)
+        is_partial = at % plan.steps == plan.full_steps
+        yield end - at, 1 if is_partial else plan.dispatches[0]
+        at = end
 
     batches = stream.batches(pixels, order, step, stop, self._config.workers)
     return _Ahead(batches, sizes(), recipe.runner.place_batches)
@@ -192,7 +210,7 @@ class StreamFeed:
     pixels = stream.Pixels(examples.image, self._dataset.info.image_shape[0])
     return _Ahead(
       stream.batches(pixels, order, workers=self._config.workers),
-      itertools.cycle(dispatches),
+      itertools.cycle((size, size) for size in dispatches),
       self._recipe.runner.place_batches,
     )
 
@@ -208,9 +226,17 @@ class StreamFeed:
 
 
 class _Ahead:
-  """Stacks the batches of dispatches, one ahead of the one that is taken."""
+  """Stacks the batches of dispatches, one ahead of the one that is taken.
 
-  def __init__(self, batches: Any, sizes: Iterator[int], place: Any):
+  Args:
+    batches: an iterator over them.
+    sizes: of each dispatch how many, and for how many there is room.
+    place: hands them to the devices.
+  """
+
+  def __init__(
+    self, batches: Any, sizes: Iterable[tuple[int, int]], place: Any
+  ):
     self._batches = batches
     self._sizes = iter(sizes)
     self._place = place
@@ -219,10 +245,11 @@ class _Ahead:
 
   def _submit(self) -> futures.Future | None:
     size = next(self._sizes, None)
-    return None if size is None else self._pool.submit(self._make, size)
+    return None if size is None else self._pool.submit(self._make, *size)
 
-  def _make(self, size: int) -> Fed:
+  def _make(self, size: int, room: int) -> Fed:
     made = [next(self._batches) for _ in range(size)]
+    made += made[:1] * (room - size)  # Which nobody looks at.
     stacked = jax.tree.map(lambda *parts: np.stack(parts), *made)
     return self._place(Fed(**stacked))
 

@@ -78,7 +78,6 @@ class Trainer:
 
   Attributes:
     plan: how an epoch is cut into dispatches.
-    is_paced: whether a dispatch may be cut shorter: not of what is streamed.
     num_runs: S.
 
   Raises:
@@ -109,7 +108,6 @@ class Trainer:
         f' {info.name} has {num_examples} examples to train on: make it smaller'
       )
     self._streams = config.data.feed == 'stream'
-    self.is_paced = not self._streams
     if self._streams and num_runs > 1:
       raise UserError(
         'config.data.feed=stream trains one run at a time, but'
@@ -119,7 +117,7 @@ class Trainer:
     if self._streams:
       most_steps = steps_within(config.train.batch_size, info.image_shape)
     self.plan = plan.make_plan(config.train, num_examples, most_steps)
-    if self._runner.platform != 'cpu' and not self._streams:
+    if self._runner.platform != 'cpu':
       # There the condition of a loop may wait for the host in each turn.
       self.plan = self.plan.in_blocks(_BLOCK)
     method = methods.build(config.loss.name, config.loss.hparams)
@@ -353,6 +351,7 @@ class Trainer:
     inputs: RunInputs,
     step: int,
     most: int | None = None,
+    then: int | None = None,
   ) -> tuple[TrainState, tuple[metrics.Sums, dict[str, jax.Array]]]:
     """Dispatches the next steps: up to `plan.next_boundary(step, most)`.
 
@@ -361,6 +360,7 @@ class Trainer:
       inputs: what differs between the runs.
       step: the number of steps done.
       most: how many steps to dispatch at most; None: any number.
+      then: `most` of the next dispatch, whose pixels are prepared meanwhile.
 
     Returns:
       The state after them, what this epoch has counted so far, and at its end
@@ -369,18 +369,14 @@ class Trainer:
     program, given = self._dispatch(step, most)
     fed: tuple[batches.Fed, ...] = ()
     if self._feed is not None:
-      fed = (self._feed.train(inputs, step, state.step),)
+      fed = (self._feed.train(inputs, step, state.step, most, then),)
     return program(state, inputs, given, *fed)
 
   def _dispatch(self, step: int, most: int | None = None) -> tuple[Any, Any]:
     """The program of a dispatch, and what it is given beside the runs."""
     dispatch = self.plan.dispatch(step, most)
     ends = dispatch.ends_epoch and self._recipe.method.end_epoch is not None
-    # What is streamed says itself how many steps there are.
-    num_steps = dispatch.num_steps if self._streams else 0
-    program = dataclasses.replace(
-      dispatch, num_steps=num_steps, ends_epoch=ends
-    )
+    program = dataclasses.replace(dispatch, num_steps=0, ends_epoch=ends)
     num_blocks = self._placed(dispatch.num_steps // dispatch.block)
     return self._train(program), (self._splits['train'], num_blocks)
 

@@ -1,5 +1,7 @@
 """What is streamed trains and evaluates as what lies on the device."""
 
+import itertools
+
 import jax
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from configs import digits
 from sce_jax.config import check
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data.sources.columns import Columns, Part
-from sce_jax.engine import feed
+from sce_jax.engine import compilation_cache, feed
 from sce_jax.errors import UserError
 from sce_jax.parallel import runners
 from tests import synthetic
@@ -85,6 +87,20 @@ def test_it_is_resumed_inside_an_epoch(whole):
   # Another process, which knows the checkpoint only.
   trainer, inputs = make_program(config, devices=1)
   check_same(figures(trainer, inputs, trainer.device_put(saved), 4), whole)
+
+
+def test_another_pace_is_the_same_to_the_bit_and_compiles_nothing(whole):
+  trainer, inputs = make_program(make_config(feed='stream'), devices=1)
+  state, step, compiled = trainer.init(inputs), 0, []
+  # Two epochs of two full batches and a partial one.
+  for most, then in itertools.pairwise((2, 1, 1, 1, None)):
+    state, _ = trainer.train(state, inputs, step, most, then)
+    step = trainer.plan.next_boundary(step, most)
+    compiled.append(compilation_cache.num_compiled())
+  assert step == 5
+  # The program of full batches by the first dispatch, the other by the second.
+  assert compiled[2:] == compiled[1:2] * 2
+  check_same(figures(trainer, inputs, state, step), whole)
 
 
 def test_many_dispatches_evaluate_every_example_once(whole, monkeypatch):
