@@ -33,7 +33,7 @@ def get_config(argument: str | None = None) -> config_dict.ConfigDict:
   c.data.mean = c.data.std = None
   c.model.name = 'resnet34'
   c.model.init_from = None
-  c.optim.weight_decay = 1e-3
+  common.set_penalty(c, 'weight_decay', 1e-3)
   c.optim.boundaries = (50, 75)
   c.optim.factor = 0.2
   c.train.epochs = 100

@@ -65,7 +65,7 @@ def cifar10(choice: common.ConfigArgs, dataset: str) -> config_dict.ConfigDict:
     c.optim.learning_rate = 0.01
     c.optim.boundaries = (41, 81)
     c.optim.time_decay = 1e-4
-    c.optim.l2 = 0.01
+    common.set_penalty(c, 'l2', 0.01)
     c.optim.l2_names = '^fc1/'
   else:
     c.data.normalization = 'mean_std'

@@ -63,7 +63,7 @@ def cifar100(choice: common.ConfigArgs, dataset: str) -> config_dict.ConfigDict:
     c.optim.learning_rate = 0.1
     c.optim.boundaries = (81, 121)
     c.optim.time_decay = 5e-3
-    c.optim.l2 = 0.01
+    common.set_penalty(c, 'l2', 0.01)
     c.optim.l2_names = 'kernel$'
     c.train.epochs = 150
   else:

@@ -65,7 +65,7 @@ def get_config(argument: str | None = None) -> config_dict.ConfigDict:
   """The config of an argument string, see common.py."""
   choice = common.parse(argument, DEFAULT, RECIPES)
   c = common.web_config(choice, 'clothing1m')
-  c.optim.weight_decay = 1e-3
+  common.set_penalty(c, 'weight_decay', 1e-3)
   c.train.epochs = 10
   c.optim.boundaries = (5,)
   c.optim.learning_rate = 1e-3

@@ -191,9 +191,14 @@ def use_apl(
   c.model.batch_norm_epsilon = 1e-5
   c.optim.learning_rate = learning_rate
   c.optim.schedule = 'cosine'
-  del c.optim.weight_decay  # Which would only be given the new field's value.
-  c.optim.weight_decay = base.WeightDecay(weight_decay, c.loss)
+  set_penalty(c, 'weight_decay', weight_decay)
   c.optim.clip_norm = 5.0
+
+
+def set_penalty(c: config_dict.ConfigDict, field: str, value: float) -> None:
+  """Sets a recipe's optim.weight_decay or optim.l2, see base.Penalty."""
+  del c.optim[field]  # Which would only be given the new field's value.
+  c.optim[field] = base.Penalty(value, c.loss)
 
 
 def web_config(choice: ConfigArgs, dataset: str) -> config_dict.ConfigDict:

@@ -33,8 +33,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
   'jal_fl': {'beta': 0.5},
   'eps_ce_mae': {'beta': 1.0},
   'eps_fl_mae': {'beta': 1.0},
-  # As far as the published 5e-7 goes in 84,000 steps.
-  't_revision': {'rate': 7e-5},
+  # As far as the published 5e-7 goes in 84,000 steps; phases in round shares.
+  't_revision': {'rate': 7e-5, 'start': 0.05, 'revision': 0.5},
   'vol_min_net': {'optimizer': 'adam'},
 }
 ASYMMETRIC = 'asymmetric_mnist'

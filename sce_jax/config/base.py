@@ -72,8 +72,8 @@ class _LossName(config_dict.FieldReference):
     self._section, self._presets = state['_section'], state['_presets']
 
 
-class WeightDecay(config_dict.FieldReference):
-  """A recipe's weight decay, which methods with an L1 penalty do without.
+class Penalty(config_dict.FieldReference):
+  """A recipe's weight decay or L2, which methods with an L1 penalty do without.
 
   What it is given later it keeps with any method.
   """
@@ -257,9 +257,10 @@ def base_config(
 
   c.optim = o = config_dict.ConfigDict()
   o.learning_rate = 0.1  # At the start.
-  o.schedule = 'step'  # constant, step or cosine.
+  o.schedule = 'step'  # constant, step, exponential or cosine.
   o.boundaries = (40, 80)  # step: epochs at which the rate falls.
-  o.factor = 0.1  # step: what it is multiplied with there.
+  # step: what it is multiplied with there; exponential: after each epoch.
+  o.factor = 0.1
   o.final_learning_rate = 0.0  # cosine: at the end.
   o.update = 'epoch'  # The rate changes every epoch or every step.
   o.time_decay = 0.0  # The rate is divided by 1 + time_decay * step (Keras).

@@ -91,6 +91,8 @@ def with_values(
 def complete(config: 'Config', info: DatasetInfo) -> 'Config':
   """A config in which the data have chosen what it left to them."""
   chosen = {path: values(info)[path] for path in config.left}
+  if 'optim.weight_decay' in chosen and config.loss.hparams.get('l1'):
+    chosen['optim.weight_decay'] = 0.0  # As base.Penalty has it.
   if not chosen:
     return config
 

@@ -3,15 +3,18 @@
 One place, with the source of each number; base.py takes them from here. Where a
 paper says nothing of a data set the values for CIFAR-10 are used.
 
-A setting that differs by rate is that of the nearest rate in the paper. Methods
-that have such settings are marked in tables (Spec.tuned_per_rate): nobody knows
-the noise rate of real data.
+A setting that differs by rate is that of the nearest rate in the paper; where
+nobody knows the rate, that of clean labels. Methods that have such settings are
+marked in tables (Spec.tuned_per_rate, Spec.tuned_per_kind): nobody knows the
+noise of real data. Methods that are told the rate get the share of all labels
+that is wrong (rates.py), and none where it is not known: it must be given.
 
 Sources, as they are called below:
   SCE   YisenWang/symmetric_cross_entropy_for_noisy_labels
   APL   HanxunH/Active-Passive-Losses, configs/*/sym/*.yaml
   ANL   Virusdoll/Active-Negative-Loss, config/*.json
-  EPS   cswjl/eps-softmax, config.py; it has the losses before it as baselines
+  EPS   cswjl/eps-softmax, config.py; it has the losses before it as baselines.
+        LDR-KL on WebVision is in its first version only
   JAL   cswjl/joint-asymmetric-loss, config.py
   SR    hitcszx/lnl_sr, config.py, main.py and issue 2
   GJS   ErikEnglesson/GJS, scripts/*/*/*.yaml; its runs are of 400 epochs with
@@ -22,11 +25,17 @@ Sources, as they are called below:
   VOL   xuefeng-li1/Provably-end-to-end-label-noise-learning-without-anchor-
         points, main.py; best network by noisy validation labels
   JoCoR hongxin001/JoCoR, README and algorithm/jocor.py; nine layers, Adam
+  ELR   shengliu66/ELR, ELR/config_*.json; ResNet-34, weight decay 1e-3
+  DAL   XiuchuanLi/DAL, cifar.py and webvision.py; of others' losses, too, on
+        CIFAR-100 only
+  TREV  xiaoboxia/T-Revision, main.py and tools.py
 """
 
 from collections.abc import Mapping
 import math
 from typing import Any
+
+from sce_jax.config import rates
 
 Values = Mapping[str, Any]
 
@@ -35,6 +44,7 @@ Values = Mapping[str, Any]
 PUBLIC_CODES_LOG_ZERO = math.log(1e-4)
 _RCE = {'log_zero': PUBLIC_CODES_LOG_ZERO}
 _FOCAL = {'gamma': 0.5}  # APL, and all codes after it.
+_EPS = {'floor': 1e-8}  # EPS.
 
 _ANYWHERE: Mapping[str, Values] = {
   'rce': _RCE,
@@ -49,6 +59,8 @@ _MNIST: Mapping[str, Values] = {
   'ael': {'a': 3.5},
   'phuber': {'tau': 10.0},  # dmizr/phuber.
   'vol_min_net': {'optimizer': 'adam', 'factor': 1.0},  # VOL.
+  # TREV: phases of 20, 100 and 200 epochs.
+  't_revision': {'start': 20 / 320, 'revision': 120 / 320},
   # APL, ANL. Their MAE is 1 - p_y, half of ours, whose beta is half of theirs.
   'nce_rce': {'alpha': 1.0, 'beta': 10.0, **_RCE},
   'nce_mae': {'alpha': 1.0, 'beta': 5.0},
@@ -83,6 +95,7 @@ _MNIST: Mapping[str, Values] = {
 
 _CIFAR10: Mapping[str, Values] = {
   'sl': {'alpha': 0.1, 'beta': 1.0, **_RCE},  # SCE.
+  'ngce': {'q': 0.1},  # APL. On MNIST it is scaled by 10 there, here it is not.
   # APL, ANL, EPS; half of their beta for our MAE.
   'nce_rce': {'alpha': 1.0, 'beta': 1.0, **_RCE},
   'nce_mae': {'alpha': 1.0, 'beta': 0.5},
@@ -121,8 +134,18 @@ _CIFAR10: Mapping[str, Values] = {
 
 _CIFAR100: Mapping[str, Values] = {
   'sl': {'alpha': 6.0, 'beta': 0.1, **_RCE},  # SCE.
+  'ngce': {'q': 0.7},  # APL.
   'phuber': {'tau': 10.0},  # dmizr/phuber.
+  'taylor': {'order': 18},  # DAL.
+  'bi_tempered': {'t1': 0.7, 't2': 1.5},  # DAL.
+  'elr': {'decay': 0.9, 'strength': 7.0},  # ELR.
   'vol_min_net': {'optimizer': 'adam', 'init': 4.5},  # VOL.
+  # TREV: phases of 15, 200 and 200 epochs, and anchors with outliers.
+  't_revision': {
+    'percentile': 100.0,
+    'start': 15 / 415,
+    'revision': 215 / 415,
+  },
   'ldr_kl': {'temperature': 1.0},  # EPS.
   'gmm_selection': {'warm_up': 30},  # LiJunnan1992/DivideMix.
   # APL, ANL, EPS; half of their beta for our MAE. NCE+MAE is that of ANL and
@@ -143,6 +166,58 @@ _CIFAR100: Mapping[str, Values] = {
   'jal_ce': {'alpha': 5.0, 'beta': 1.0, 'a': 20.0, 'l1': 5e-6},
   'jal_fl': {'alpha': 5.0, 'beta': 1.0, 'a': 20.0, 'l1': 5e-6, **_FOCAL},
 }
+
+_WEBVISION: Mapping[str, Values] = {
+  # APL, ANL, EPS; half of APL's beta for our MAE.
+  'sl': {'alpha': 10.0, 'beta': 1.0, **_RCE},
+  'nce_rce': {'alpha': 50.0, 'beta': 0.1, **_RCE},
+  'nce_mae': {'alpha': 50.0, 'beta': 0.5},
+  'nfl_rce': {'alpha': 50.0, 'beta': 0.1, **_FOCAL, **_RCE},
+  'nfl_mae': {'alpha': 50.0, 'beta': 0.5, **_FOCAL},
+  # ANL, EPS.
+  'agce': {'a': 1e-5, 'q': 0.5},
+  'nce_agce': {'alpha': 50.0, 'beta': 0.1, 'a': 2.5, 'q': 3.0},
+  # ANL; the weights of ANL-FL are EPS's.
+  'anl_ce': {'alpha': 20.0, 'beta': 1.0, 'l1': 5e-6},
+  'anl_fl': {'alpha': 20.0, 'beta': 1.0, 'l1': 5e-6, **_FOCAL},
+  # JAL, with weight decay and no L1 penalty.
+  'jal_ce': {'alpha': 50.0, 'beta': 1.0, 'a': 30.0, 'l1': 0.0},
+  'jal_fl': {'alpha': 50.0, 'beta': 1.0, 'a': 30.0, 'l1': 0.0, **_FOCAL},
+  # EPS.
+  'eps_ce_mae': {'alpha': 0.015, 'beta': 0.3, 'm': 1e3, **_EPS},
+  'eps_fl_mae': {'alpha': 0.015, 'beta': 0.3, 'm': 1e3, **_EPS, 'gamma': 0.1},
+  'ce_lc': {'max_norm': 1.2},
+  'ldr_kl': {'temperature': 1.0},
+  'dal': {'q_start': 0.4, 'q_end': 1.5},  # DAL.
+  # GJS, where JS alone is not scaled: about a tenth of ours.
+  'gjs': {'weight': 0.1},
+  'js': {'weight': 0.1},
+}
+
+_CLOTHING1M: Mapping[str, Values] = {
+  # EPS, all with weight decay: its ANL has no L1 penalty either.
+  'gce': {'q': 0.6},
+  'sl': {'alpha': 10.0, 'beta': 1.0, **_RCE},
+  'agce': {'a': 1e-5, 'q': 0.5},
+  'ldr_kl': {'temperature': 1.0},
+  'nce_rce': {'alpha': 10.0, 'beta': 1.0, **_RCE},
+  'nce_agce': {'alpha': 50.0, 'beta': 0.1, 'a': 2.5, 'q': 3.0},
+  'anl_ce': {'alpha': 5.0, 'beta': 0.1, 'l1': 0.0},
+  'anl_fl': {'alpha': 5.0, 'beta': 0.1, 'l1': 0.0, **_FOCAL},
+  'eps_ce_mae': {'alpha': 0.012, 'beta': 0.1, 'm': 1e3, **_EPS},
+  'eps_fl_mae': {'alpha': 0.012, 'beta': 0.1, 'm': 1e3, **_EPS, 'gamma': 0.1},
+  # JAL.
+  'jal_ce': {'alpha': 5.0, 'beta': 0.1, 'a': 5.0, 'l1': 0.0},
+  'jal_fl': {'alpha': 5.0, 'beta': 0.1, 'a': 5.0, 'l1': 0.0, **_FOCAL},
+}
+_OWN = {
+  'mnist': _MNIST,
+  'cifar100': _CIFAR100,
+  'cifar100_n': _CIFAR100,
+  'webvision_mini': _WEBVISION,
+  'clothing1m': _CLOTHING1M,
+}
+
 # SR on CIFAR-100; its strength is tuned to the kind of noise.
 _SR_CIFAR100 = {
   'temperature': 0.5,
@@ -176,31 +251,32 @@ def presets(dataset: str, noise: str, rate: float) -> dict[str, Values]:
       noise is taken for one of people.
     rate: its rate.
   """
-  own = {
-    'mnist': _MNIST,
-    'cifar100': _CIFAR100,
-    'cifar100_n': _CIFAR100,
-  }.get(dataset, {})
+  own = _OWN.get(dataset, {})
   is_cifar100 = own is _CIFAR100
-  told = {
-    'co_teaching': {'forget_rate': rate},
-    'jocor': {
-      # As its code has it, whatever share of the classes such noise is on.
-      'forget_rate': rate / 2 if noise.startswith('asymmetric') else rate,
-      'weight': 0.85 if is_cifar100 else nearest(_JOCOR_CIFAR10, rate),
-    },
-  }
+  share = rates.overall(dataset, noise, rate)
+  told = {} if share is None else {'forget_rate': share}
+  people = rates.of_people(dataset, noise)
+  rate = rate if people is None else people
   kind = _kind(noise)
   # PEER calls noise between pairs of classes sparse. On MNIST its schedule is 0
   # for as long as its code trains; that of CIFAR-10 is used.
   schedule = 'sparse' if kind == 'asymmetric' else 'uniform'
   data = 'cifar100' if is_cifar100 else 'cifar10'
-  tuned = (_cifar100 if is_cifar100 else _cifar10)(kind, rate)
-  by_kind: dict[str, Values] = {'peer': {'schedule': f'{data}_{schedule}'}}
+  by_noise: dict[str, Values] = {
+    'co_teaching': told,
+    'jocor': {
+      **told,
+      'weight': 0.85 if is_cifar100 else nearest(_JOCOR_CIFAR10, rate),
+    },
+    'peer': {'schedule': f'{data}_{schedule}'},
+  }
   if is_cifar100:
     rate_v = 100.0 if kind == 'asymmetric' else 10.0
-    by_kind['sop'] = {'rate_u': 1.0, 'rate_v': rate_v}
-  return {**_ANYWHERE, **told, **by_kind, **_CIFAR10, **own, **tuned}
+    by_noise['sop'] = {'rate_u': 1.0, 'rate_v': rate_v}
+  elif kind == 'asymmetric':
+    by_noise['elr'] = {'decay': 0.9, 'strength': 1.0}
+  tuned = (_cifar100 if is_cifar100 else _cifar10)(kind, rate)
+  return {**_ANYWHERE, **by_noise, **_CIFAR10, **tuned, **own}
 
 
 def _cifar10(kind: str, rate: float) -> dict[str, Values]:
@@ -232,7 +308,7 @@ def _cifar100(kind: str, rate: float) -> dict[str, Values]:
       'beta': 1.0,
       'm': 1e2 if is_asymmetric else 1e4,
     },
-    0.5 if kind == 'symmetric' else 2.5,
+    2.5 if is_asymmetric else 0.5,
     nearest(weights, rate),
     0.5 if is_asymmetric else nearest(_JS_CIFAR100, rate),
   ) | {'ce_sr': sr, 'gce_sr': {'q': 0.001, **sr}}
@@ -242,8 +318,8 @@ def _tuned(
   eps: Values, max_norm: float, gjs: float, js: float
 ) -> dict[str, Values]:
   return {
-    'eps_ce_mae': {**eps, 'floor': 1e-8},
-    'eps_fl_mae': {**eps, 'floor': 1e-8, 'gamma': 0.1},
+    'eps_ce_mae': {**eps, **_EPS},
+    'eps_fl_mae': {**eps, **_EPS, 'gamma': 0.1},
     'ce_lc': {'max_norm': max_norm},
     'gjs': {'weight': gjs},
     'js': {'weight': js},

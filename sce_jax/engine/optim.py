@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-SCHEDULES = ('constant', 'step', 'cosine')
+SCHEDULES = ('constant', 'step', 'exponential', 'cosine')
 UPDATES = ('epoch', 'step')
 
 
@@ -60,6 +60,8 @@ def make_schedule(
       ],
       list(config.boundaries),
     )
+  elif config.schedule == 'exponential':
+    by_epoch = optax.exponential_decay(start, 1, config.factor)
   else:
     by_epoch = optax.cosine_decay_schedule(
       start, epochs, config.final_learning_rate / start

@@ -3,13 +3,14 @@
 Examples with a wrong label have a large loss while a network still learns what
 classes have in common. In every batch each network picks the examples of
 smallest loss, and the other one takes its step on these. The share that is
-left out, `forget_rate`, is the noise rate, which this method is told; it grows
-linearly over the first `warm_up` epochs.
+left out, `forget_rate`, is the share of wrong labels, which this method is
+told: of noise on half of the classes, half of its rate. It grows linearly over
+the first `warm_up` epochs.
 
 Source: Han et al., "Co-teaching: Robust Training of Deep Neural Networks with
 Extremely Noisy Labels", NeurIPS 2018 (arXiv:1804.06872), algorithm 1. The loss
 is the mean over the examples that are kept; the authors' code divides by their
-number twice.
+number twice, and reaches the full share one epoch sooner.
 """
 
 import jax

@@ -11,7 +11,8 @@ kept, and q is, from epoch to epoch, that of the labels kept in the one before.
 
 The strength is 0 until `start`, then grows linearly over `ramp` to `strength`;
 the sieve begins after `sieve`. The three are shares of the run: 10, 30 and 30
-epochs of 100 in the code.
+epochs of 100 in the code, whose strength is full in the 30th of these epochs,
+here after it.
 
 Source: Cheng et al., "Learning with Instance-Dependent Label Noise: A Sample
 Sieve Approach", ICLR 2021 (arXiv:2010.02347), phase 1, and its code,
@@ -65,7 +66,9 @@ def cores2() -> Method:
         batch.counted.sum(dtype=jnp.float32),
       )
     )
-    values = (losses + strength * (log_p @ state['prior'])) / (1 + strength)
+    # A dot would round its factors to bfloat16 on a TPU.
+    confidence = jnp.sum(log_p * state['prior'], axis=1)
+    values = (losses + strength * confidence) / (1 + strength)
     # The mean over the batch is to be one over those kept, if there are any.
     values = jnp.where(keep, values, 0.0) * total / jnp.maximum(kept, 1.0)
     figures = {'kept': keep.astype(jnp.float32)}

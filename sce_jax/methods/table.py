@@ -226,8 +226,8 @@ SPECS: dict[str, Spec] = {
     'T-Revision',
     {
       **_estimated(hp.transition_matrix(reachable=True), 'anchors', 0.1),
-      'start': Hparam(0.05, WEIGHT),
-      'revision': Hparam(0.5, WEIGHT),
+      'start': Hparam(20 / 420, WEIGHT),
+      'revision': Hparam(220 / 420, WEIGHT),
       'rate': Hparam(5e-7, NOT_NEGATIVE),
     },
     tolerant='class-conditional noise, where its T is right',
@@ -282,7 +282,10 @@ def complete(name: Any, values: Mapping[str, Any]) -> dict[str, Any]:
       )
   for key, hparam in known.items():
     if hparam.default is None and key not in given:
-      raise UserError(f'loss {name!r} needs {key!r}; give it (it has: {have})')
+      what = ', the share of wrong labels' if spec.told_rate else ''
+      raise UserError(
+        f'loss {name!r} needs {key!r}{what}; give it (it has: {have})'
+      )
   filled = {key: given.get(key, h.default) for key, h in known.items()}
   check(name, filled)
   # NumPy's numbers become Python's: configs are kept as JSON.

@@ -83,6 +83,8 @@ class NoiseSpec:
     dataset: the data set whose classes it needs; '' for those of any.
     classes: names that some of the classes must have, by class, where a data
       set names its classes.
+    rate_is_share: of a noise without a matrix, whether its rate is the share of
+      wrong labels, at least on average.
   """
 
   apply: Noise
@@ -91,6 +93,7 @@ class NoiseSpec:
   num_classes: int | None = None
   dataset: str = ''
   classes: Mapping[int, str] = dataclasses.field(default_factory=dict)
+  rate_is_share: bool = True
 
 
 def from_transition(transition: TransitionFn) -> Noise:

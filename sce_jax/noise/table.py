@@ -91,7 +91,9 @@ NOISE: dict[str, NoiseSpec] = {
   'part_dependent': NoiseSpec(instance.part_dependent),
   'part_dependent_exact': NoiseSpec(instance.part_dependent_exact),
   'part_dependent_shared': NoiseSpec(instance.part_dependent_shared),
-  'instance_dependent_sigmoid': NoiseSpec(instance.instance_dependent_sigmoid),
+  'instance_dependent_sigmoid': NoiseSpec(
+    instance.instance_dependent_sigmoid, rate_is_share=False
+  ),
 }
 
 

@@ -43,6 +43,11 @@ def test_what_is_left_is_chosen(found, chosen):
     done.loss.hparams['beta'],
   ) == chosen
   assert done.optim.weight_decay == (0.01 if found.has_features else 0.0)
+  # Nothing is penalised twice.
+  penalised = choose.complete(
+    check.check_config(own.get_config('anl_ce')), found
+  )
+  assert penalised.optim.weight_decay == 0.0
   # As the run's config.json keeps it.
   assert check.check_config(done.to_dict()) == done
 

@@ -56,6 +56,14 @@ def test_every_config_passes_its_check(name, recipe):
 def test_every_config_takes_every_method(loss):
   for name in NAMES:
     config = get_config(name, loss)
+    if 'forget_rate' in methods.SPECS[loss].hparams:
+      is_known = name not in ('own', *WEB)  # Of labels as they are given.
+      assert ('forget_rate' in config.loss) == is_known
+      if not is_known:
+        with pytest.raises(errors.UserError, match="needs 'forget_rate'"):
+          config_lib.check_config(config)
+        with config.unlocked():
+          config.loss.forget_rate = 0.2
     if config.model.init_from == 'required':
       config.model.init_from = 'random'
     if loss == 'gjs':  # It needs two augmentations.
@@ -174,7 +182,7 @@ BAD = [
   ('model.layout', 'nope', 'nhwc, chwn'),
   ('optim.learning_rate', 0.0, 'learning_rate'),
   ('optim.learning_rate', float('inf'), 'learning_rate'),
-  ('optim.schedule', 'nope', 'constant, step, cosine'),
+  ('optim.schedule', 'nope', 'constant, step, exponential, cosine'),
   ('optim.boundaries', (3, 2), 'increasing'),
   ('optim.l2_names', '(', 'regular expression'),
   ('optim.clip_norm', -1.0, 'clip_norm'),

@@ -1,6 +1,7 @@
 """Fields of a config changed by flags, as launch.py reads them."""
 
 import copy
+import re
 
 from absl import flags
 import pytest
@@ -158,6 +159,29 @@ def test_methods_with_a_penalty_have_no_weight_decay(changes, expected):
   for made in (config, copy.deepcopy(config)):
     assert check_config(made).optim.weight_decay == expected
     assert made.to_dict()['optim']['weight_decay'] == expected
+
+
+@pytest.mark.parametrize(
+  ('config', 'field'),
+  [
+    ('webvision_mini.py:anl_ce', 'weight_decay'),
+    ('animal10n.py:jal_ce', 'weight_decay'),
+    ('cifar10.py:anl_ce,recipe=paper', 'l2'),
+    ('cifar100.py:anl_ce,recipe=paper', 'l2'),
+  ],
+)
+def test_nothing_is_penalised_twice(config, field):
+  def value(name):
+    made = parse(name)
+    made.model.init_from = None
+    return check_config(made).to_dict()['optim'][field]
+
+  assert value(config) == 0.0
+  other = re.sub('anl_ce|jal_ce', 'gce', config)
+  assert value(other) > 0
+  # Published with weight decay there, and without an L1 penalty.
+  if config.startswith('webvision'):
+    assert value('webvision_mini.py:jal_ce') == 3e-5
 
 
 def test_a_copy_s_weight_decay_follows_its_own_loss():

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs import cifar10, cifar100, mnist
+from configs import cifar10, cifar100, mnist, webvision_mini
 from sce_jax.config.check import check_config
 from sce_jax.engine import optim
 
@@ -41,6 +41,12 @@ def test_cosine_ends_at_its_final_rate():
   config = mnist.get_config('sl,recipe=apl')
   values = rates(config, 469, [0, 25, 50])
   np.testing.assert_allclose(values, [0.01, 0.0055, 0.001], rtol=1e-5)
+
+
+def test_webvision_s_rate_falls_after_each_epoch():
+  values = rates(webvision_mini.get_config('sl'), 10, [0, 1, 2, 249])
+  wanted = [0.4, 0.388, 0.37636, 0.4 * 0.97**249]
+  np.testing.assert_allclose(values, wanted, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

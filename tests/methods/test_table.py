@@ -66,8 +66,8 @@ BAD = [
   (
     'co_teaching',
     {'forget_rate': None},
-    "loss 'co_teaching' needs 'forget_rate'; give it "
-    '(it has: forget_rate, warm_up)',
+    "loss 'co_teaching' needs 'forget_rate', the share of wrong labels; give it"
+    ' (it has: forget_rate, warm_up)',
   ),
   ('sl', {**SL, 'alpha': -1}, 'alpha is -1; give a number of at least 0'),
   ('sl', {**SL, 'beta': -0.5}, 'beta is -0.5; give a number of at least 0'),
