@@ -126,7 +126,7 @@ def judge(
     example_id: of each example; None: its place.
     clean_label: the true labels, as in `LabelIssues`.
     index: of each example, its row in the training split; None: its place.
-    seed: of the bootstrap.
+    seed: of the bootstrap, and of what is drawn to estimate T by neighbours.
     aum: as in `LabelIssues`.
   """
   joint = confident.confident_joint(probability, labels)
@@ -136,7 +136,7 @@ def judge(
   others[is_issue, labels[is_issue]] = -1
   places = np.arange(len(labels))
   evidence = estimation.Evidence(
-    probability, labels, probability if features is None else features
+    probability, labels, probability if features is None else features, seed
   )
   return LabelIssues(
     places if example_id is None else example_id,

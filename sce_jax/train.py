@@ -438,5 +438,5 @@ def _fit(
     probability, features = restore.load(folder, must_have_ended=True).predict(
       images
     )
-    fitted.append(Evidence(probability, run.labels, features))
+    fitted.append(Evidence(probability, run.labels, features, run.config.seed))
   return fitted

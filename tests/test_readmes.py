@@ -19,6 +19,7 @@ from sybil.parsers.markdown import PythonCodeBlockParser
 
 from configs import digits
 from experiments import grid
+from experiments.analysis import marks
 from experiments.benchmarks import __main__ as benchmarks
 from experiments.cli import command_line
 from experiments.paper import registry, scales
@@ -354,7 +355,9 @@ def test_the_table_of_methods_is_that_of_the_code():
     paper = spec.paper
     if paper[:1].isdigit():  # An arXiv identifier.
       paper = f'[{paper}](https://arxiv.org/abs/{paper})'
-    cells = (f'`{name}`', spec.title, hparams, spec.tolerant or '-', paper)
+    tolerant = spec.tolerant or '-'
+    known = marks.mark(name) or '-'
+    cells = (f'`{name}`', spec.title, hparams, tolerant, known, paper)
     return f'| {" | ".join(cells)} |'
 
   page = (REPOSITORY / 'sce_jax/methods/README.md').read_text()

@@ -1,8 +1,8 @@
 """Marks of the methods that know more of the noise than a user does.
 
 A comparison of methods is fair to a reader only if it says which of them had
-settings of their own for each noise rate, and which were told the rate or the
-transition matrix.
+settings of their own for each noise rate or kind of noise, and which were told
+the rate or the transition matrix.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,9 +12,10 @@ from sce_jax import methods
 from sce_jax.runs import files
 
 # Stars mark the best.
-_TUNED, _TOLD, _MATRIX, _MEASURED = '‡', '†', '§', '¶'
+_TUNED, _KIND, _TOLD, _MATRIX, _MEASURED = '‡', '◊', '†', '§', '¶'
 _MEANINGS = {
   _TUNED: 'has settings that were tuned for each noise rate',
+  _KIND: 'has settings that were tuned for each kind of noise',
   _TOLD: 'is told the noise rate',
   _MATRIX: "is told the noise's transition matrix, unless it is estimated",
 }
@@ -40,6 +41,7 @@ def mark(name: str, result: Mapping[str, Any] | None = None) -> str:
   source = (result or {}).get('transition', default and default.default)
   return (
     _TUNED * bool(spec.tuned_per_rate)
+    + _KIND * spec.tuned_per_kind
     + _TOLD * spec.told_rate
     + _MATRIX * (source == 'true')
     + _MEASURED * (source == files.MEASURED)

@@ -27,6 +27,7 @@ _SPECIAL = {
   cells.TIE: r'$\approx$',
   '†': r'$\dagger$',
   '‡': r'$\ddagger$',
+  '◊': r'$\diamond$',
   '–': '--',
   '∞': r'$\infty$',
 }

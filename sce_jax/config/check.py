@@ -223,7 +223,20 @@ def _check_method(config: Config) -> None:
     raise UserError(
       f'loss {config.loss.name!r} compares two augmentations of each image, and'
       ' config.data.augment has none: add one, such as'
-      ' --config.data.augment.pad_crop=2'
+      ' --config.data.augment.pad_crop=2 (images only)'
+    )
+  starts = methods.find(config.loss.name).starts_after
+  is_known = 'train.epochs' not in config.left
+  if starts and is_known and config.loss.hparams[starts] >= config.train.epochs:
+    raise UserError(
+      f'loss {config.loss.name!r}: {starts} is {config.loss.hparams[starts]},'
+      f' but there are only {config.train.epochs} epochs, so that it would'
+      f' never begin: lower --config.loss.{starts}, or train longer'
+    )
+  if config.train.record_margins and not config.train.record_averages:
+    raise UserError(
+      'config.train.record_margins does nothing without'
+      ' config.train.record_averages: set both'
     )
 
 
@@ -253,6 +266,11 @@ def check_fits(config: Config, info: DatasetInfo) -> None:
       raise UserError(
         f'config.model.name is {config.model.name!r}, a network for images, but'
         f' {what}: it must be one of {", ".join(models.FOR_FEATURES)}'
+      )
+    if methods.build(config.loss.name, config.loss.hparams).two_views:
+      raise UserError(
+        f'loss {config.loss.name!r} compares two augmentations of each image,'
+        f' but {what}: use another loss'
       )
     if config.data.augment.is_on:
       raise UserError(

@@ -192,6 +192,7 @@ _WEBVISION: Mapping[str, Values] = {
   # GJS, where JS alone is not scaled: about a tenth of ours.
   'gjs': {'weight': 0.1},
   'js': {'weight': 0.1},
+  'gmm_selection': {'warm_up': 1},  # LiJunnan1992/DivideMix.
 }
 
 _CLOTHING1M: Mapping[str, Values] = {
@@ -209,6 +210,7 @@ _CLOTHING1M: Mapping[str, Values] = {
   # JAL.
   'jal_ce': {'alpha': 5.0, 'beta': 0.1, 'a': 5.0, 'l1': 0.0},
   'jal_fl': {'alpha': 5.0, 'beta': 0.1, 'a': 5.0, 'l1': 0.0, **_FOCAL},
+  'gmm_selection': {'warm_up': 1},  # LiJunnan1992/DivideMix.
 }
 _OWN = {
   'mnist': _MNIST,

@@ -11,6 +11,7 @@ no noise.
 from collections.abc import Callable, Sequence
 
 from jaxtyping import Array, Float
+import numpy as np
 
 from sce_jax.errors import UserError
 from sce_jax.methods.base import (
@@ -42,7 +43,8 @@ def prepare(
   the anchor points, and `fit_share`, of a run's epochs.
 
   Raises:
-    UserError: the true matrix is asked for, and not known.
+    UserError: the true matrix is asked for, and not known; or an estimate has a
+      class that nothing is taken for.
   """
   kinds = [context.hparams['transition'] for context in contexts]
   if any(
@@ -67,5 +69,12 @@ def prepare(
       if evidence is not None:
         estimate = ESTIMATORS[kinds[i]]
         matrix = estimate(evidence, contexts[i].hparams['percentile'])
+        empty = np.flatnonzero(~matrix.any(axis=0))
+        if empty.size:
+          raise UserError(
+            f'config.loss.transition={kinds[i]} estimates that no example has'
+            f' the label {empty[0]}, as that of too few does: use another of'
+            f' {", ".join(ESTIMATORS)}'
+          )
         made[i] = {'transition_matrix': matrix}
   return made

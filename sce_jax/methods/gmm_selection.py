@@ -1,8 +1,8 @@
 """DivideMix's selection: a mixture of two Gaussians tells small losses apart.
 
 Two networks are trained with cross entropy for `warm_up` epochs. After each
-epoch from then on two Gaussians are fitted to the losses of all training
-examples, scaled to [0, 1], of each network. The other one is trained in the
+epoch from then on two Gaussians are fitted to the losses of all examples seen
+so far, scaled to [0, 1], of each network. The other one is trained in the
 next epoch on those only that belong with a probability above `threshold` to the
 Gaussian of smaller mean.
 
@@ -38,7 +38,8 @@ class Selection:
   """The state, float32.
 
   Attributes:
-    losses: of each network and training example, when it was last trained on.
+    losses: of each network and training example, when it was last trained on;
+      NaN before, and of those that are never trained on.
     clean: the probability that its label is right, by each network.
   """
 
@@ -55,7 +56,7 @@ def gmm_selection() -> Method:
 
   def init(key, num_examples, num_classes):
     del key, num_classes
-    losses = jnp.zeros((2, num_examples))
+    losses = jnp.full((2, num_examples), jnp.nan)
     return Selection(losses, jnp.ones_like(losses))
 
   def loss(apply, params, batch, state, hparams, context):
@@ -109,16 +110,18 @@ def smaller_component(values: Float[Array, ' N']) -> Float[Array, ' N']:
   the smallest and the largest value here, at random there.
 
   Args:
-    values: finite; they are scaled to [0, 1] first.
+    values: they are scaled to [0, 1] first; NaN where there is none.
 
   Returns:
-    Probabilities; 1 for all where the values are equal.
+    Probabilities; 1 for all where the values are equal, and where none is.
   """
-  low, high = values.min(), values.max()
+  known = ~jnp.isnan(values)
+  low, high = jnp.nanmin(values), jnp.nanmax(values)
   x = (values - low) / jnp.where(high > low, high - low, 1.0)
+  x = jnp.where(known, x, 0.0)
 
   def divide(_, means):
-    near = _nearest(x, means)
+    near = jnp.where(known, _nearest(x, means), 0.0)
     return (near * x).sum(axis=1) / jnp.maximum(near.sum(axis=1), 1.0)
 
   means = lax.fori_loop(0, 30, divide, jnp.array([0.0, 1.0]))
@@ -127,11 +130,11 @@ def smaller_component(values: Float[Array, ' N']) -> Float[Array, ' N']:
     parameters, before, done = carry
     joint = _log_joint(x, parameters)
     log_p = jax.nn.logsumexp(joint, axis=0)
-    new = _maximise(x, jnp.exp(joint - log_p))
+    new = _maximise(x, jnp.where(known, jnp.exp(joint - log_p), 0.0))
     parameters = jax.tree.map(
       lambda a, b: jnp.where(done, a, b), parameters, new
     )
-    likelihood = log_p.mean()
+    likelihood = log_p.mean(where=known)
     done |= jnp.abs(likelihood - before) < _TOLERANCE
     return parameters, likelihood, done
 
@@ -140,14 +143,14 @@ def smaller_component(values: Float[Array, ' N']) -> Float[Array, ' N']:
     _ITERATIONS,
     step,
     (
-      _maximise(x, _nearest(x, means)),
+      _maximise(x, jnp.where(known, _nearest(x, means), 0.0)),
       jnp.full((), -jnp.inf),
       jnp.zeros((), bool),
     ),
   )
   share = jax.nn.softmax(_log_joint(x, parameters), axis=0)
   _, means, _ = parameters
-  return jnp.where(high > low, share[jnp.argmin(means)], 1.0)
+  return jnp.where((high > low) & known, share[jnp.argmin(means)], 1.0)
 
 
 def _nearest(x, means):
@@ -162,7 +165,7 @@ def _maximise(x, shares):
   means = (shares * x).sum(axis=1) / size
   squares = (x - means[:, None]) ** 2
   variances = (shares * squares).sum(axis=1) / size + _ADDED_VARIANCE
-  return size / x.size, means, variances
+  return size / shares.sum(), means, variances
 
 
 def _log_joint(x, parameters):

@@ -95,7 +95,8 @@ ROWS: dict[str, Spec] = {
     paper='1512.00567',
     formula='-(1 - smoothing) * log(p_y) - smoothing * mean(log(p))',
     bound=('0 if smoothing >= 0 else -inf', 'inf'),
-    tuned_per_rate=False,
+    # Not as LSR; below 0, as NLS, its paper searched it for each rate.
+    tuned_per_rate=None,
   ),
   'gce': loss_spec(
     losses.generalized_cross_entropy,

@@ -33,6 +33,10 @@ class Spec:
     tuned_per_rate: whether its paper, or the comparisons that its settings are
       from, chose other settings for other noise rates, which a user of real
       data cannot; None if that is not known.
+    tuned_per_kind: whether they did so for other kinds of noise, if not for
+      each rate in any case.
+    starts_after: the hyper-parameter that is the number of epochs after which
+      the method begins, so that there must be more; '': there is none.
   """
 
   make: Callable[..., Method]
@@ -47,6 +51,8 @@ class Spec:
   formula: str = ''
   bound: tuple[str, str] | None = None
   tuned_per_rate: bool | None = None
+  tuned_per_kind: bool = False
+  starts_after: str = ''
 
 
 def loss_spec(

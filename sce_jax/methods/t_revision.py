@@ -13,10 +13,11 @@ makes each example count as much as it would if labels were clean. D, [K, K], is
   learned, by Adam with weight decay 1e-4, and w has a gradient (200 epochs).
 
 As in the code T + D is not scaled to rows of sum 1; negative entries count as 0
-here. The code also trains the network itself by Adam with the rate 5e-7 in the
-last phase, so hardly at all; here the config's optimiser is kept, at the
-end of its schedule. Phases follow each other in one run, while the code begins
-each with the best epoch, by noisy validation labels, of the one before.
+here, and those of the diagonal as 0.01 at least, so that no w is above 100. The
+code also trains the network itself by Adam with the rate 5e-7 in the last
+phase, so hardly at all; here the config's optimiser is kept, at the end of its
+schedule. Phases follow each other in one run, while the code begins each with
+the best epoch, by noisy validation labels, of the one before.
 
 Adam moves an entry by at most `rate` in a step: the published 5e-7 is for
 84,000 steps, shorter runs need more.
@@ -35,7 +36,7 @@ from sce_jax.losses.basic import cross_entropy
 from sce_jax.methods.base import Aux, Method, epochs_since
 from sce_jax.methods.forward import prepare
 
-_WEIGHT_DECAY, _LARGEST = 1e-4, 40.0
+_WEIGHT_DECAY, _LARGEST, _LEAST = 1e-4, 40.0, 0.01
 
 
 def t_revision() -> Method:
@@ -61,7 +62,8 @@ def t_revision() -> Method:
     revises = epochs_since(hparams['revision'], context) >= 0
 
     def weights(d, logits):
-      matrix = jnp.maximum(hparams['transition_matrix'] + d, 0.0)
+      least = _LEAST * jnp.eye(len(d), dtype=d.dtype)
+      matrix = jnp.maximum(hparams['transition_matrix'] + d, least)
       return jax.vmap(importance, (0, 0, None))(logits, batch.label, matrix)
 
     def total(d):

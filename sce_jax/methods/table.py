@@ -125,6 +125,7 @@ SPECS: dict[str, Spec] = {
       'decay': Hparam(0.7, number(lambda x: 0 <= x < 1, 'in [0, 1)')),
     },
     paper='2007.00151',
+    tuned_per_kind=True,
   ),
   'co_teaching': Spec(
     co_teaching,
@@ -183,6 +184,7 @@ SPECS: dict[str, Spec] = {
     },
     tolerant='class-conditional noise, with a weight that depends on it',
     paper='1910.03231',
+    tuned_per_kind=True,
     tuned_per_rate=False,
   ),
   'gmm_selection': Spec(
@@ -194,6 +196,7 @@ SPECS: dict[str, Spec] = {
       'threshold': Hparam(0.5, SHARE),
     },
     paper='2002.07394',
+    starts_after='warm_up',
   ),
   'sop': Spec(
     sop,
@@ -204,6 +207,7 @@ SPECS: dict[str, Spec] = {
       'rate_v': Hparam(10.0, NOT_NEGATIVE),
     },
     paper='2202.14026',
+    tuned_per_kind=True,
   ),
   'vol_min_net': Spec(
     vol_min_net,

@@ -27,11 +27,13 @@ class Evidence:
     probability: softmax outputs.
     label: given, in [0, K).
     features: activations of the last hidden layer.
+    seed: of what an estimator draws.
   """
 
   probability: Float[np.ndarray, 'N K']
   label: Integer[np.ndarray, ' N']
   features: Float[np.ndarray, 'N D']
+  seed: int = 0
 
 
 def anchors(
@@ -124,7 +126,7 @@ ESTIMATORS: Mapping[
   'anchors': lambda e, percentile: anchors(e.probability, percentile),
   'dual_t': lambda e, percentile: dual_t(e.probability, e.label, percentile),
   'confident': lambda e, _: confident_joint(e.probability, e.label),
-  'hoc': lambda e, _: hoc(e.features, e.label, e.probability.shape[1]),
+  'hoc': lambda e, _: hoc(e.features, e.label, e.probability.shape[1], e.seed),
 }
 
 

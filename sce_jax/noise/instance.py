@@ -11,7 +11,9 @@ no label is corrupted, although the drawn rates of an example, were they drawn,
 would not be 0.
 
 An example's label is a function of (seed, id, its own image), up to the
-rounding of sums of floating-point numbers.
+rounding of sums of floating-point numbers; where the image is normalised, also
+of the mean and deviation, which are those of all training images where a config
+does not give them. The exact rule also counts the examples.
 """
 
 from collections.abc import Callable

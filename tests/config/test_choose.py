@@ -7,6 +7,7 @@ import pytest
 from configs import own
 from sce_jax.config import check, choose
 from sce_jax.data.info import DatasetInfo
+from tests.data.reading import told
 
 
 def info(size=2000, shape=(32, 32, 3), classes=10):
@@ -50,6 +51,16 @@ def test_what_is_left_is_chosen(found, chosen):
   assert penalised.optim.weight_decay == 0.0
   # As the run's config.json keeps it.
   assert check.check_config(done.to_dict()) == done
+
+
+def test_feature_vectors_have_no_second_view():
+  config = own.get_config('gjs')
+  config.data.augment.pad_crop = 2  # As it is told without.
+  message = told(
+    check.check_fits, check.check_config(config), info(100, (768,), 3)
+  )
+  assert "'gjs' compares two augmentations" in message
+  assert message.endswith('use another loss')
 
 
 def test_what_is_given_stays():

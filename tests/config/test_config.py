@@ -196,6 +196,8 @@ BAD = [
   ('optim', 3, 'must be a section of fields'),
   ('train.runner', 'nope', 'pmap, jit'),
   ('checkpoint.every', 0, 'every'),
+  ('train.record_margins', True, 'nothing without config.train.record_av'),
+  ('loss', {'name': 'gmm_selection', 'warm_up': 60}, 'only 60 epochs, so that'),
 ]
 
 

@@ -5,6 +5,8 @@ import pytest
 
 from configs import digits
 from sce_jax import noise, train
+from sce_jax.errors import UserError
+from sce_jax.methods import PrepareContext, forward
 from sce_jax.noise import estimation
 from sce_jax.runs import files, restore
 
@@ -65,6 +67,17 @@ def test_every_estimator_trains_beside_the_true_matrix(data_dir, tmp_path):
       files.read_prepared(folder)['transition_matrix'],
       estimation.ESTIMATORS[kind](evidence, 97.0),
       atol=1e-6,
+    )
+
+
+def test_an_estimate_without_a_class_is_refused():
+  labels = np.array([0, 1, 0])  # None is of class 2, which is predicted.
+  probability = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
+  evidence = estimation.Evidence(probability, labels, probability)
+  hparams = {'transition': 'dual_t', 'percentile': 97.0, 'fit_share': 1.0}
+  with pytest.raises(UserError, match=r'no example has the label 2.* anchors'):
+    forward.prepare(
+      lambda *_: [evidence], [PrepareContext(hparams, transition=None)]
     )
 
 

@@ -86,7 +86,7 @@ def test_data_that_are_not_augmented_are_refused():
   assert str(caught.value) == (
     "loss 'gjs' compares two augmentations of each image, and"
     ' config.data.augment has none: add one, such as'
-    ' --config.data.augment.pad_crop=2'
+    ' --config.data.augment.pad_crop=2 (images only)'
   )
 
 

@@ -48,6 +48,21 @@ def test_probabilities_are_those_of_scikit_learn(spread):
   np.testing.assert_allclose(got, wanted, atol=1e-4)
 
 
+def test_examples_that_were_never_trained_on_change_nothing():
+  state = METHOD.init(jax.random.key(0), 200, 3)
+  rng = np.random.default_rng(0)
+  seen = np.concatenate([rng.normal(1.5, 0.3, 30), rng.normal(3.5, 0.6, 20)])
+  unseen = np.arange(200) % 4 > 0
+  losses = state.losses.at[:, ~unseen].set(jnp.asarray(seen, jnp.float32))
+  new, _ = METHOD.end_epoch(
+    state.replace(losses=losses), None, HPARAMS, calls.context(epoch=5)
+  )
+  alone = fit(jnp.asarray(seen, jnp.float32))
+  np.testing.assert_allclose(new.clean[:, ~unseen], [alone] * 2, atol=1e-5)
+  # Nothing is known of them: they are trained on when they come.
+  np.testing.assert_array_equal(new.clean[:, unseen], 1)
+
+
 def test_equal_losses_are_all_clean():
   np.testing.assert_array_equal(fit(jnp.full(200, 0.7)), 1)
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from experiments.analysis import marks
 from sce_jax import methods
 from sce_jax.config import published
 from sce_jax.methods import presets, table
@@ -291,6 +292,19 @@ def test_settings_that_differ_by_rate_are_of_methods_that_are_marked():
         if any(other[name] != values for other in made):
           spec = methods.SPECS[name]
           assert spec.tuned_per_rate or spec.told_rate, name
+
+
+def test_settings_that_differ_by_kind_are_of_methods_that_are_marked():
+  for dataset in ('cifar10', 'cifar100'):
+    symmetric, other = (
+      published.presets(dataset, noise, 0.4)
+      for noise in ('symmetric', 'pair_flip')
+    )
+    for name, values in symmetric.items():
+      if other[name] != values:
+        spec = methods.SPECS[name]
+        assert spec.tuned_per_rate or spec.tuned_per_kind, name
+        assert spec.tuned_per_rate or '◊' in marks.mark(name)
 
 
 @pytest.mark.slow  # Each compiles a program.

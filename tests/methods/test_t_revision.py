@@ -40,6 +40,23 @@ def test_the_weight_by_hand():
   )
 
 
+def test_a_class_that_is_hardly_kept_has_a_bounded_weight():
+  hparams = {**HPARAMS, 'transition_matrix': jnp.eye(calls.K)}
+  state = {**start(), 'd': -2 * jnp.eye(calls.K)}
+  images, labels, params = calls.arrays()
+  _, aux, _ = calls.evaluate(
+    METHOD,
+    1000 * params,
+    calls.batch(images, labels),
+    hparams,
+    calls.context(epoch=9),
+    state=state,
+    gradient=False,
+  )
+  weight = aux.figures['label_weight']
+  assert np.isfinite(weight).all() and 0 < weight.max() <= 100
+
+
 @pytest.mark.parametrize('epoch', [0, 1, 3])
 def test_the_phases_before_the_revision(epoch):
   images, labels, params = calls.arrays()
