@@ -1,6 +1,7 @@
 """Each file of a checkpoint, damaged in each way: never silently wrong."""
 
 import dataclasses
+import errno
 import os
 import resource
 
@@ -8,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, is_of_machine
 from sce_jax.runs.checkpointing import Checkpoints, restore_newest
 from sce_jax.storage import paths
 from tests import synthetic
@@ -117,18 +118,33 @@ def test_with_none_whole_it_is_refused(states, tmp_path):
   assert inject.contents(tmp_path) == before
 
 
-@pytest.mark.parametrize('spare', [0, 3])
-def test_one_that_the_machine_cannot_read_is_not_damaged(
-  spare, states, tmp_path
-):
-  """So many files may still be opened: orbax and tensorstore tell of it."""
+@pytest.mark.parametrize(
+  ('error', 'is_damage'),
+  [
+    (FileNotFoundError(errno.ENOENT, 'No such file or directory'), True),
+    (
+      ValueError('INVALID_ARGUMENT: CRC-32C checksum verification failed'),
+      True,
+    ),
+    (OSError(errno.EIO, 'Input/output error'), False),
+    # As tensorstore tells of it.
+    (ValueError('Error opening "x" [OS error 13: Permission denied]'), False),
+    (MemoryError(), False),
+  ],
+)
+def test_what_shows_damage(error, is_damage):
+  assert is_of_machine(error) != is_damage
+
+
+def test_one_that_the_machine_cannot_read_is_not_damaged(states, tmp_path):
+  """As few files may be opened as orbax and tensorstore cannot do with."""
   save(tmp_path, states[0])
   before = inject.contents(tmp_path)
   checkpoints = Checkpoints(tmp_path, 2)
   soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
   lowest = os.open(os.devnull, os.O_RDONLY)
   os.close(lowest)
-  resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + spare, hard))
+  resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 3, hard))
   try:
     with pytest.raises(
       UserError, match=r'cannot be read .*Too many open files'
