@@ -123,7 +123,7 @@ def test_with_none_whole_it_is_refused(states, tmp_path):
   [
     (FileNotFoundError(errno.ENOENT, 'No such file or directory'), True),
     (
-      ValueError('INVALID_ARGUMENT: CRC-32C checksum verification failed'),
+      ValueError('DATA_LOSS: checksum verification failed'),
       True,
     ),
     (OSError(errno.EIO, 'Input/output error'), False),
