@@ -200,8 +200,7 @@ class _Lease(Lock):
         return 0
       if (now, seen) != (number, lease):
         raise LockHeldError(_named(json.dumps(seen)))
-    if lease['process']:
-      _EXPIRED[lease['process']] = lease['time']
+    _EXPIRED[lease['process']] = lease['time']
     return number
 
   def _is_mine(self) -> bool:
@@ -299,4 +298,6 @@ def _is_known_dead(lease: dict[str, Any]) -> bool:
   found dead. So the runs of a process delay their successor only once.
   """
   died = _EXPIRED.get(lease['process'])
-  return died is not None and lease['time'] < died + LEASE_SECONDS / 2
+  if died is None or not lease['process']:  # Damaged: not known whose.
+    return False
+  return lease['time'] < died + LEASE_SECONDS / 2
