@@ -21,7 +21,11 @@ from tests import conftest
 TIMES = ('seconds', 'images_per_second', 'input_wait')
 COLUMNS = ('train_seconds',)
 # A module, and a function or method in it. The process is struck before it,
-# after it, or inside it: a random time after it has begun, in a thread.
+# after it, or inside it: a random time after it has begun where that takes
+# seconds (TIMED); else before one of the files or folders that are written from
+# then on is opened, made or renamed, also by another thread; or once half of
+# what is appended to a file is there.
+TIMED = ('compile', 'evaluation', 'prepare')
 MOMENTS = {
   'compile': ('sce_jax.engine.trainer', 'Trainer.train'),
   'evaluation': ('sce_jax.engine.trainer', 'Trainer.evaluate'),
@@ -32,13 +36,29 @@ MOMENTS = {
   'prepared': ('sce_jax.runs.run', 'TrainingRun.set_prepared'),
   'finish': ('sce_jax.runs.workdir', 'Workdir.finish'),
 }
+# So many writes there are at least.
+WRITES = {'save': 8, 'labels': 4, 'prepared': 2, 'finish': 4}
 _PROGRAM = """
 import functools, importlib, os, sys, threading
-where, name, count, when, delay, number = sys.argv[1:7]
+where, name, count, when, amount, number = sys.argv[1:7]
 del sys.argv[1:7]
-count, delay, number = int(count), float(delay), int(number)
+count, amount, number = int(count), float(amount), int(number)
+(workdir,) = (x[10:] for x in sys.argv if x[:10] == '--workdir=')
+writes = [None]
 def strike():
   os.kill(os.getpid(), number)
+def watch(event, given):
+  if writes[0] is None or event not in ('open', 'os.mkdir', 'os.rename'):
+    return
+  path = os.fspath(given[0]) if not isinstance(given[0], int) else ''
+  path = os.fsdecode(path)
+  reads = event == 'open' and not given[2] & (os.O_WRONLY | os.O_RDWR)
+  if not path.startswith(workdir) or reads:
+    return
+  writes[0] += 1
+  if writes[0] == int(amount):
+    strike()
+sys.addaudithook(watch)
 owner = importlib.import_module(where)
 *outer, last = name.split('.')
 for part in outer: owner = getattr(owner, part)
@@ -48,8 +68,16 @@ def wrapped(*args, **kwargs):
   calls[0] += 1
   strikes = calls[0] == count
   if strikes and when == 'before': strike()
-  if strikes and when == 'inside':
-    threading.Timer(delay, strike).start()
+  if strikes and when == 'later':
+    threading.Timer(amount, strike).start()
+  if strikes and when == 'writing':
+    writes[0] = 0
+  if strikes and when == 'appending':
+    from sce_jax.storage import paths
+    def append(path, text):
+      with open(path, 'a') as file: file.write(text[:int(amount * len(text))])
+      strike()
+    paths.append = append
   result = function(*args, **kwargs)
   if strikes and when == 'after': strike()
   return result
@@ -83,18 +111,35 @@ def arguments(seed: int) -> tuple[str, ...]:
   """The program of a seed: one that comes to the moment that is drawn."""
   name = draw(seed)[0]
   kinds = list(PROGRAMS)
-  kind = 'prepare' if name.startswith('prepare') else kinds[seed // 8 % 4]
+  kind = (
+    'prepare'
+    if name.startswith('prepare')
+    else kinds[(seed + seed // 8 + 1) % 4]
+  )
   return (*PROGRAMS[kind], *SHORT)
 
 
 def draw(seed: int) -> tuple[str, int, str, float]:
-  """A moment: its name, at which call, before, inside or after, seconds."""
+  """A moment of its own: its name, at which call, when there, and how far on.
+
+  Each eight in a row are inside, before, after and again inside each of
+  MOMENTS. How far on is in seconds, writes or a share.
+  """
   rng = random.Random(seed)
   name = list(MOMENTS)[seed % len(MOMENTS)]
+  when = ('inside', 'before', 'after', 'inside')[seed // len(MOMENTS)]
   is_once = name in ('labels', 'prepare', 'prepared', 'finish')
-  count = 1 if is_once else rng.randint(1, 3)
-  when = rng.choice(('before', 'inside', 'after'))
-  return name, count, when, rng.uniform(0, 0.3)
+  if is_once or (when == 'inside' and name in TIMED):  # Then it compiles.
+    count = 1
+  else:
+    count = rng.randint(1, 3)
+  if when != 'inside':
+    return name, count, when, 0.0
+  if name in TIMED:
+    return name, count, 'later', rng.uniform(0.05, 0.3)
+  if name == 'metrics':
+    return name, count, 'appending', rng.uniform(0.1, 0.9)
+  return name, count, 'writing', rng.randint(1, WRITES[name])
 
 
 def start(
@@ -106,9 +151,9 @@ def start(
   if moment is None:
     command += arguments[1:]
   else:
-    name, count, when, delay = moment
+    name, count, when, amount = moment
     command = [sys.executable, '-c', _PROGRAM, *MOMENTS[name], str(count), when]
-    command += [str(delay), str(int(number)), *arguments[1:]]
+    command += [str(amount), str(int(number)), *arguments[1:]]
   return subprocess.run(
     command,
     env=environment,

@@ -32,7 +32,9 @@ _STRIKES = flags.DEFINE_integer(
 )
 _DATA = flags.DEFINE_list('data', ['digits', 'mnist', 'stream'], 'Of what.')
 _DATA_DIR = flags.DEFINE_string(
-  'data_dir', None, 'A tfds folder with MNIST. None: digits are prepared.'
+  'data_dir',
+  None,
+  'A tfds folder with MNIST. None: digits are prepared, MNIST is left out.',
 )
 
 _COMMON = ('--config.checkpoint.every=1', '--config.train.steps_per_dispatch=5')
@@ -61,7 +63,7 @@ FAULTS = ('SIGKILL', 'SIGTERM', 'SIGINT', 'full disk', 'flipped bit')
 
 
 def strike(command, environment, fault, rng, seconds):
-  """Starts a run and lets a fault happen: whether the run has ended itself."""
+  """Starts a run and lets a fault happen: whether it struck the run."""
   full = fault == 'full disk'
   if full:
     # No file may grow beyond so many blocks of 512 bytes, as at a quota's end.
@@ -75,12 +77,11 @@ def strike(command, environment, fault, rng, seconds):
     stderr=subprocess.DEVNULL,
   )
   try:
-    return process.wait(_HANGS if full else rng.uniform(1, seconds))
+    code = process.wait(_HANGS if full else rng.uniform(1, seconds))
+    return full and code != 0  # A signal would have come too late.
   except subprocess.TimeoutExpired:
-    process.send_signal(
-      getattr(signal, fault) if fault.startswith('SIG') else signal.SIGKILL
-    )
-    return process.wait(_HANGS)
+    process.send_signal(getattr(signal, fault, signal.SIGKILL))
+    return process.wait(_HANGS) != 0  # It may have been at its end.
 
 
 def flip(folder: pathlib.Path, rng: random.Random) -> bool:
@@ -106,8 +107,14 @@ def main(arguments: list[str]) -> None:
   logging.set_verbosity(logging.ERROR)
   root = pathlib.Path(tempfile.mkdtemp(prefix='soak'))
   data_dir = _DATA_DIR.value or str(root / 'tfds')
+  data = list(_DATA.value)
   if _DATA_DIR.value is None:
     prepare.download_and_prepare('digits', data_dir)
+  if 'mnist' in data and not pathlib.Path(data_dir, 'mnist').exists():
+    data.remove('mnist')
+    print('soak: without MNIST; name a tfds folder that has it: --data_dir')
+  if not data:
+    sys.exit('soak: no data are left to train on')
   environment = kills.environment(data_dir, root)
   environment['XDG_CACHE_HOME'] = str(root / 'cache')
   rng = random.Random(_SEED.value)
@@ -115,7 +122,7 @@ def main(arguments: list[str]) -> None:
   expected, lengths = {}, {}
   injected, runs, different = collections.Counter(), 0, []
   while time.monotonic() < end:
-    name = _DATA.value[runs % len(_DATA.value)]
+    name = data[runs % len(data)]
     if name not in expected:
       folder = root / f'{name} undisturbed' / 'run'
       begun = time.monotonic()
@@ -134,8 +141,7 @@ def main(arguments: list[str]) -> None:
         injected[fault] += flip(folder, rng)
         fault = 'SIGKILL'
       launch = conftest.command(*command)
-      strike(launch, environment, fault, rng, lengths[name])
-      injected[fault] += 1
+      injected[fault] += strike(launch, environment, fault, rng, lengths[name])
     done = kills.start(command, environment, timeout=_HANGS)
     try:
       assert done.returncode == 0, done.stderr
