@@ -141,6 +141,36 @@ def test_losses_and_gradients_are_those_of_the_formula(name):
   )
 
 
+def test_epsilon_softmax_as_published():
+  """With its m and floor in float32, where some labels are at the floor."""
+  h = methods.complete('eps_ce_mae', CIFAR10['eps_ce_mae'])
+  assert (h['m'], h['floor']) == (1e5, 1e-8)
+  h['alpha'] = 1.0
+  images, labels, params = calls.arrays()
+  params = 3 * params
+  got, _, gradient = calls.evaluate(
+    methods.build('eps_ce_mae', h),
+    params,
+    calls.batch(images, labels),
+    methods.of_kind('eps_ce_mae', h, 'traced'),
+  )
+  p = calls.softmax(images.reshape(calls.N, -1) @ params)
+  label_p = p[np.arange(calls.N), labels]
+  assert 0 < (label_p < 1e-3).sum() < calls.N
+
+  def mean(w):
+    return reference('eps_ce_mae', h, images, labels, w).mean()
+
+  np.testing.assert_allclose(
+    got, reference('eps_ce_mae', h, images, labels, params), rtol=1e-4
+  )
+  differences = calls.differences(mean, params)
+  scale = np.abs(differences).max()
+  np.testing.assert_allclose(
+    gradient, differences, rtol=1e-3, atol=1e-3 * scale
+  )
+
+
 def test_mnist_s_logits_are_not_normalised():
   h = methods.complete(
     'ce_sr', published.presets('mnist', 'clean', 0.0)['ce_sr']
