@@ -109,8 +109,9 @@ class Loop:
           pending, pending_steps = (step, report), step - begin
           stop = preempted.should_stop()
           save = within == 0 and (epoch % self._save_every == 0 or step == last)
-          if save or stop:
+          if within == 0 or stop:
             report['is_finite'] = self._trainer.is_finite(state)
+          if save or stop:
             self._record(*pending)
             pending = over = None
             self._save(state)

@@ -198,7 +198,7 @@ class TrainingRun:
 
     Args:
       report: has 'finite_steps', the number of steps with a finite loss;
-        where it is saved, 'is_finite', whether the network is; the sums of the
+        where it may be saved, 'is_finite', whether the network is; the sums of the
         splits that were evaluated, by name.
       step: the number of steps done.
       steps_per_epoch: for the message.

@@ -211,6 +211,7 @@ def test_a_run_without_a_checkpoint_wants_the_same_file(trained, tmp_path):
   shutil.copytree(folder / 'run', run)
   (run / 'result.json').unlink()
   shutil.rmtree(run / 'checkpoints')
+  (run / 'saved.json').unlink()  # As one that was killed before it saved any.
   file = folder / 'weights.safetensors'
   before = file.read_bytes()
   try:
