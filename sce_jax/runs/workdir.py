@@ -423,9 +423,12 @@ class Workdir:
       result: of the run.
       record: of its last epoch.
     """
+    if self._writes:
+      # Before result.json, which says that all is there.
+      self.check_lock()
+      files.write_results(self.path, [result])
     self._write('result.json', digests.dumps(result, indent=2))
     if self._writes:
-      files.write_results(self.path, [result])
       self.epochs.finish(record)
 
   def fail(self, result: dict[str, Any]) -> None:
