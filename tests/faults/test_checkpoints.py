@@ -93,12 +93,11 @@ def check_every_damage(folder, states, like, capsys, kinds):
 )
 def test_every_file(kinds, states, tmp_path, capsys):
   harmless = check_every_damage(tmp_path, *states, capsys, kinds)
-  # Orbax does not need all that it writes; these it does.
-  sizes = {
-    name: len(content)
-    for name, content in inject.contents(tmp_path / '6').items()
-  }
-  assert not {max(sizes, key=sizes.get), 'extra/metadata'} & harmless
+  # Orbax does not need all that it writes, nor every byte of a file: which of
+  # those of the state, differs from save to save.
+  names = set(inject.files(tmp_path / '6'))
+  assert 'extra/metadata' not in harmless
+  assert {x for x in names if x.startswith('state/')} - harmless
 
 
 @pytest.mark.slow
