@@ -6,6 +6,7 @@ import functools
 import os
 from typing import Any
 
+import jax
 from jaxtyping import Int
 import numpy as np
 
@@ -24,7 +25,7 @@ from sce_jax.loop import Loop
 from sce_jax.models import ModelConfig
 from sce_jax.noise.estimation import Evidence
 from sce_jax.parallel import processes
-from sce_jax.runs import files, initial, progress, restore
+from sce_jax.runs import files, initial, metadata, progress, restore
 from sce_jax.runs.run import Result, TrainingRun
 from sce_jax.storage import paths
 
@@ -103,7 +104,11 @@ def train_many(
   """
   checked = [config_lib.check_config(config) for config in configs]
   processes.check_same(
-    {'the configs': [fields.fingerprint(c.to_dict()) for c in checked]}
+    {
+      'the configs': [fields.fingerprint(c.to_dict()) for c in checked],
+      'the code': metadata.code(),
+      'the version of jax': jax.__version__,
+    }
   )
   chosen: list[np.ndarray | None] = [None] * len(checked)
   if positions is not None:

@@ -137,7 +137,7 @@ def check_same(values: Mapping[str, Any]) -> None:
       raise UserError(
         f'process {process} differs from process 0 in'
         f' {", ".join(different) or "what it does"}: give all processes the'
-        ' same command and the same data'
+        ' same command, code and data'
       )
 
 

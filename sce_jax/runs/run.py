@@ -198,8 +198,8 @@ class TrainingRun:
 
     Args:
       report: has 'finite_steps', the number of steps with a finite loss;
-        where it may be saved, 'is_finite', whether the network is; the sums of the
-        splits that were evaluated, by name.
+        where it may be saved, 'is_finite', whether the network is; the sums of
+        the splits that were evaluated, by name.
       step: the number of steps done.
       steps_per_epoch: for the message.
       batch: gives the ids of a step's examples, for the message.

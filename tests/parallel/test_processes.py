@@ -12,10 +12,11 @@ import pytest
 
 from experiments.cli import runtime
 from sce_jax import errors
+from sce_jax import train as train_lib
 from sce_jax.parallel import processes as processes_lib
 from sce_jax.parallel import runners, startup
 from sce_jax.runs import files, restore
-from tests import conftest
+from tests import conftest, synthetic
 from tests.runs.test_resume import metrics
 
 pytestmark = pytest.mark.process
@@ -284,6 +285,21 @@ def test_one_that_is_slow_is_waited_for(two, data_dir, home, tmp_path):
   assert metrics(folder) == metrics(two)
 
 
+@pytest.mark.slow
+@pytest.mark.faults
+def test_one_of_four_that_is_killed_ends_all(data_dir, home, tmp_path):
+  folder = tmp_path / 'run'
+  own = [[*x, '--heartbeat=10'] for x in arguments(folder, 4)]
+  with Processes(data_dir, home, own) as processes:
+    processes.wait_for_figures(folder)
+    processes.all[2].kill()
+    for i in (0, 1, 3):
+      _, err = processes.all[i].communicate(timeout=TIMEOUT)
+      assert processes.all[i].returncode not in (0, 2), err
+  train(data_dir, home, folder, 4)
+  assert [x['epoch'] for x in metrics(folder)] == [*range(1, EPOCHS + 1)]
+
+
 def test_only_this_machine_is_listened_to_where_that_is_asked(monkeypatch):
   monkeypatch.setattr(startup, '_check_reachable', lambda *_: None)
   for host, expected in (
@@ -295,6 +311,21 @@ def test_only_this_machine_is_listened_to_where_that_is_asked(monkeypatch):
   ):
     options = startup._options(f'{host}:1234', 2, 0, 1.0)
     assert options['coordinator_bind_address'] == expected
+
+
+@pytest.mark.parametrize('what', ['the code', 'the version of jax'])
+def test_processes_of_other_code_are_refused(what, monkeypatch, tmp_path):
+  monkeypatch.setattr(processes_lib, 'num_processes', lambda: 2)
+  monkeypatch.setattr(
+    processes_lib, 'all_gather', lambda own: [own, own | {what: 'another'}]
+  )
+  with pytest.raises(
+    errors.UserError, match=f'differs from process 0 in {what}:'
+  ):
+    train_lib.train_many(
+      [synthetic.config()], [tmp_path / 'run'], dataset=synthetic.data()
+    )
+  assert not (tmp_path / 'run').exists()
 
 
 def test_processes_that_differ_are_refused(data_dir, home, tmp_path):
