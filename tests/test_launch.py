@@ -67,6 +67,8 @@ def test_the_first_line_comes_before_what_is_slow(
     (['--epochs=3'], '--epochs is not a flag: is train.epochs meant?'),
     (['--epochz=3'], '--epochz is not a flag: is train.epochs meant?'),
     (['--workdir='], '--workdir= has no value'),
+    (['--config='], '--config= has no value'),
+    (['--config_file='], '--config_file= has no value'),
     (['--executor=ray'], 'a flag of sweep, not of compare'),
     (['--config.optim.momentum=0'], '--config.optim.momentum needs a --config'),
     (['--seeds=0'], 'positive'),

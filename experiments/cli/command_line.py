@@ -176,9 +176,7 @@ def _parse(
       values.config.keys()  # A file that is missing shows only on use.
     for flag in (values[name] for name in values):
       if flag.present and flag.value == '' and '.' not in flag.name:
-        raise UserError(
-          f'--{flag.name}= has no value: give one, or leave the flag out'
-        )
+        raise _no_value(flag.name)
     return rest
   except flags.UnrecognizedFlagError as error:
     _refuse_flag(name, error)
@@ -195,6 +193,10 @@ def _parse(
   raise UserError(f'{message} (see python launch.py {name} --help)')
 
 
+def _no_value(flag: str) -> UserError:
+  return UserError(f'--{flag}= has no value: give one, or leave the flag out')
+
+
 def _locate(argument: str) -> str:
   """An argument with a config's file as it is found: in ~, beside launch.py.
 
@@ -207,6 +209,8 @@ def _locate(argument: str) -> str:
       f'{argument!r} is not understood: give --config.FIELD=VALUE, such as'
       ' --config.optim.momentum=0.9'
     )
+  if flag.lstrip('-') in ('config', 'config_file') and equals and not value:
+    raise _no_value(flag.lstrip('-'))
   if flag.lstrip('-') == 'config_file' and equals:
     return f'--config={RECORDED}:{os.path.expanduser(value)}'
   if flag.lstrip('-') != 'config' or not equals:
