@@ -157,7 +157,7 @@ class Loop:
     step = found[0] if found else 0
     for run in self._runs:  # Before anything is changed.
       if found:
-        run.workdir.check_initial()
+        run.workdir.begun.check_initial()
       run.workdir.epochs.check(step, step // self._plan.steps)
     for run in self._runs:
       run.checkpoints.set_damaged_aside()
@@ -168,7 +168,7 @@ class Loop:
       )
       if loaded.record is not None:
         for run in self._runs:
-          run.workdir.record_initial(loaded.record)
+          run.workdir.begun.record_initial(loaded.record)
       return self._trainer.init(self._inputs, loaded.variables), 0
     self._seconds_before = found[1][0][1]['seconds']
     state = multirun.stack([state for state, _ in found[1]])
@@ -192,7 +192,7 @@ class Loop:
         f'  {", ".join(names[:_NAMED_RUNS])}'
         + (f' and {more} more' if more > 0 else '')
       )
-    record = self._runs[0].workdir.initial
+    record = self._runs[0].workdir.begun.initial
     if record is not None:
       progress.log(f'initial weights: {files.initial_title(record)}')
     # One run's matrix is worth a look; those of more, or larger ones, are in

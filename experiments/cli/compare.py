@@ -70,13 +70,13 @@ def opening(values: flags.FlagValues, arguments: list[str]) -> str:
   if not values.trials:
     given = [given[0] or 'ce, sl', f'{values.seeds or 3} seeds']
   what = '; '.join(filter(None, given))
-  where = values.workdir or 'a folder of its own in runs'
+  where = values.workdir or 'runs/compare-...'
   line = f'Compares {what} on {lines.describe(config)}, in {where}'
   if values.trials:
     return line
   runs = len(values.losses or ('ce', 'sl')) * (values.seeds or 3)
   time = lines.duration(config, runs, values.workdir or 'runs')
-  return f'{line}; what is missing is trained, {time}'
+  return f'{line}; {time}'
 
 
 def main(values: flags.FlagValues, arguments: list[str]) -> None:

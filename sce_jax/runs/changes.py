@@ -1,11 +1,13 @@
 """Runs that are continued with another config or code than before."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 import os
 from typing import Any
 
 from sce_jax.config import fields
 from sce_jax.errors import UserError
+from sce_jax.runs import files, progress
+from sce_jax.storage import digests, paths
 
 # What may change beside fields of the config.
 CODE = 'code'
@@ -94,3 +96,53 @@ def check_epochs(
       f' trained with what has changed ({"; ".join(changes)}): give more'
       ' --config.train.epochs, or name another with --workdir'
     )
+
+
+def carry_out(
+  path: paths.Path,
+  found: Mapping[str, Any],
+  config: Mapping[str, Any],
+  code: Mapping[str, str],
+  changed: Sequence[str],
+) -> None:
+  """Lets a run continue with another config or code; says and records it.
+
+  Args:
+    path: the run's folder.
+    found: its config.json.
+    config: the config now.
+    code: the digests of the code now.
+    changed: what `check` returned.
+
+  Raises:
+    UserError: there is nothing left to train.
+  """
+  epochs = config['train']['epochs']
+  before = found['config'].get('train', {}).get('epochs')
+  result = files.read_record(path, 'result.json')
+  done = len(files.read_metrics(path))
+  check_epochs(path, changed, epochs, done, result is not None)
+  for change in changed:
+    progress.log(f'{path}: continues with {change}')
+  if epochs != before:
+    progress.log(
+      f'{path}: the schedule of the learning rate is that of {epochs} epochs'
+      f' from here on, no longer that of {before}'
+    )
+  if result is not None and epochs != before:
+    paths.write(path / f'result-{before}-epochs.json', digests.dumps(result))
+    (path / 'result.json').unlink()
+  before_it = found.get('changes', ())
+  failed = path / 'failed.json'
+  if failed.exists():
+    # What made it fail may be what has changed.
+    kept = path / f'failed-before-change-{len(before_it) + 1}.json'
+    paths.write(kept, paths.read(failed))
+    failed.unlink()
+  record = {
+    **found,
+    'config': config,
+    'code': code,
+    'changes': [*before_it, changed],
+  }
+  paths.write(path / 'config.json', digests.dumps(record, indent=2))

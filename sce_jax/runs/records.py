@@ -1,13 +1,15 @@
 """Records of a run's folder: JSON objects with digests. Needs no jax."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import json
 import os
-from typing import Any
+from typing import Any, TypeVar
 
 from sce_jax.errors import UserError
+from sce_jax.runs import progress
 from sce_jax.storage import digests, paths
 
+T = TypeVar('T')
 # The first layout of the folder in which all records have digests.
 FORMAT = 3
 TRAIN_AGAIN = 'train again with the same command'
@@ -24,6 +26,15 @@ class DamagedError(UserError):
     advice = advice or f'remove it and {TRAIN_AGAIN}'
     super().__init__(f'{reason}: copy it back from elsewhere, or {advice}')
     self.reason = reason
+
+
+def or_made_again(read: Callable[[], T]) -> T | None:
+  """What is read; None if it is damaged, for it can be made again."""
+  try:
+    return read()
+  except DamagedError as error:
+    progress.log(f'{error.reason}: it is made again')
+    return None
 
 
 def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:

@@ -104,27 +104,28 @@ class TrainingRun:
       labels = draw()
     workdir = Workdir(path, config, allow_changes)
     try:
-      workdir.record_dataset(dataset)
+      begun = workdir.begun
+      begun.record_dataset(dataset)
       ids = train.example_id[positions]
       clean = train.clean_label
       clean = None if clean is None else clean[positions]
-      saved = workdir.saved_labels(ids)
+      saved = begun.saved_labels(ids)
       labels = draw() if saved is None else saved
       replaced = dataset.replaced and dataset.replaced.of(ids)
-      workdir.record_labels(ids, labels, clean, info.num_classes, replaced)
+      begun.record_labels(ids, labels, clean, info.num_classes, replaced)
       held = None
       if validation is not None:
         rows = np.asarray(validation, np.int32)
         held = (
           rows,
-          workdir.validation_labels(
+          begun.validation_labels(
             train.example_id[rows],
             lambda: labels_lib.apply_label_noise(
               dataset, config.noise, config.seed
             ).labels[rows],
           ),
         )
-      result, prepared = workdir.result, workdir.prepared
+      result, prepared = workdir.result, begun.prepared
       if result is None:
         workdir.check_checkpoints(checkpointing.has_any)
     except UserError:
@@ -168,7 +169,7 @@ class TrainingRun:
 
   def set_prepared(self, hparams: Mapping[str, Any]) -> None:
     """Records the hyper-parameters that the method has computed."""
-    self.workdir.record_prepared(hparams)
+    self.workdir.begun.record_prepared(hparams)
     self.prepared = hparams
 
   def save(self, state: TrainState, seconds: float) -> None:
@@ -277,7 +278,7 @@ class TrainingRun:
     if source is not None:
       is_measured = source == 'true' and self.noise is None
       self.result['transition'] = files.MEASURED if is_measured else source
-    initial = self.workdir.initial
+    initial = self.workdir.begun.initial
     if initial is not None:
       self.result['init_from'] = initial['init_from']
       self.result['init_sha256'] = initial.get('sha256')

@@ -31,7 +31,7 @@ MOMENTS = {
   'evaluation': ('sce_jax.engine.trainer', 'Trainer.evaluate'),
   'save': ('sce_jax.runs.checkpointing', 'Checkpoints.save'),
   'metrics': ('sce_jax.runs.epoch_log', 'EpochLog.write'),
-  'labels': ('sce_jax.runs.workdir', 'Workdir.record_labels'),
+  'labels': ('sce_jax.runs.begun', 'Begun.record_labels'),
   'prepare': ('sce_jax.train', '_prepare'),
   'prepared': ('sce_jax.runs.run', 'TrainingRun.set_prepared'),
   'finish': ('sce_jax.runs.workdir', 'Workdir.finish'),
