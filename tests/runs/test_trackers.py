@@ -47,6 +47,8 @@ def messages(path):
       at += BLOCK - at % BLOCK
       continue
     _, size, kind = struct.unpack_from('<IHB', data, at)
+    if at + 7 + size > len(data):  # Its end is still being written.
+      return
     message += data[at + 7 : at + 7 + size]
     at += 7 + size
     if kind in (1, 4):  # Whole, or the last part of it.
