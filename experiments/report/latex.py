@@ -1,11 +1,12 @@
 r"""Writes a report's tables for papers, with the sources of the methods.
 
 A table is an environment for \input, which needs the package booktabs; what
-\cite names is in references.bib beside it.
+\cite names is in references.bib beside it, taken from papers.bib here.
 """
 
 from collections.abc import Sequence
 import functools
+import pathlib
 import re
 
 from experiments.analysis import style
@@ -58,8 +59,6 @@ def table_text(table: page_lib.Table) -> str:
 
 def references(tables: Sequence[page_lib.Table]) -> str:
   """The BibTeX entries that the tables cite; '' if there are none."""
-  from sce_jax import methods  # noqa: PLC0415  Sweeps are planned without jax.
-
   keys = _keys()
   cited = {
     keys.get(style.method_of(row[0].text) or '')
@@ -67,21 +66,12 @@ def references(tables: Sequence[page_lib.Table]) -> str:
     for row in cells.rows_of(table)
     if row
   }
-  entries = []
-  seen = set()
-  for spec in methods.SPECS.values():
-    key = keys.get(spec.short)
-    if key not in cited or key is None or key in seen:
-      continue
-    seen.add(key)
-    if spec.paper[0].isdigit():
-      source = f'  eprint = {{{spec.paper}}},\n  archiveprefix = {{arXiv}},\n'
-    else:
-      source = f'  howpublished = {{{escape(spec.paper)}}},\n'
-    entries.append(
-      f'@misc{{{key},\n  note = {{{escape(spec.title)}}},\n{source}}}\n'
-    )
-  return '\n'.join(entries)
+  entries = (pathlib.Path(__file__).parent / 'papers.bib').read_text('utf-8')
+  return '\n'.join(
+    entry.strip() + '\n'
+    for entry in entries.split('\n\n')
+    if re.split('[{,]', entry, maxsplit=2)[1] in cited
+  )
 
 
 def escape(text: str) -> str:

@@ -4,12 +4,13 @@ import csv
 import html.parser
 import math
 import os
+import pathlib
 import re
 
 from matplotlib import pyplot as plt
 import pytest
 
-from experiments.report import writer
+from experiments.report import latex, writer
 from experiments.report.page import (
   Cell,
   Figure,
@@ -19,6 +20,7 @@ from experiments.report.page import (
   Text,
   number,
 )
+from sce_jax import methods
 from tests.data.reading import told
 
 LEGEND = (
@@ -342,10 +344,21 @@ def test_latex_cites_methods(tmp_path):
   # What is cited is there once, and nothing else.
   references = (tmp_path / 'references.bib').read_text()
   cited = set(re.findall(r'cite{(.*?)}', text))
-  assert sorted(re.findall('@misc{(.*),', references)) == sorted(cited)
+  assert sorted(re.findall(r'@\w+{(.*),', references)) == sorted(cited)
   assert len(cited) == 3
   assert 'eprint = {1908.06112}' in references
-  assert 'Menon et al., ICLR 2020' in references
+  assert 'Menon, Aditya Krishna and others' in references
+
+
+def test_every_paper_of_a_method_can_be_cited():
+  papers = pathlib.Path(latex.__file__).with_name('papers.bib').read_text()
+  for spec in methods.SPECS.values():
+    if re.match('[0-9]{4}[.]', spec.paper):
+      assert f'eprint = {{{spec.paper}}}' in papers, spec
+    elif spec.paper:
+      author, year = spec.paper.split()[0].strip(','), spec.paper[-4:]
+      (entry,) = [x for x in papers.split('\n\n') if f'{{{author},' in x]
+      assert f'year = {{{year}}}' in entry
 
 
 def test_html_legend_only_where_there_are_marks(written):
