@@ -14,7 +14,9 @@ import numpy as np
 BATCH, MEAN, STD = 128, 0.1307, 0.3081
 
 
-def with_torch(arrays: dict[str, np.ndarray], epochs: int) -> Iterator[float]:
+def with_torch(
+  arrays: dict[str, np.ndarray], epochs: int, seed: int
+) -> Iterator[float]:
   """Trains with PyTorch, as its tutorials do; gives the test accuracies."""
   import torch
   from torch import nn
@@ -28,7 +30,7 @@ def with_torch(arrays: dict[str, np.ndarray], epochs: int) -> Iterator[float]:
 
   train = examples(arrays['image'], arrays['label'])
   test = examples(arrays['test_image'], arrays['test_label'])
-  torch.manual_seed(0)
+  torch.manual_seed(seed)
   network = make_network('mnist_cnn')
   optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
   for _ in range(epochs):
@@ -46,14 +48,16 @@ def with_torch(arrays: dict[str, np.ndarray], epochs: int) -> Iterator[float]:
     yield sum(right) / len(test)
 
 
-def with_keras(arrays: dict[str, np.ndarray], epochs: int) -> Iterator[float]:
+def with_keras(
+  arrays: dict[str, np.ndarray], epochs: int, seed: int
+) -> Iterator[float]:
   """Trains with Keras's fit; gives the test accuracies."""
   if importlib.util.find_spec('tensorflow') is None:
     os.environ.setdefault('KERAS_BACKEND', 'torch')
   import keras
   from keras import layers
 
-  keras.utils.set_random_seed(0)
+  keras.utils.set_random_seed(seed)
   network = keras.Sequential([keras.Input((28, 28, 1))])
   for width in (32, 64):
     network.add(layers.Conv2D(width, 3, padding='same'))
@@ -81,7 +85,7 @@ def with_keras(arrays: dict[str, np.ndarray], epochs: int) -> Iterator[float]:
     yield float(accuracy)
 
 
-def main(side: str, file: str, epochs: str) -> None:
+def main(side: str, file: str, epochs: str, seed: str) -> None:
   """Trains with a side on the arrays of a file."""
   with np.load(file, allow_pickle=False) as saved:
     arrays = dict(saved)
@@ -91,7 +95,7 @@ def main(side: str, file: str, epochs: str) -> None:
   for name in ('label', 'test_label'):
     arrays[name] = arrays[name].astype(np.int64)
   run = {'torch': with_torch, 'keras': with_keras}[side]
-  for accuracy in run(arrays, int(epochs)):
+  for accuracy in run(arrays, int(epochs), int(seed)):
     print(accuracy, flush=True)
 
 

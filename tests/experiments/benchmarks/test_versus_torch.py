@@ -182,7 +182,7 @@ sys.stdin.read()
 def test_whole_runs_are_timed_until_they_are_there(
   interpreter, measure, monkeypatch, refusal
 ):
-  def ours(run, data_dir):
+  def ours(run, data_dir, seed):
     # As launch.py leaves it: a line at a time.
     program = (
       'import json, os, sys, time; f = open(sys.argv[1], "w", 1)\n'
@@ -198,8 +198,8 @@ def test_whole_runs_are_timed_until_they_are_there(
   python = interpreter(OTHERS.format(python=sys.executable))
   rows, _ = measure('whole_run', '--rounds=1', python)
   assert {row['program']: row['epochs'] for row in rows} == {
-    'launch.py': 2,
-    'Keras': 2,
+    'launch.py': '2',
+    'Keras': '2',
   }
   assert rows[1]['over the faster of the others'] == 1
   monkeypatch.setattr(whole_run, '_ours', lambda *_: [sys.executable, '-c', ''])
