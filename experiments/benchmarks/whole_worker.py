@@ -61,13 +61,13 @@ def with_keras(
   network = keras.Sequential([keras.Input((28, 28, 1))])
   for width in (32, 64):
     network.add(layers.Conv2D(width, 3, padding='same'))
-    network.add(layers.BatchNormalization())
+    network.add(layers.BatchNormalization(momentum=0.9))
     network.add(layers.ReLU())
     network.add(layers.MaxPooling2D())
   for layer in (
     layers.Flatten(),
     layers.Dense(128),
-    layers.BatchNormalization(),
+    layers.BatchNormalization(momentum=0.9),
     layers.ReLU(),
     layers.Dense(10),
   ):
