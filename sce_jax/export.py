@@ -5,6 +5,7 @@ convolution of layers.py, the layout for GPUs and TPUs, also when it is written
 and loaded on a CPU.
 """
 
+from collections.abc import Mapping
 import dataclasses
 import datetime
 import functools
@@ -114,22 +115,38 @@ def export(workdir: str | os.PathLike, out: str | os.PathLike) -> paths.Path:
       paths.make_folder(near)
     made = tempfile.TemporaryDirectory(prefix='.export-', dir=near)
   except OSError as error:
-    raise UserError(
-      f'{target} cannot be written ({error.strerror or error}): name another'
-      ' with --out'
-    ) from None
+    raise _unwritable(target, error) from None
   with made as temporary:
-    new = pathlib.Path(temporary) / 'new'
-    new.mkdir()
-    for name, content in _contents(run, workdir, target.name).items():
-      paths.write(new / name, content)
-    if near is None:
-      paths.upload(new, target, last=DESCRIPTION)
-    else:
-      if target.exists():
-        os.replace(target, pathlib.Path(temporary) / 'old')
-      os.replace(new, target)
+    contents = _contents(run, workdir, target.name)
+    try:
+      _replace(target, contents, pathlib.Path(temporary))
+    except OSError as error:
+      raise _unwritable(target, error) from None
   return target
+
+
+def _replace(
+  target: paths.Path,
+  contents: Mapping[str, str | bytes],
+  temporary: pathlib.Path,
+) -> None:
+  """Makes a folder hold these files alone, by way of a temporary one."""
+  new = temporary / 'new'
+  new.mkdir()
+  paths.write_all({new / name: content for name, content in contents.items()})
+  if paths.is_cloud(target):
+    paths.upload(new, target, last=DESCRIPTION)
+    return
+  if target.exists():
+    os.replace(target, temporary / 'old')
+  os.replace(new, target)
+
+
+def _unwritable(target: paths.Path, error: OSError) -> UserError:
+  return UserError(
+    f'{target} cannot be written ({error.strerror or error}): make room, or'
+    ' name another with --out'
+  )
 
 
 def _check_replaceable(target: paths.Path) -> None:

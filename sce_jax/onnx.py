@@ -175,9 +175,13 @@ def _write(folder: paths.Path, info: dict[str, Any], content: bytes) -> None:
   description = json.dumps(info, indent=2) + '\n'
   try:
     # What model.json names is there.
-    paths.write(folder / ONNX, content)
-    paths.write(folder / README, readme)
-    paths.write(folder / DESCRIPTION, description)
+    paths.write_all(
+      {
+        folder / ONNX: content,
+        folder / README: readme,
+        folder / DESCRIPTION: description,
+      }
+    )
   except OSError as error:
     raise UserError(
       f'{folder} cannot be written ({error.strerror or error}): make room, or'

@@ -167,8 +167,8 @@ def save(figure: Figure, path: paths.Path) -> paths.Path:
   Returns:
     path
   """
-  for kind, content in render_all(figure).items():
-    paths.write(path.with_suffix(f'.{kind}'), content)
+  made = render_all(figure).items()
+  paths.write_all({path.with_suffix(f'.{kind}'): x for kind, x in made})
   plt.close(figure)
   return path
 

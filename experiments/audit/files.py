@@ -52,15 +52,18 @@ def write(
   """
   html = folder / 'audit.html'
   names = page.example_names(issues, dataset)
+  record = transition_record(issues, dataset.info)
   try:
     paths.make_folder(folder)
-    paths.write(folder / 'label_issues.csv', csv_text(issues, names))
-    record = transition_record(issues, dataset.info)
-    paths.write(folder / 'transition.json', json.dumps(record, indent=1) + '\n')
-    suggestions = suggestions_text(issues, names)
-    paths.write(folder / 'suggestions.csv', suggestions)
-    paths.write(folder / PROBABILITIES, _arrays(issues))
-    paths.write(html, page.page_text(issues, dataset, title))
+    paths.write_all(
+      {
+        folder / 'label_issues.csv': csv_text(issues, names),
+        folder / 'transition.json': json.dumps(record, indent=1) + '\n',
+        folder / 'suggestions.csv': suggestions_text(issues, names),
+        folder / PROBABILITIES: _arrays(issues),
+        html: page.page_text(issues, dataset, title),
+      }
+    )
   except OSError as error:
     raise UserError(
       f'{folder} cannot be written ({error.strerror or error}): make room, and'

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import traceback
+from types import ModuleType
 
 from absl import flags, logging
 
@@ -48,12 +49,16 @@ def run(argv: Sequence[str]) -> int:
   # Silence JAX's warnings about missing backends.
   logging.set_verbosity(logging.WARNING)
   try:
-    code = _run(argv[1:])
-    sys.stdout.flush()
-    return code
+    return _run(argv[1:])
   except BrokenPipeError:  # Such as head, which has seen enough.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return ExitCode.NO_READER
+  finally:
+    # What cannot be written would make Python end with a code of its own.
+    for stream in (sys.stdout, sys.stderr):
+      try:
+        stream.flush()
+      except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _open_what_is_closed() -> None:
@@ -74,26 +79,12 @@ def _open_what_is_closed() -> None:
 def _run(arguments: Sequence[str]) -> int:
   workdir = None
   try:
-    parsed = command_line.parse(arguments)
-    if parsed is None:
-      return ExitCode.DONE
-    command, values, rest = parsed
-    workdir = values.workdir if 'workdir' in values else None
-    if 'print_config' in values and values.print_config:
-      _print_config(values)
-      return ExitCode.DONE
-    # Says what is wrong, or what will be done, before anything slow begins.
-    if hasattr(command, 'opening') and (line := command.opening(values, rest)):
-      # Of several processes the first one speaks.
-      if 'process_id' not in values or not values.process_id:
-        progress.log(line)
-      sys.stdout.flush()
-    with progress.phase('imports'):
-      for name in getattr(command, 'IMPORTS', ()):
-        importlib.import_module(name)
-    code = command.main(values, rest)
-    processes.barrier()
-    return code or ExitCode.DONE
+    code = ExitCode.DONE
+    if (parsed := command_line.parse(arguments)) is not None:
+      workdir = parsed[1].workdir if 'workdir' in parsed[1] else None
+      code = _command(*parsed)
+    sys.stdout.flush()
+    return code
   except UserError as error:
     _report(f'error: {error}')
     return ExitCode.BAD_INPUT
@@ -115,6 +106,27 @@ def _run(arguments: Sequence[str]) -> int:
     known = _explain(error, workdir)
     _report(f'error: {known}' if known else _crash(error, workdir))
     return ExitCode.CRASHED
+
+
+def _command(
+  command: ModuleType, values: flags.FlagValues, rest: list[str]
+) -> int:
+  """Runs a command; returns its exit code."""
+  if 'print_config' in values and values.print_config:
+    _print_config(values)
+    return ExitCode.DONE
+  # Says what is wrong, or what will be done, before anything slow begins.
+  if hasattr(command, 'opening') and (line := command.opening(values, rest)):
+    # Of several processes the first one speaks.
+    if 'process_id' not in values or not values.process_id:
+      progress.log(line)
+    sys.stdout.flush()
+  with progress.phase('imports'):
+    for name in getattr(command, 'IMPORTS', ()):
+      importlib.import_module(name)
+  code = command.main(values, rest)
+  processes.barrier()
+  return code or ExitCode.DONE
 
 
 def _report(message: str) -> None:
@@ -169,6 +181,10 @@ def _place(error: BaseException, workdir: str | None) -> str:
   """What could not be written, as far as an error tells."""
   if isinstance(error, OSError) and isinstance(error.filename, str):
     return error.filename
+  try:  # What it refused before it has forgotten.
+    print(flush=True)
+  except OSError:
+    return 'standard output'
   folder = workdir or 'runs'
   if paths.is_cloud(folder):  # Checkpoints are made there before the upload.
     return f'{folder} or the temporary folder {tempfile.gettempdir()} (TMPDIR)'

@@ -64,12 +64,6 @@ def report(
     },
     'figures': found,
   }
-  try:
-    paths.write(folder / JSON, json.dumps(record, indent=1).encode() + b'\n')
-  except OSError as error:
-    raise UserError(
-      f'{folder / JSON} cannot be written ({error.strerror or error})'
-    ) from None
   title = ', '.join(
     filter(
       None,
@@ -101,6 +95,12 @@ def report(
     folder / _FOLDER,
     _OWNER,
   )
+  try:
+    paths.write(folder / JSON, json.dumps(record, indent=1).encode() + b'\n')
+  except OSError as error:
+    raise UserError(
+      f'{folder / JSON} cannot be written ({error.strerror or error}): make room'
+    ) from None
   return written
 
 

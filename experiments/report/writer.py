@@ -64,7 +64,8 @@ def claim(folder: paths.Path, owner: str) -> None:
 def write(page: page_lib.Page, folder: paths.Path, owner: str) -> Written:
   """Writes a report into its folder, over an earlier version.
 
-  Each file is written whole or not at all, the pages after what they refer to.
+  Each file is written whole or not at all, the pages after what they refer to;
+  an earlier version stays if there is no room for this one.
 
   Args:
     page: the report; its drawings are closed.
@@ -123,8 +124,7 @@ def write(page: page_lib.Page, folder: paths.Path, owner: str) -> Written:
     markdown.page_text(page).encode(),
     html.page_text(page, drawn).encode(),
   ]
-  for path, content in zip(new, contents, strict=True):
-    _write(path, content)
+  _write(dict(zip(new, contents, strict=True)))
   return written
 
 
@@ -170,14 +170,14 @@ def _write_record(folder: paths.Path, owner: str, files: set[str]) -> None:
     paths.make_folder(folder)
   except OSError as error:
     raise _unwritable(folder, error) from None
-  _write(folder / _RECORD, json.dumps(record, indent=1).encode() + b'\n')
+  _write({folder / _RECORD: json.dumps(record, indent=1).encode() + b'\n'})
 
 
-def _write(path: paths.Path, content: bytes) -> None:
+def _write(contents: dict[paths.Path, bytes]) -> None:
   try:
-    paths.write(path, content)
+    paths.write_all(contents)
   except OSError as error:
-    raise _unwritable(path.parent, error) from None
+    raise _unwritable(next(iter(contents)).parent, error) from None
 
 
 def _unwritable(folder: paths.Path, error: OSError) -> UserError:

@@ -125,7 +125,7 @@ class Driver:
       broken += 1
       if code in _FINAL or broken > self._retries:
         log = self._executor.log(job.id)
-        why = f'exit code {code}, {_last_line(log)} (log: {paths.shown(log)})'
+        why = f'exit code {code}, {_reason(log)} (log: {paths.shown(log)})'
         for entry in job.entries:
           if entry.ended is None:
             self._fail(entry.id, f'{entry.id}: {why}')
@@ -250,7 +250,12 @@ def _last_checkpoint(folder: str) -> int:
   return max((int(p.name) for p in steps if p.name.isdecimal()), default=0)
 
 
-def _last_line(path: pathlib.Path) -> str:
+def _reason(path: pathlib.Path) -> str:
+  """Why a command ended, as far as its log says."""
+  try:
+    paths.append(path, '\n')
+  except OSError as error:  # Then what it printed last is not there.
+    return f'its log cannot be written ({error.strerror}): make room'
   text = path.read_text(errors='replace') if path.exists() else ''
   lines = text.strip().splitlines()
   return lines[-1].removeprefix('error: ') if lines else 'it printed nothing'

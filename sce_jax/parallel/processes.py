@@ -186,7 +186,8 @@ def report_error(message: str) -> None:
           return
     if not is_primary():
       message = f'process {process_id()}: {message}'
-  print(message, file=sys.stderr)
+  with contextlib.suppress(OSError):  # On a full disk: its code says it, too.
+    print(message, file=sys.stderr)
 
 
 def barrier() -> None:

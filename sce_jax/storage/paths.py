@@ -6,6 +6,8 @@ first such path is made. What an object store lacks is made up for here: it has
 no folders, and nothing in it can be appended to or renamed. lock.py has locks.
 """
 
+from collections.abc import Iterator, Mapping
+import contextlib
 import importlib.util
 import logging
 import os
@@ -140,20 +142,51 @@ def write(path: Path, content: str | bytes) -> None:
   Raises:
     OSError: it cannot be written.
   """
-  data = content.encode() if isinstance(content, str) else content
-  if is_cloud(path):
-    store(path).pipe_file(os.fspath(path), data)
-    return
-  # A unique name, so that two writers never share a temporary file.
-  temporary = path.with_name(f'.{path.name}.{uuid.uuid4().hex}')
+  write_all({path: content})
+
+
+def write_all(contents: Mapping[Path, str | bytes]) -> None:
+  """Writes files that belong together, each atomically, in this order.
+
+  None of those here is replaced before there was room for all.
+
+  Args:
+    contents: of the files, by path.
+
+  Raises:
+    OSError: one cannot be written; `filename` is its name.
+  """
+  written: dict[Path, Path] = {}
   try:
-    with open(temporary, 'xb') as file:
-      file.write(data)
-      file.flush()
-      os.fsync(file.fileno())
-    os.replace(temporary, path)
+    for path, content in contents.items():
+      data = content.encode() if isinstance(content, str) else content
+      if is_cloud(path):
+        store(path).pipe_file(os.fspath(path), data)
+        continue
+      # A unique name, so that two writers never share a temporary file.
+      temporary = path.with_name(f'.{path.name}.{uuid.uuid4().hex}')
+      written[path] = temporary
+      with _named(path), open(temporary, 'xb') as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    for path, temporary in written.items():
+      with _named(path):
+        os.replace(temporary, path)
   finally:
-    temporary.unlink(missing_ok=True)
+    for temporary in written.values():
+      temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+  """An error inside has the file's name, which that of a full disk lacks."""
+  try:
+    yield
+  except OSError as error:
+    if error.errno is not None:
+      error.filename = os.fspath(path)
+    raise
 
 
 def read(path: Path) -> bytes:
@@ -178,7 +211,7 @@ def append(path: Path, text: str) -> None:
       before = b''
     write(path, before + text.encode())
     return
-  with open(path, 'a') as file:
+  with _named(path), open(path, 'a') as file:
     file.write(text)
 
 

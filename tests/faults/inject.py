@@ -1,8 +1,10 @@
-"""Faults, injected for real into files, here or in a cloud."""
+"""Faults, injected for real into files, here or in a cloud, and into a disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+import contextlib
 import pathlib
 import random
+import resource
 
 from sce_jax.storage import paths
 
@@ -38,6 +40,17 @@ def damage(path: paths.Path, what: str) -> None:
     paths.write(path, content)
   else:
     path.write_bytes(content)
+
+
+@contextlib.contextmanager
+def files_no_larger(size: int) -> Iterator[None]:
+  """The system refuses to write more to any file, as where a quota ends."""
+  soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+  resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+  try:
+    yield
+  finally:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def files(folder: paths.Path) -> list[str]:

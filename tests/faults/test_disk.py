@@ -4,7 +4,6 @@ import contextlib
 import errno
 import os
 import pathlib
-import resource
 import shutil
 import subprocess
 import sys
@@ -32,17 +31,6 @@ pytestmark = [
   pytest.mark.filterwarnings('ignore::pytest.PytestUnraisableExceptionWarning'),
 ]
 SHORT = ('--config=configs/digits.py:sl,symmetric,0.4,tiny',)
-
-
-@contextlib.contextmanager
-def files_no_larger(size):
-  """The system refuses to write more to any file, as where a quota ends."""
-  soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-  resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-  try:
-    yield
-  finally:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def config():
@@ -89,7 +77,7 @@ def test_a_save_that_fails_leaves_the_older_ones(told_by, state, tmp_path):
   leftover = tmp_path / '5.orbax-checkpoint-tmp' / 'manifest.ocdbt'
   leave(leftover)
   with (
-    files_no_larger(1000),
+    inject.files_no_larger(1000),
     pytest.raises(Exception, match=r'too large|Input/output'),
   ):
     checkpoints.save(at(first, 6), {'seconds': 2.0})
