@@ -48,9 +48,10 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
       made = restore.predict_run(run.folder, 'test', context.data_dir)
       hidden = made.hidden[:_EXAMPLES]
       classes = made.split.label[:_EXAMPLES]
-      figures.append(separability(hidden, classes))
+      seed = run.config['seed']
+      figures.append(separability(hidden, classes, seed))
       if number == 0:
-        _draw(ax, hidden, classes, run.info.class_titles)
+        _draw(ax, hidden, classes, run.info.class_titles, seed)
         ax.set_title(name, fontsize=10)
     silhouettes, accuracies = zip(*figures, strict=True)
     rows.append(
@@ -94,13 +95,14 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
 
 
 def separability(
-  hidden: np.ndarray, classes: np.ndarray
+  hidden: np.ndarray, classes: np.ndarray, seed: int
 ) -> tuple[float, float]:
   """Silhouette and nearest-neighbour accuracy of activations.
 
   Args:
     hidden: activations [N, D].
     classes: true classes [N].
+    seed: of the cross-validation's folds.
 
   Returns:
     The mean silhouette in Euclidean distance, from -1 to 1, and the accuracy
@@ -114,17 +116,21 @@ def separability(
     neighbors.KNeighborsClassifier(min(_NEIGHBOURS, len(hidden) // 2)),
     hidden,
     classes,
-    cv=model_selection.StratifiedKFold(folds, shuffle=True, random_state=0),
+    cv=model_selection.StratifiedKFold(folds, shuffle=True, random_state=seed),
   )
   return score, float(found.mean())
 
 
 def _draw(
-  ax, hidden: np.ndarray, classes: np.ndarray, titles: Sequence[str]
+  ax,
+  hidden: np.ndarray,
+  classes: np.ndarray,
+  titles: Sequence[str],
+  seed: int,
 ) -> None:
   perplexity = min(30.0, (len(hidden) - 1) / 3)
   placed = manifold.TSNE(
-    perplexity=perplexity, init='pca', learning_rate='auto', random_state=0
+    perplexity=perplexity, init='pca', learning_rate='auto', random_state=seed
   ).fit_transform(hidden)
   for k in np.unique(classes):
     ax.scatter(

@@ -99,7 +99,8 @@ def report(
     paths.write(folder / JSON, json.dumps(record, indent=1).encode() + b'\n')
   except OSError as error:
     raise UserError(
-      f'{folder / JSON} cannot be written ({error.strerror or error}): make room'
+      f'{folder / JSON} cannot be written ({error.strerror or error}): make'
+      ' room'
     ) from None
   return written
 

@@ -21,15 +21,29 @@ host draws is a pure function, too, and no generator lives longer than a call:
 | crops of streamed JPEGs (data/stream.py) | seed, epoch, example, view |
 | labels, of all noises (noise/hashing.py) | purpose, noise seed, example id |
 | ties and random matrices of noises | purpose, noise seed, classes |
+| pairs of asymmetric_cifar100_block_pair | purpose, pair_seed (0), classes |
 | imbalance, replaced images | purpose, noise seed, example id |
 | a second noise | a seed that is hashed of the noise seed |
-| draws of noise/confident.py and consensus.py | a seed that they are given |
+| draws of noise/confident.py and consensus.py | seed, of the audit |
 | held-out examples (data/held_out.py) | example id alone |
 | examples of data.per_class | data.per_class_seed |
 | examples of data.limit, of data of one's own | nothing: always the same |
-| folds of an audit (audit.py) | seed |
+| test split of digits (data/sources/digits.py) | nothing: always the same |
+| folds of an audit, and the examples left out of some (audit.py) | seed |
+| all of a NoisyLabelClassifier (estimator.py) | random_state, as the seed |
+| images an ONNX program is compared on (onnx.py) | nothing: always the same |
 
-The noise seed is noise.seed, or where that is None the seed.
+What experiments draw beside their runs (experiments/paper):
+
+| what | derived from |
+|---|---|
+| settings that tune tries (noisy_search.py) | --seed, number tried before |
+| examples that tune chooses by (noisy_search.py) | example id alone |
+| t-SNE, folds of the nearest neighbours (embeddings.py) | the run's seed |
+| classifiers that no data made (theory.py) | nothing: always the same |
+
+The noise seed is noise.seed, or where that is None the seed. The seed of tune
+is that of its runs. A random_state that is no number gives one: its next draw.
 """
 
 import jax

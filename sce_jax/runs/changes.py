@@ -1,5 +1,6 @@
-"""Runs that are continued with another config or code than before."""
+"""Runs that are continued with another config, code or jax than before."""
 
+import collections
 from collections.abc import Collection, Mapping, Sequence
 import os
 from typing import Any
@@ -16,6 +17,8 @@ CODE = 'code'
 _FIXED = ('seed', 'data.', 'noise.', 'loss.name', 'train.batch_size')
 _FIXED_TOO = ('train.drop_remainder', 'model.')
 _NAMED = 4
+# Packages with another version of which figures may be rounded otherwise.
+_ROUNDING = ('jax', 'jaxlib', 'flax', 'optax', 'numpy')
 
 
 def check(
@@ -98,6 +101,39 @@ def check_epochs(
     )
 
 
+def note_environment(path: paths.Path, now: Mapping[str, Any]) -> None:
+  """Says and records that a run continues with other versions or devices.
+
+  Nothing is refused for that.
+
+  Args:
+    path: the run's folder.
+    now: versions and devices, see metadata.environment.
+  """
+  found = files.read_description(path)
+  different = fields.differences(_rounds_by(found), _rounds_by(now))
+  if not different:
+    return
+  progress.log(
+    f'{path}: continues with {"; ".join(different)}: its figures may differ in'
+    ' the last bits from those of a run that ends as it was begun'
+  )
+  before = found.get('changes', [])
+  if different not in before:
+    record = {**found, 'changes': [*before, different]}
+    paths.write(path / 'config.json', digests.dumps(record, indent=2))
+
+
+def _rounds_by(record: Mapping[str, Any]) -> dict[str, str]:
+  """What of versions and devices decides how a run's figures are rounded."""
+  counted = collections.Counter(record.get('devices', ()))
+  rounds = {name: record.get('versions', {}).get(name) for name in _ROUNDING}
+  rounds['devices'] = ', '.join(f'{n} {x}' for x, n in counted.items())
+  if 'cpu cpu' in counted:  # The number of its cores may change all the time.
+    rounds['processor'] = record.get('processor', '').rpartition(',')[0]
+  return rounds
+
+
 def carry_out(
   path: paths.Path,
   found: Mapping[str, Any],
@@ -125,9 +161,12 @@ def carry_out(
   for change in changed:
     progress.log(f'{path}: continues with {change}')
   if epochs != before:
+    follows = 'learning rate, and in what else of the method depends on that'
+    if config['optim']['schedule'] != 'cosine':
+      follows = 'method, if it depends on that; the learning rate does not'
     progress.log(
-      f'{path}: the schedule of the learning rate is that of {epochs} epochs'
-      f' from here on, no longer that of {before}'
+      f'{path}: from here on the run is one of {epochs} epochs, no longer of'
+      f' {before}, in its {follows}'
     )
   if result is not None and epochs != before:
     paths.write(path / f'result-{before}-epochs.json', digests.dumps(result))

@@ -18,21 +18,27 @@ _PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'numpy')
 
 def describe(config: dict[str, Any]) -> dict[str, Any]:
   """The content of config.json for a run that starts now."""
-  import jax  # noqa: PLC0415  Reading folders does not need it.
-
-  devices = jax.devices()
   return {
     'config': config,
     'command': sys.argv,
     'created': datetime.datetime.now(datetime.UTC).isoformat(
       timespec='seconds'
     ),
-    'python': sys.version.split()[0],
-    'versions': {name: importlib.metadata.version(name) for name in _PACKAGES},
-    'devices': [f'{d.platform} {d.device_kind}' for d in devices],
-    'processor': processor(),
+    **environment(),
     'git_commit': _git_commit(),
     'code': code(),
+  }
+
+
+def environment() -> dict[str, Any]:
+  """What a process computes with: versions and devices."""
+  import jax  # noqa: PLC0415  Reading folders does not need it.
+
+  return {
+    'python': sys.version.split()[0],
+    'versions': {name: importlib.metadata.version(name) for name in _PACKAGES},
+    'devices': [f'{d.platform} {d.device_kind}' for d in jax.devices()],
+    'processor': processor(),
   }
 
 

@@ -80,11 +80,14 @@ class Workdir:
     found = files.read_description(self.path)
     code = metadata.code()
     ended = (self.path / 'result.json').exists()
-    if ended and found['config'] == self._config:
+    is_over = ended and found['config'] == self._config
+    if is_over:
       code = found.get('code', code)  # Its result is only given again.
     changed = changes.check(self.path, found, self._config, code, self._allowed)
     if changed:
       changes.carry_out(self.path, found, self._config, code, changed)
+    if not is_over:
+      changes.note_environment(self.path, metadata.environment())
 
   def close(self) -> None:
     """Releases the folder."""

@@ -69,7 +69,7 @@ def test_more_epochs_extend_a_run_that_has_ended(
   result = run(copied, 3, ['train.epochs'])
   said = capsys.readouterr().out
   assert 'continues with train.epochs: 2 -> 3' in said
-  assert 'learning rate is that of 3 epochs from here on' in said
+  assert 'the run is one of 3 epochs, no longer of 2, in its method, if' in said
   assert 'resumes at step 6' in said
   # The rate is constant, so that three epochs at once end the same.
   run(tmp_path / 'at once', 3)
@@ -81,6 +81,42 @@ def test_more_epochs_extend_a_run_that_has_ended(
   assert kept == files.read_result(ended)
   # From now on that is its config.
   assert run(copied, 3) == result
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+  ('schedule', 'rates', 'said'),
+  [
+    # A cosine of 2 epochs from 0.04 to 0.01, then the last third of one of 3.
+    ('cosine', [0.04, 0.025, 0.0175], 'of 2, in its learning rate, and'),
+    ('step', [0.04, 0.02, 0.01], 'the learning rate does not'),
+  ],
+)
+def test_more_epochs_are_trained_at_the_rates_that_are_said(
+  schedule, rates, said, small_network, tmp_path, capsys
+):
+  changes = {
+    'optim.schedule': schedule,
+    'optim.learning_rate': 0.04,
+    'optim.final_learning_rate': 0.01,
+    'optim.boundaries': (1, 2),
+    'optim.factor': 0.5,
+    'optim.update': 'epoch',
+  }
+  run(tmp_path / 'run', 2, **changes)
+  shutil.copytree(tmp_path / 'run', tmp_path / 'by hand')
+  run(tmp_path / 'run', 3, ['train.epochs'], **changes)
+  assert said in capsys.readouterr().out
+  found = [x['learning_rate'] for x in files.read_metrics(tmp_path / 'run')]
+  assert found == pytest.approx(rates)
+  by_hand = {'optim.schedule': 'constant', 'optim.learning_rate': rates[2]}
+  run(
+    tmp_path / 'by hand', 3, ['train.epochs', *by_hand], **(changes | by_hand)
+  )
+  found, expected = (final(tmp_path / x).params for x in ('run', 'by hand'))
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, 1e-4, 1e-6), found, expected
+  )
 
 
 @pytest.mark.parametrize(
@@ -165,6 +201,30 @@ def test_other_code_is_refused_and_shown(copied, monkeypatch):
   run(copied, 2, ['code'])
   (copied / 'result.json').unlink()
   run(copied)
+
+
+def test_another_jax_and_other_devices_are_told_and_recorded(copied, capsys):
+  record = files.read_description(copied)
+  record['versions'] |= {'jax': '0.9.1', 'orbax-checkpoint': '0.1'}
+  record['devices'] = ['gpu NVIDIA H100']
+  paths.write(copied / 'config.json', digests.dumps(record))
+  run(copied)
+  assert 'continues with' not in capsys.readouterr().out  # It has ended.
+  different = [
+    'devices: 1 gpu NVIDIA H100 -> 8 cpu cpu',
+    f'jax: 0.9.1 -> {jax.__version__}',
+  ]
+  for _ in range(2):
+    (copied / 'result.json').unlink()
+    run(copied)
+    (line,) = [
+      x for x in capsys.readouterr().out.splitlines() if 'continues with' in x
+    ]
+    assert (
+      '; '.join(different) in line and 'may differ in the last bits' in line
+    )
+    (recorded,) = files.read_description(copied)['changes']
+    assert recorded[:2] == different
 
 
 def test_other_data_are_refused(copied):

@@ -6,6 +6,9 @@ import jax
 import numpy as np
 import pytest
 
+from experiments.paper import noisy_search, scales
+from experiments.paper.noisy_search import Search
+from experiments.paper.search_space import Range
 from sce_jax import train
 from sce_jax.config.check import check_config
 from sce_jax.data import dataset as dataset_lib
@@ -31,8 +34,13 @@ def trained(made, dataset, folder):
     name: getattr(state, name)
     for name in ('params', 'batch_stats', 'opt_state', 'method')
   }
-  losses = [record['train']['loss'] for record in files.read_metrics(folder)]
-  return learnt, losses, files.read_record(folder, 'prepared.json')
+  losses = [
+    (record['train']['loss'], record.get('validation'))
+    for record in files.read_metrics(folder)
+  ]
+  # Those that settings are chosen by, and what was computed before training.
+  validation = files.read_validation(folder)
+  return learnt, losses, validation, files.read_record(folder, 'prepared.json')
 
 
 def check_same(first, second):
@@ -55,8 +63,8 @@ def with_other_true_labels(dataset, both):
 @pytest.mark.parametrize(
   ('loss', 'changes'),
   [
-    # A network before it, and a state of its own.
-    ('t_revision', {}),
+    # A network before it, and a state of its own; a choice by noisy labels.
+    ('t_revision', {'data.validation': 0.25}),
     *(
       pytest.param(loss, changes, marks=pytest.mark.slow)
       for loss, changes in [
@@ -91,6 +99,30 @@ def test_true_labels(loss, changes, small_network, tmp_path, monkeypatch):
     files.read_record(tmp_path / x, 'noise.json') for x in ('one', 'other')
   ]
   assert noise[0]['rate'] != noise[1]['rate']
+
+
+@pytest.mark.slow
+def test_true_labels_in_a_search_of_settings(
+  small_network, tmp_path, monkeypatch
+):
+  """Twelve settings, of which the last follows from how good the others are."""
+  pytest.importorskip('optuna')
+  request = Search('digits', 'tiny', 'sl', 'symmetric 0.4', trials=12)
+  space = {'loss.alpha': Range(0.001, 10.0, is_log=True)}
+  monkeypatch.setattr(noisy_search, '_MOST_TOGETHER', 11)
+  monkeypatch.setattr(scales, 'runs_per_program', lambda dataset: 11)
+  asked = request.config(0, {})
+  data = synthetic.data()
+  drawn = labels_lib.apply_label_noise(data, asked.noise, 0)
+  found = []
+  for name in ('one', 'other'):
+    with monkeypatch.context() as patch:
+      patch.setattr(labels_lib, 'apply_label_noise', lambda *_: drawn)
+      hidden = noisy_search.hide(data, asked, 0.5)
+    found.append(noisy_search.search(request, space, hidden, tmp_path / name))
+    data = with_other_true_labels(data, both=True)
+  assert found[0] == found[1]
+  assert len({trial.accuracy for trial in found[0]}) > 1
 
 
 @pytest.mark.parametrize('noise', ['open set', 'imbalance'])

@@ -32,14 +32,16 @@ def test_separability_of_what_is_known():
   classes = np.repeat(np.arange(4), 30)
   centres = 100 * np.eye(4)
   silhouette, accuracy = embeddings.separability(
-    centres[classes] + rng.normal(size=(120, 4)), classes
+    centres[classes] + rng.normal(size=(120, 4)), classes, seed=0
   )
   assert silhouette > 0.9 and accuracy == 1.0
-  silhouette, accuracy = embeddings.separability(
-    rng.normal(size=(120, 4)), classes
-  )
+  noise = rng.normal(size=(120, 4))
+  silhouette, accuracy = embeddings.separability(noise, classes, seed=0)
   # Nothing to be told: about 0, and a chance of a quarter (0.04 a deviation).
   assert abs(silhouette) < 0.1 and abs(accuracy - 0.25) < 0.16
+  # Other folds: those of another seed.
+  other = embeddings.separability(noise, classes, seed=1)
+  assert other[0] == silhouette and other[1] != accuracy
 
 
 @pytest.mark.parametrize('dataset', ['mnist', 'cifar10'])
