@@ -92,6 +92,7 @@ def test_true_labels(loss, changes, small_network, tmp_path, monkeypatch):
   drawn = labels_lib.apply_label_noise(data, checked.noise, 0)
   monkeypatch.setattr(labels_lib, 'apply_label_noise', lambda *_: drawn)
   found = trained(made, data, tmp_path / 'one')
+  assert (found[2] is None) == ('data.validation' not in changes)
   other = with_other_true_labels(data, both=True)
   check_same(trained(made, other, tmp_path / 'other'), found)
   # They are counted against, so that they were others indeed.
@@ -112,7 +113,7 @@ def test_true_labels_in_a_search_of_settings(
   monkeypatch.setattr(noisy_search, '_MOST_TOGETHER', 11)
   monkeypatch.setattr(scales, 'runs_per_program', lambda dataset: 11)
   asked = request.config(0, {})
-  data = synthetic.data()
+  data = synthetic.data(train=80)
   drawn = labels_lib.apply_label_noise(data, asked.noise, 0)
   found = []
   for name in ('one', 'other'):
