@@ -79,7 +79,7 @@ def _open_what_is_closed() -> None:
 def _run(arguments: Sequence[str]) -> int:
   workdir = None
   try:
-    code = ExitCode.DONE
+    code: int = ExitCode.DONE
     if (parsed := command_line.parse(arguments)) is not None:
       workdir = parsed[1].workdir if 'workdir' in parsed[1] else None
       code = _command(*parsed)

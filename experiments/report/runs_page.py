@@ -110,6 +110,7 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
 
   ends = [r.status for r in runs]
   initial = [r.initial for r in runs if r.initial]
+  changed = ['; '.join(x) for d in described for x in d.get('changes', ())]
   return [
     (
       'runs',
@@ -120,6 +121,7 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
       ),
     ),
     *([('initial weights', values(initial))] if initial else []),
+    *([('changed on the way', values(changed))] if changed else []),
     ('seeds', ', '.join(map(str, sorted({r.config['seed'] for r in runs})))),
     ('devices', values(each_run.devices(r) for r in described)),
     ('trained', values(d['created'][:10] for d in described)),

@@ -3,13 +3,11 @@
 import json
 import re
 import shutil
-from unittest import mock
 
 import jax
 from jax import export as jax_export
 import numpy as np
 from PIL import Image
-import pytest
 from safetensors import numpy as safetensors
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
@@ -124,16 +122,17 @@ def test_nothing_else_is_replaced(plain, tmp_path):
   assert content_of(tmp_path) == before
 
 
-def test_an_export_appears_whole_or_not_at_all(plain, tmp_path, monkeypatch):
+def test_an_export_appears_whole_or_not_at_all(plain, tmp_path):
   copy = plain.copy(tmp_path)
   change(copy, created='before')
   (copy / 'model.onnx').write_text('of the earlier network')
   before = content_of(tmp_path)
-  with monkeypatch.context() as patch:
-    patch.setattr(export.paths, 'write', mock.Mock(side_effect=OSError))
+  with inject.files_no_larger(2000):
     for out in (copy, tmp_path / 'new'):
-      with pytest.raises(OSError):
-        export.export(plain.run, out)
+      assert told(export.export, plain.run, out) == (
+        f'{out} cannot be written (File too large): make room, or name another'
+        ' with --out'
+      )
   assert content_of(tmp_path) == before
   assert not (tmp_path / 'new').exists()
   assert export.export(plain.run, copy) == copy

@@ -10,11 +10,13 @@ import jax
 import numpy as np
 import pytest
 
+from experiments.report import runs_page
 from sce_jax import train
 from sce_jax.config.check import check_config
 from sce_jax.errors import NonFiniteLoss
 from sce_jax.parallel import runners
 from sce_jax.runs import files, metadata, restore
+from sce_jax.runs.read import Run
 from sce_jax.runs.run import TrainingRun
 from sce_jax.runs.workdir import Workdir
 from sce_jax.storage import digests, paths
@@ -225,6 +227,8 @@ def test_another_jax_and_other_devices_are_told_and_recorded(copied, capsys):
     )
     (recorded,) = files.read_description(copied)['changes']
     assert recorded[:2] == different
+  facts = dict(runs_page.facts([Run(copied, {}, record['config'])]))
+  assert facts['changed on the way'] == '; '.join(recorded)
 
 
 def test_other_data_are_refused(copied):

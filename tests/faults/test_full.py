@@ -9,9 +9,8 @@ from experiments.sweeps.driver import Driver
 from experiments.sweeps.jobs import LAUNCH, Job
 from experiments.sweeps.local import Local
 from experiments.sweeps.manifest import Entry
-from sce_jax import export, train
 from sce_jax.exit_codes import ExitCode
-from tests import conftest, synthetic
+from tests import conftest
 from tests.data.reading import told
 from tests.experiments.audit import test_page
 from tests.faults import inject
@@ -50,22 +49,6 @@ def test_an_earlier_page_stays(
   (line,) = done.stderr.splitlines()
   assert f'{tmp_path / folder} is where the report goes, and cannot be' in line
   assert '(File too large): make room' in line
-  assert inject.contents(tmp_path) == before
-
-
-def test_an_earlier_export_stays(small_network, tmp_path):
-  run, out = tmp_path / 'run', tmp_path / 'out' / 'model'
-  made = synthetic.config()
-  made.model.name = 'digits_cnn'
-  train.train_and_evaluate(made, run, dataset=synthetic.data())
-  export.export(run, out)
-  before = inject.contents(tmp_path)
-  with full_for_the_largest(out):
-    message = told(export.export, run, out)
-  assert message == (
-    f'{out} cannot be written (File too large): make room, or name another with'
-    ' --out'
-  )
   assert inject.contents(tmp_path) == before
 
 
