@@ -12,11 +12,12 @@ noise/confident.py and methods/averages.py.
 from collections.abc import Collection
 import dataclasses
 import os
+from typing import Any
 
-from jaxtyping import Int64, Integer
+from jaxtyping import Float64, Int64, Integer
 import numpy as np
 
-from sce_jax import train
+from sce_jax import methods, train
 from sce_jax.config import check as config_lib
 from sce_jax.config import fields
 from sce_jax.config.check import Config
@@ -112,6 +113,7 @@ def audit(
   probability = np.empty((len(rows), dataset.info.num_classes))
   sums, count = np.zeros_like(probability), np.zeros((len(rows), 1))
   margin = np.zeros(len(rows)) if margins else None
+  learned = []
   run = restore.load(folders[0], must_have_ended=True)
   for k, folder in enumerate(folders):
     # All have the same program, which is compiled once.
@@ -123,6 +125,7 @@ def audit(
     count += np.asarray(state.method.count)[rows, None]
     if margin is not None:
       margin += np.asarray(state.method.margin)[rows]
+    learned.append(_learned_transition(config, folder, state.method.base))
   # Of two folds' runs one may have left an example out, and the other holds it.
   averaged = np.where(count, sums / np.maximum(count, 1), probability)
   aum = None
@@ -147,7 +150,23 @@ def audit(
     rows,
     config.seed,
     aum,
+    None if learned[0] is None else np.mean(learned, axis=0),
   )
+
+
+def _learned_transition(
+  config: Config, folder: paths.Path, state: Any
+) -> Float64[np.ndarray, 'K K'] | None:
+  """The T that a fold's method has learned; None if it learns none.
+
+  T-Revision does not keep the rows at a sum of 1; here they are scaled to it.
+  """
+  method = methods.build(config.loss.name, config.loss.hparams)
+  if method.transition is None:
+    return None
+  prepared = processes.on_primary(lambda: files.read_prepared(folder))
+  matrix = np.asarray(method.transition(state, prepared or {}), np.float64)
+  return matrix / matrix.sum(axis=1, keepdims=True)
 
 
 def _records_margins(folder: paths.Path) -> bool:

@@ -35,7 +35,8 @@ class LabelIssues:
     duplicates: pairs of rows: near duplicates with different labels, the most
       similar first. None: they were not looked for.
     transitions: T[i, j] = P(labelled j | truly i) by each estimator of
-      noise/estimation.py for which there is what it needs.
+      noise/estimation.py for which there is what it needs; and 'learned', by
+      the method itself.
   """
 
   example_id: Int64[np.ndarray, ' N']
@@ -112,6 +113,7 @@ def judge(
   index: Int64[np.ndarray, ' N'] | None = None,
   seed: int = 0,
   aum: Float64[np.ndarray, ' N'] | None = None,
+  learned_transition: Float64[np.ndarray, 'K K'] | None = None,
 ) -> LabelIssues:
   """Finds label issues by probabilities, whoever made them.
 
@@ -128,6 +130,7 @@ def judge(
     index: of each example, its row in the training split; None: its place.
     seed: of the bootstrap, and of what is drawn to estimate T by neighbours.
     aum: as in `LabelIssues`.
+    learned_transition: T that a method has learned; None: it learns none.
   """
   joint = confident.confident_joint(probability, labels)
   learned = probability if averaged is None else averaged
@@ -160,7 +163,10 @@ def judge(
       name: estimate(evidence, estimation.PERCENTILE)
       for name, estimate in estimation.ESTIMATORS.items()
       if name != 'hoc' or (features is not None and len(labels) > 2)
-    },
+    }
+    | (
+      {} if learned_transition is None else {'learned': learned_transition}
+    ),
   )
 
 

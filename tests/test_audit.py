@@ -209,6 +209,38 @@ def test_dropped_examples_are_neither_trained_on_nor_judged(
   assert restore.evaluate_run(tmp_path / 'run', data_dir)['epoch'] == 2
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures('small_network')
+@pytest.mark.parametrize(
+  ('name', 'diagonal'),
+  [
+    # As it is begun: 1 / (1 + 9 sigmoid(-2)).
+    ('vol_min_net', 0.48243),
+    # It is told the matrix; its slack stays 0.
+    ('t_revision', 0.6),
+  ],
+)
+def test_a_learned_matrix_is_among_the_estimates(
+  name, diagonal, data_dir, tmp_path
+):
+  config = digits.get_config(f'{name},symmetric,0.4')
+  config.data.limit = 60
+  config.train.epochs, config.train.batch_size = 2, 16
+  config.loss.rate = 1e-9  # Nothing is learned, so that it is known.
+  if name == 't_revision':
+    config.loss.update(transition='true', start=0.0, revision=0.0)
+  issues = audit.audit(config, tmp_path / 'audit', data_dir, folds=2)
+  expected = np.full((10, 10), (1 - diagonal) / 9)
+  np.fill_diagonal(expected, diagonal)
+  learned = issues.transitions['learned']
+  np.testing.assert_allclose(learned, expected, atol=1e-5)
+  # Of 60 labels the counted matrix is not quite the one drawn from.
+  off = np.abs(expected - issues.true_transition).sum(axis=1) / 2
+  np.testing.assert_allclose(
+    issues.transition_errors['learned'], off, atol=1e-5
+  )
+
+
 # How ml_collections reads a config file.
 @pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
 def test_audit(data_dir, tmp_path, capsys):

@@ -111,6 +111,7 @@ class Method(NamedTuple):
       random augmentation of the same examples.
     uses_features: whether `end_epoch` calls `features`, and so needs training
       examples on the device.
+    transition: (state, hparams) -> T [K, K], of a method that learns it.
   """
 
   init: Callable[..., PyTree]
@@ -123,6 +124,7 @@ class Method(NamedTuple):
   figures: tuple[str, ...] = ()
   two_views: bool = False
   uses_features: bool = False
+  transition: Callable[[PyTree, Hparams], Float[Array, 'K K']] | None = None
 
 
 def no_state(key: Array, num_examples: int, num_classes: int) -> tuple[()]:

@@ -62,8 +62,7 @@ def t_revision() -> Method:
     revises = epochs_since(hparams['revision'], context) >= 0
 
     def weights(d, logits):
-      least = _LEAST * jnp.eye(len(d), dtype=d.dtype)
-      matrix = jnp.maximum(hparams['transition_matrix'] + d, least)
+      matrix = revised(d, hparams['transition_matrix'])
       return jax.vmap(importance, (0, 0, None))(logits, batch.label, matrix)
 
     def total(d):
@@ -88,7 +87,22 @@ def t_revision() -> Method:
       logits, batch_stats, new, {'label_weight': weight}
     )
 
-  return Method(init, loss, prepare=prepare, figures=('label_weight',))
+  return Method(
+    init,
+    loss,
+    prepare=prepare,
+    figures=('label_weight',),
+    transition=lambda state, hparams: revised(
+      state['d'], jnp.asarray(hparams['transition_matrix'], jnp.float32)
+    ),
+  )
+
+
+def revised(
+  d: Float[Array, 'K K'], matrix: Float[Array, 'K K']
+) -> Float[Array, 'K K']:
+  """T + D, with no entry below 0, nor one of the diagonal below 0.01."""
+  return jnp.maximum(matrix + d, _LEAST * jnp.eye(len(d), dtype=d.dtype))
 
 
 def importance(

@@ -93,7 +93,12 @@ def vol_min_net(init: float, optimizer: str) -> Method:
       {'kept': kept},
     )
 
-  return Method(start, loss, figures=('kept',))
+  return Method(
+    start,
+    loss,
+    figures=('kept',),
+    transition=lambda state, hparams: transition(state['w']),
+  )
 
 
 def transition(w: Float[Array, 'K K']) -> Float[Array, 'K K']:

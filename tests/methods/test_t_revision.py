@@ -57,6 +57,16 @@ def test_a_class_that_is_hardly_kept_has_a_bounded_weight():
   assert np.isfinite(weight).all() and 0 < weight.max() <= 100
 
 
+def test_the_matrix_that_it_has_learned_by_hand():
+  state = {**start(), 'd': jnp.array([[-1, 0.1, 0], [-0.1, 0, 0], [0, 0, 0.1]])}
+  np.testing.assert_allclose(
+    METHOD.transition(state, HPARAMS),
+    [[0.01, 0.3, 0.1], [0, 0.6, 0.4], [0.3, 0.2, 0.6]],
+    rtol=1e-5,
+    atol=1e-7,
+  )
+
+
 @pytest.mark.parametrize('epoch', [0, 1, 3])
 def test_the_phases_before_the_revision(epoch):
   images, labels, params = calls.arrays()
