@@ -164,9 +164,7 @@ def judge(
       for name, estimate in estimation.ESTIMATORS.items()
       if name != 'hoc' or (features is not None and len(labels) > 2)
     }
-    | (
-      {} if learned_transition is None else {'learned': learned_transition}
-    ),
+    | ({} if learned_transition is None else {'learned': learned_transition}),
   )
 
 
