@@ -125,7 +125,9 @@ def audit(
     count += np.asarray(state.method.count)[rows, None]
     if margin is not None:
       margin += np.asarray(state.method.margin)[rows]
-    learned.append(_learned_transition(config, folder, state.method.base))
+    matrix = _learned_transition(config, folder, state.method.base)
+    if matrix is not None:
+      learned.append(matrix)
   # Of two folds' runs one may have left an example out, and the other holds it.
   averaged = np.where(count, sums / np.maximum(count, 1), probability)
   aum = None
@@ -150,7 +152,7 @@ def audit(
     rows,
     config.seed,
     aum,
-    None if learned[0] is None else np.mean(learned, axis=0),
+    np.mean(learned, axis=0) if learned else None,
   )
 
 

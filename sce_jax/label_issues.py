@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Float64, Int64, Integer
 import numpy as np
 from sklearn import metrics
 
-from sce_jax.noise import confident, estimation
+from sce_jax.noise import confident, consensus, estimation
 from sce_jax.noise.near_duplicates import near_duplicates
 from sce_jax.runs import files
 
@@ -37,6 +37,8 @@ class LabelIssues:
     transitions: T[i, j] = P(labelled j | truly i) by each estimator of
       noise/estimation.py for which there is what it needs; and 'learned', by
       the method itself.
+    clusterability: the share of examples whose two nearest neighbours have
+      their true label, see noise/consensus.py; None: it is not known.
   """
 
   example_id: Int64[np.ndarray, ' N']
@@ -53,6 +55,7 @@ class LabelIssues:
   rate_interval: tuple[float, float]
   duplicates: Int64[np.ndarray, 'M 2'] | None
   transitions: Mapping[str, Float64[np.ndarray, 'K K']]
+  clusterability: float | None = None
 
   @property
   def ranking(self) -> Int64[np.ndarray, ' N']:
@@ -165,6 +168,18 @@ def judge(
       if name != 'hoc' or (features is not None and len(labels) > 2)
     }
     | ({} if learned_transition is None else {'learned': learned_transition}),
+    _clusterability(features, clean_label, probability.shape[1], seed),
+  )
+
+
+def _clusterability(features, clean, num_classes: int, seed: int):
+  if features is None or clean is None:
+    return None
+  known = clean >= 0
+  if known.sum() < 3:
+    return None
+  return consensus.clusterability(
+    features[known], clean[known], num_classes, seed
   )
 
 

@@ -128,6 +128,19 @@ def test_averages_rank_and_what_is_out_of_sample_suggests():
   assert issues.suggested.tolist() == [1, 0, 1, 1]
 
 
+def test_clusterability_by_hand():
+  # The true class of the last, which is at 2.5 degrees, is not known.
+  features = features_of([0, 1, 2, 3, 90, 91, 92, 2.5])
+  clean = np.array([0, 0, 1, 0, 1, 1, 1, -1])
+  probability = np.full((8, 2), 0.5)
+  issues = label_issues.judge(
+    np.array([0, 1] * 4), probability, features=features, clean_label=clean
+  )
+  # Of 0 to 3 each has the other class among its two neighbours.
+  assert issues.clusterability == pytest.approx(3 / 7)
+  assert judged(clean_label=np.array([0, 1, 0, 1])).clusterability is None
+
+
 @pytest.mark.parametrize('clean', [None, [0, 1, 0, 1], [-1, -1, -1, -1]])
 def test_nothing_to_detect(clean):
   clean = clean and np.array(clean)
@@ -302,6 +315,7 @@ def test_audit(data_dir, tmp_path, capsys):
   assert low <= record['noise_rate'] <= high
   np.testing.assert_allclose(np.sum(record['joint']), 1198, atol=1)
   np.testing.assert_allclose(np.sum(record['transition'], axis=1), 1, atol=1e-5)
+  assert f'{100 * record["clusterability"]:.1f} %' in said
   estimates = record['estimates']
   assert set(estimates) == {'anchors', 'dual_t', 'confident', 'hoc'}
   assert estimates['confident']['transition'] == record['transition']

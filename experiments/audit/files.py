@@ -155,5 +155,7 @@ def transition_record(issues: LabelIssues, info: DatasetInfo) -> dict[str, Any]:
       }
       for name, matrix in issues.transitions.items()
     },
+    # The share whose two nearest neighbours have their true label.
+    'clusterability': issues.clusterability,
     'true_transition': None if true is None else np.round(true, 6).tolist(),
   }

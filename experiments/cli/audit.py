@@ -165,6 +165,12 @@ def summary(issues: 'LabelIssues', dataset: 'Dataset') -> str:
       for name, rows in errors.items()
     ]
     lines.append(text.aligned(table))
+  if issues.clusterability is not None:
+    lines += [
+      '',
+      'Examples with the true label of both their nearest neighbours, which hoc'
+      f' takes for all: {100 * issues.clusterability:.1f} %',
+    ]
   found = label_issues.detection(issues)
   if found is not None:
     lines += ['', 'Against the true labels']

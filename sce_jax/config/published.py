@@ -334,7 +334,7 @@ def _kind(noise: str) -> str:
     return 'symmetric'
   if noise.startswith(('asymmetric', 'random_matrix')) or noise == 'pair_flip':
     return 'asymmetric'
-  if 'dependent' in noise:
+  if 'dependent' in noise or noise == 'cluster_based':
     return 'dependent'
   return 'people'
 

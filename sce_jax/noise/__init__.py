@@ -32,6 +32,7 @@ from sce_jax.noise.cifar100 import (
   asymmetric_cifar100_block_circular,
   asymmetric_cifar100_block_pair,
 )
+from sce_jax.noise.clusters import cluster_based
 from sce_jax.noise.corruption import corrupt
 from sce_jax.noise.imbalance import PROFILES, imbalanced, shares
 from sce_jax.noise.instance import (
@@ -77,6 +78,7 @@ __all__ = [
   'asymmetric_mnist',
   'check_fits',
   'clean',
+  'cluster_based',
   'corrupt',
   'empirical_transition_matrix',
   'fingerprint',

@@ -70,6 +70,28 @@ def hoc(
   return solve((c1, c2, c3))
 
 
+def clusterability(
+  features: Float[np.ndarray, 'N D'],
+  labels: Integer[np.ndarray, ' N'],
+  num_classes: int,
+  seed: int = 0,
+) -> float:
+  """The share of examples whose two nearest neighbours have their label.
+
+  Of true labels, for which `hoc` takes it to be 1.
+
+  Args:
+    features: as of `hoc`.
+    labels: in [0, K).
+    num_classes: K.
+    seed: of which 15,000 examples are looked at, if there are more.
+  """
+  rng = np.random.default_rng(seed)
+  rows = rng.permutation(len(labels))[:_LARGEST]
+  *_, c3 = consensus(features[rows], labels[rows], num_classes)
+  return float(np.einsum('kkk->', c3))
+
+
 def consensus(
   features: Float[np.ndarray, 'N D'],
   labels: Integer[np.ndarray, ' N'],

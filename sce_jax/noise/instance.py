@@ -67,7 +67,7 @@ def part_dependent(
     ValueError: an argument is malformed, or the images are missing.
   """
   del mode
-  seed, images = _check(labels, ids, num_classes, rate, seed, images)
+  seed, images = check(labels, ids, num_classes, rate, seed, images)
   wrong = np.flatnonzero(_draws(seed, ids) < _flip_rates(rate, seed, ids))
   return _mistaken(
     labels, ids, num_classes, seed, images.normalized, wrong, _own_matrix
@@ -97,7 +97,7 @@ def part_dependent_exact(
   wrong labels, in [0, 1).
   """
   del mode
-  seed, images = _check(labels, ids, num_classes, rate, seed, images)
+  seed, images = check(labels, ids, num_classes, rate, seed, images)
   # To 9 decimals, so that the last bit does not decide what is a half.
   count = int(np.rint(np.round(rate * len(labels), 9)))
   wrong = np.argsort(hashing.hash_words(hashing.RANKS, seed, ids))[:count]
@@ -125,7 +125,7 @@ def part_dependent_shared(
   Args, Returns, Raises: as of `part_dependent`.
   """
   del mode
-  seed, images = _check(labels, ids, num_classes, rate, seed, images)
+  seed, images = check(labels, ids, num_classes, rate, seed, images)
   wrong = np.flatnonzero(_draws(seed, ids) < _flip_rates(rate, seed, ids))
   return _mistaken(
     labels, ids, num_classes, seed, images.raw, wrong, _shared_matrix
@@ -154,13 +154,13 @@ def instance_dependent_sigmoid(
   Args, Returns, Raises: as of `part_dependent`.
   """
   del mode
-  seed, images = _check(labels, ids, num_classes, rate, seed, images)
+  seed, images = check(labels, ids, num_classes, rate, seed, images)
   # A column for each class.
   vectors = _normal(
     hashing.DIRECTIONS, seed, images.size, np.arange(num_classes)
   )
   scores = np.empty(len(labels))
-  for rows in _chunks(np.arange(len(labels))):
+  for rows in chunks(np.arange(len(labels))):
     products = images.raw(rows) @ vectors
     scores[rows] = products[np.arange(len(rows)), labels[rows]]
   # tanh does not overflow, as exp would.
@@ -172,7 +172,8 @@ def instance_dependent_sigmoid(
   return NoisyLabels(noisy.astype(np.int32), None)
 
 
-def _check(labels, ids, num_classes, rate, seed, images) -> tuple[int, Images]:
+def check(labels, ids, num_classes, rate, seed, images) -> tuple[int, Images]:
+  """The seed and the images; ValueError if an argument is malformed."""
   checks.check_num_classes(num_classes)
   checks.check_rate(rate)
   checks.check_labels('labels', labels, num_classes)
@@ -224,7 +225,7 @@ def _mistaken(
       continue
     size = values(members[:1]).shape[1]
     directions = matrix(seed, size, num_classes, true)
-    for rows in _chunks(members):
+    for rows in chunks(members):
       scores = values(rows) @ directions
       scores[:, true] = -np.inf
       shares = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -256,5 +257,6 @@ def _normal(
   return np.sqrt(-2 * np.log1p(-first)) * np.cos(2 * np.pi * second)
 
 
-def _chunks(rows: Int64[np.ndarray, ' M']) -> list[Int64[np.ndarray, ' C']]:
+def chunks(rows: Int64[np.ndarray, ' M']) -> list[Int64[np.ndarray, ' C']]:
+  """Rows in parts of 1,024, whose images are made float64 at a time."""
   return np.split(rows, range(_CHUNK, len(rows), _CHUNK))

@@ -11,6 +11,7 @@ from sce_jax.noise import (
   asymmetric,
   checks,
   cifar100,
+  clusters,
   instance,
   posterior,
   random_matrices,
@@ -94,6 +95,7 @@ NOISE: dict[str, NoiseSpec] = {
   'instance_dependent_sigmoid': NoiseSpec(
     instance.instance_dependent_sigmoid, rate_is_share=False
   ),
+  'cluster_based': NoiseSpec(clusters.cluster_based),
 }
 
 

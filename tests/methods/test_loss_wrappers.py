@@ -105,13 +105,14 @@ def test_the_signature_lists_all_hyper_parameters(name):
 
 
 @every_wrapper
-def test_everything_is_finite_at_extreme_logits(name):
+@pytest.mark.parametrize('dtype', [jnp.float32, jnp.bfloat16])
+def test_everything_is_finite_at_extreme_logits(name, dtype):
   labels = np.zeros(len(cases.EXTREMES), int)
   value, gradient = evaluate(
-    NAMES[name], cases.EXTREMES, labels, VALUES[name], jnp.bfloat16
+    NAMES[name], cases.EXTREMES, labels, VALUES[name], dtype
   )
   assert value.dtype == jnp.float32
-  assert gradient.dtype == jnp.bfloat16
+  assert gradient.dtype == dtype
   for result in (value, gradient):
     assert np.isfinite(result.astype(np.float64)).all()
 

@@ -141,6 +141,18 @@ def test_losses_and_gradients_are_those_of_the_formula(name):
   )
 
 
+@pytest.mark.parametrize('scale', [1e4, -1e4])
+@pytest.mark.parametrize(
+  'name', ['mixup', 'anl_ce_er', 'sl_annealed', 'ce_sr', 'ce_lc', 'eps_fl_mae']
+)
+def test_confident_logits_stay_finite(name, scale):
+  h = methods.complete(name, CIFAR10.get(name, {}))
+  method = methods.build(name, h)
+  calls.check_confident(
+    method, methods.of_kind(name, h, 'traced'), epoch=5, scale=scale
+  )
+
+
 def test_epsilon_softmax_as_published():
   """With its m and floor in float32, where some labels are at the floor."""
   h = methods.complete('eps_ce_mae', CIFAR10['eps_ce_mae'])
