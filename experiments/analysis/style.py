@@ -98,6 +98,7 @@ METHODS = (
   'T-Revision',
   'SL+LC',
   'SL annealed',
+  'NLS',
 )
 # Of classes, in pairs with their markers.
 CLASS_COLOURS = (

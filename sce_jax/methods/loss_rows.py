@@ -95,8 +95,7 @@ ROWS: dict[str, Spec] = {
     paper='1512.00567',
     formula='-(1 - smoothing) * log(p_y) - smoothing * mean(log(p))',
     bound=('0 if smoothing >= 0 else -inf', 'inf'),
-    # Not as LSR; below 0, as NLS, its paper searched it for each rate.
-    tuned_per_rate=None,
+    tuned_per_rate=False,  # Below 0 it is nls, which was.
   ),
   'gce': loss_spec(
     losses.generalized_cross_entropy,

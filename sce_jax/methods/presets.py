@@ -21,6 +21,7 @@ Sources:
   SR: Zhou et al., ICCV 2021 (2108.00192).
   Mixup: Zhang et al., ICLR 2018 (1710.09412).
   GJS: Englesson and Azizpour, NeurIPS 2021 (2105.04522).
+  NLS: Wei et al., ICML 2022 (2106.04149); LSR with a smoothing below 0.
   SL+LC, SL annealed: nobody's; variants of SL (1908.06112) that are tried in
     experiments/results.
 """
@@ -285,6 +286,14 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
       {'weight': Hparam(None, number(lambda x: 0 < x < 1, 'in (0, 1)'))},
       tolerant='nearly, symmetric noise, as weight goes to 1',
       paper='2105.04522',
+      tuned_per_rate=True,
+    ),
+    'nls': Spec(
+      lambda: from_loss(of('lsr')),
+      'negative label smoothing',
+      'NLS',
+      {'smoothing': Hparam(None, number(lambda x: x < 0, 'below 0'))},
+      paper='2106.04149',
       tuned_per_rate=True,
     ),
   }

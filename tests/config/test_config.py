@@ -66,6 +66,11 @@ def test_every_config_takes_every_method(loss):
           config.loss.forget_rate = 0.2
     if config.model.init_from == 'required':
       config.model.init_from = 'random'
+    if loss == 'nls':  # No paper says which smoothing.
+      with pytest.raises(errors.UserError, match="needs 'smoothing'"):
+        config_lib.check_config(config)
+      with config.unlocked():
+        config.loss.smoothing = -1.0
     if loss == 'gjs':  # It needs two augmentations.
       config.data.augment.flip = True
     if loss == 'd2l':  # It needs all images on the device.

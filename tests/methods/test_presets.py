@@ -102,6 +102,10 @@ def reference(name, h, images, labels, params):
     return losses + h.get('entropy', 0) * missing
   if name == 'ce_lc':
     return -np.log(at_label(p))
+  if name == 'nls':
+    # The label weighs 1 - r, and each class r / K.
+    r = h['smoothing']
+    return -(1 - r) * np.log(at_label(p)) - r * np.log(p).mean(1)
   p = calls.softmax(z / length / h['temperature'])
   base = -np.log(at_label(p))
   if name == 'gce_sr':
@@ -113,7 +117,8 @@ def reference(name, h, images, labels, params):
   'name', [name for name in NAMES if name not in ('mixup', 'gjs')]
 )
 def test_losses_and_gradients_are_those_of_the_formula(name):
-  h = methods.complete(name, CIFAR10.get(name, CIFAR10['rce']))
+  given = {**CIFAR10, 'nls': {'smoothing': -2.0}}
+  h = methods.complete(name, given.get(name, CIFAR10['rce']))
   # Larger, so that every term matters.
   h |= {key: 0.3 for key in ('l1',) if key in h}
   h |= {'m': 20.0, 'floor': 1e-3} if 'm' in h else {}
@@ -356,6 +361,8 @@ def test_every_one_trains(name):
   config = synthetic.config(f'{name},symmetric,0.4')
   config.model.name = 'digits_cnn'
   config.data.augment.pad_crop = 1
+  if name == 'nls':
+    config.loss.smoothing = -0.2
   trainer, inputs, _ = synthetic.program([config])
   start = trainer.init(inputs)
   before = jax.device_get(start.params)

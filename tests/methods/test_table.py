@@ -21,6 +21,7 @@ NEEDED = {
   **published.presets('cifar10', 'symmetric', 0.4),
   'sl': SL,
   'co_teaching': {'forget_rate': 0.2},
+  'nls': {'smoothing': -1.0},
 }
 
 every_method = pytest.mark.parametrize('name', table.SPECS)

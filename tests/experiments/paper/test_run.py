@@ -435,8 +435,9 @@ def test_a_benchmark_has_all_methods_that_there_are(monkeypatch):
   monkeypatch.setitem(all_methods.SPECS, 'new', all_methods.SPECS['mae'])
   planned = registry.plan('benchmark', 'digits', 'tiny')
   found = {spec.labels['method'] for spec in planned}
-  # Digits have one view only; a tiny run ends before the other one begins.
-  assert {*all_methods.SPECS} - found == {'gjs', 'gmm_selection'}
+  # Digits have one view only; a tiny run ends before the second begins; no
+  # paper says with which smoothing the third is trained.
+  assert {*all_methods.SPECS} - found == {'gjs', 'gmm_selection', 'nls'}
 
 
 def test_recipe(report):
