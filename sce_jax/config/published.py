@@ -3,7 +3,7 @@
 One place, with the source of each number; base.py takes them from here. Where a
 paper says nothing of a data set the values for CIFAR-10 are used. That is so of
 all methods on ANIMAL-10N and Food-101N: ANL has a figure on the one, but its
-public code no settings for it, and no other source read here has any for either.
+public code no settings for it, and no other source below has any for either.
 
 A setting that differs by rate is that of the nearest rate in the paper; where
 nobody knows the rate, that of clean labels. Methods that have such settings are
