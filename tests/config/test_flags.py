@@ -166,6 +166,7 @@ def test_methods_with_a_penalty_have_no_weight_decay(changes, expected):
   [
     ('webvision_mini.py:anl_ce', 'weight_decay'),
     ('animal10n.py:jal_ce', 'weight_decay'),
+    ('food101n.py:anl_ce', 'weight_decay'),
     ('cifar10.py:anl_ce,recipe=paper', 'l2'),
     ('cifar100.py:anl_ce,recipe=paper', 'l2'),
   ],
