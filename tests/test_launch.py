@@ -169,6 +169,7 @@ def test_a_printed_config_is_read_again(argument, capsys, tmp_path):
   assert (made['seed'], made['optim']['clip_norm']) == (7, 2.0)
 
 
+@pytest.mark.faults
 def test_an_unwritable_workdir_gets_one_line(data_dir, tmp_path, capsys):
   (tmp_path / 'file').write_text('')
   folder = tmp_path / 'file' / 'run'
@@ -195,6 +196,7 @@ def test_missing_data_get_one_line(tmp_path, capsys, monkeypatch):
   assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.faults
 @pytest.mark.usefixtures('small_network')
 def test_a_loss_that_is_not_finite_stops_the_run(launch_here, tmp_path):
   folder = tmp_path / 'run'
@@ -211,6 +213,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(launch_here, tmp_path):
   assert not list(files.checkpoints(folder).iterdir())
 
 
+@pytest.mark.faults
 @pytest.mark.usefixtures('small_network')
 @pytest.mark.parametrize(
   ('what', 'alpha', 'rate'),
@@ -235,6 +238,7 @@ def test_a_last_step_that_explodes_is_not_saved(
   assert not list(files.checkpoints(tmp_path / 'run').iterdir())
 
 
+@pytest.mark.faults
 def test_one_that_is_not_finite_leaves_the_others(data_dir, tmp_path):
   good, bad = (synthetic.config(f'sl,seed={seed}') for seed in (0, 1))
   for config in (good, bad):

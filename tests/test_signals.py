@@ -11,7 +11,7 @@ from sce_jax import signals
 from sce_jax.exit_codes import ExitCode
 from tests.conftest import REPOSITORY
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.faults, pytest.mark.process]
 
 PROGRAM = """
 import signal, sys, time

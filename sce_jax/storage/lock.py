@@ -213,7 +213,8 @@ class _Lease(Lock):
     lease = {
       'id': self._id,
       'process': _PROCESS,
-      'time': time.time(),
+      # Of a clock that is never set back; compared with this process's only.
+      'time': time.monotonic(),
       **self._holder,
     }
     paths.store(self._folder).pipe_file(

@@ -159,6 +159,7 @@ def test_the_mean_image_is_that_of_scaled_pixels():
   np.testing.assert_array_equal(data.pixel_mean, np.full((1, 1, 1), 1.5 / 16))
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize('labels', [[0, 1, 3], [0, -1, 2]])
 def test_labels_that_are_no_class_are_refused(labels):
   message = told(reading.made, labels)
@@ -174,6 +175,7 @@ def test_labels_that_are_no_class_are_refused(labels):
   assert f"label set 'theirs': labels go from {low} to {high}" in message
 
 
+@pytest.mark.faults
 def test_what_cannot_be_learned_from_is_refused():
   assert 'has no training examples' in told(reading.made, [])
   message = told(reading.made, [0, 0], num_classes=2, mean=(0.1, 0.2, 0.3))

@@ -117,6 +117,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(('arguments', 'message'), REFUSED)
 def test_what_cannot_be_used_is_refused(arguments, message):
   assert message in told(made, **arguments)

@@ -58,6 +58,7 @@ def test_which_images_were_replaced_is_in_the_digest(tmp_path):
   assert label_files.read_replaced(path).images.tolist() == [5, 6]
 
 
+@pytest.mark.faults
 def test_damage_behind_the_labels_is_told_in_a_line(tmp_path):
   path = tmp_path / 'labels.npz'
   label_files.save_npz(path, _IDS, _LABELS, _CLEAN)
@@ -123,6 +124,7 @@ def test_ids_may_be_any_text(name, tmp_path):
   assert labels.tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.faults
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(
   tmp_path, monkeypatch
 ):
@@ -165,6 +167,7 @@ def refusal(path):
   return message.removeprefix(f'{path}: ')
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   ('arrays', 'message'),
   [
@@ -223,6 +226,7 @@ def damaged(path):
   path.write_bytes(content)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   'write',
   [
@@ -241,6 +245,7 @@ def test_refuses_what_is_no_npz(write, tmp_path):
   assert refusal(path)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   ('text', 'message'),
   [
@@ -266,6 +271,7 @@ def test_refuses_other_tables(text, message, tmp_path):
   assert message in refusal(path)
 
 
+@pytest.mark.faults
 def test_refuses_a_table_that_is_no_text(tmp_path):
   path = tmp_path / 'labels.csv'
   path.write_bytes(b'example_id,label\n\xff\xfe,1\n')

@@ -70,6 +70,7 @@ def test_the_noise_is_that_of_the_file(name, data, save):
   assert np.mean((drawn.labels - expected.labels) % 3 == 1) > 0.8
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   ('name', 'changes', 'message'),
   [
@@ -104,6 +105,7 @@ def test_a_file_that_cannot_be_used(name, changes, message, data, save):
   assert message in said
 
 
+@pytest.mark.faults
 def test_what_is_no_such_file(data, tmp_path):
   path = tmp_path / 'no.npz'
   said = told(labels.apply_label_noise, data, config('seal', path), 0)

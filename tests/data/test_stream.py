@@ -156,6 +156,7 @@ if __name__ == '__main__':
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.process
 def test_workers_outlive_signals_but_not_their_parent(tmp_path):
   script = tmp_path / 'script.py'
@@ -202,6 +203,7 @@ def test_evaluated_images_come_in_order_and_pieces(images):
   assert which({'image': np.concatenate(pieces)}) == list(range(10))
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize('workers', [0, 1])
 def test_an_image_that_cannot_be_decoded_is_named(workers, tmp_path):
   broken = jpegs.write(tmp_path, [jpegs.smooth(20, 20), b'no JPEG'])

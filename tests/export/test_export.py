@@ -73,6 +73,7 @@ def test_the_folder_says_what_it_is(plain, several):
   assert sce_jax.load(several.folder).info['metrics'] is None
 
 
+@pytest.mark.faults
 def test_figures_are_those_of_the_exported_epoch(plain, tmp_path):
   run = shutil.copytree(plain.run, tmp_path / 'run')
   newest = max(run.glob('checkpoints/[0-9]*'), key=lambda x: int(x.name))
@@ -122,6 +123,7 @@ def test_nothing_else_is_replaced(plain, tmp_path):
   assert content_of(tmp_path) == before
 
 
+@pytest.mark.faults
 def test_an_export_appears_whole_or_not_at_all(plain, tmp_path):
   copy = plain.copy(tmp_path)
   change(copy, created='before')

@@ -68,12 +68,3 @@ def contents(folder: paths.Path) -> dict[str, bytes]:
   return {
     name: paths.read(folder / name) for name in files(folder) if name != '.lock'
   }
-
-
-def restore_contents(folder: paths.Path, before: dict[str, bytes]) -> None:
-  """Makes a folder what it was when `contents` was called."""
-  for name in {*files(folder)} - {*before, '.lock'}:
-    (folder / name).unlink()
-  for name, content in before.items():
-    paths.make_folder((folder / name).parent)
-    paths.write(folder / name, content)

@@ -8,6 +8,7 @@ another signal.
 import csv
 import pathlib
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -15,11 +16,18 @@ import sys
 import jax
 import numpy as np
 
+from experiments.report import runs_page
 from sce_jax.runs import files, restore
 from tests import conftest
 
 TIMES = ('seconds', 'images_per_second', 'input_wait')
 COLUMNS = ('train_seconds',)
+# In a report's page: when a run was begun, behind the seconds that it took;
+# when the page was written. Its folder differs, too.
+REPORT_TIMES = re.compile(
+  r'(data-value="[\d.]+">[\d.]+</td>\s*<td>)?\d{4}-\d\d-\d\d( \d\d:\d\d)?'
+  r'|\d\d:\d\d[+-]\d\d:\d\d'
+)
 # A module, and a function or method in it. The process is struck before it,
 # after it, or inside it: a random time after it has begun where that takes
 # seconds (TIMED); else before one of the files or folders that are written from
@@ -165,8 +173,18 @@ def start(
   )
 
 
+def report(root: pathlib.Path) -> str:
+  """The page on the runs below a folder, pictures within, but for times."""
+  page = runs_page.report(root).html.read_text()
+  return REPORT_TIMES.sub('TIME', page).replace(str(root), 'ROOT')
+
+
 def outcome(folder: pathlib.Path) -> dict:
-  """All that a run ends with but times: compared to the bit."""
+  """All that a run ends with but times: compared to the bit.
+
+  Args:
+    folder: the run, alone in its own folder, where a report is written.
+  """
   records = files.read_metrics(folder)
   with open(folder / 'results.csv', newline='') as file:
     table = list(csv.reader(file))
@@ -187,6 +205,7 @@ def outcome(folder: pathlib.Path) -> dict:
       for x in folder.iterdir()
       if not x.name.startswith(('events', '.', 'crash'))
     ),
+    'report': report(folder.parent),
   }
 
 
@@ -196,6 +215,7 @@ def check_same(found: dict, expected: dict) -> None:
   assert found['results'] == expected['results']
   assert found['result'] == expected['result']
   assert found['files'] == expected['files']
+  assert found['report'] == expected['report']
   jax.tree.map(np.testing.assert_array_equal, found['state'], expected['state'])
 
 

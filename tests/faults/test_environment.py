@@ -1,13 +1,13 @@
 """Surroundings that a program does not expect: it trains all the same."""
 
 import os
-import pathlib
 import subprocess
 import sys
 
 import pytest
 
 from sce_jax.runs import files
+from sce_jax.storage import paths
 from tests import conftest
 
 pytestmark = [pytest.mark.faults, pytest.mark.process]
@@ -26,11 +26,15 @@ SETUPS = {
   '200 characters': ('', {}, 'x' * 200),
   'a link': ('mkdir there; ln -s there link;', {}, 'link/run'),
   'another folder': ('cd /;', {}, 'run'),
-  'clock steps back': ('', {'STEP': 'back'}, 'run'),
+  'clock steps back': ('', {}, 'run'),
+  # There its lease is renewed by the clock.
+  'clock steps back, in a bucket': ('', {}, 's3'),
 }
 # The clock of the process goes back a minute each time that it is looked at.
 CLOCK = """
 import sys, time
+from sce_jax.storage import lock
+lock.RENEW_SECONDS = 0.1
 real, looks = time.time, [0]
 def stepping():
   looks[0] += 1
@@ -49,16 +53,20 @@ FAST = ('spaces and unicode',)
     for x in SETUPS
   ],
 )
-def test_it_trains(name, data_dir, tmp_path):
+def test_it_trains(name, data_dir, tmp_path, request):
   before, more, folder = SETUPS[name]
+  workdir = tmp_path / folder
+  if folder == 's3':
+    address, more = request.getfixturevalue('cloud')()
+    workdir = paths.path(address)
   program = [sys.executable, str(conftest.REPOSITORY / 'launch.py')]
-  if name == 'clock steps back':
+  if name.startswith('clock'):
     program = [sys.executable, '-c', CLOCK]
   config = conftest.REPOSITORY / 'configs' / 'digits.py'
   command = [
     *program,
     f'--config={config}:sl,symmetric,0.4,tiny',
-    f'--workdir={tmp_path / folder}',
+    f'--workdir={workdir}',
   ]
   environment = conftest.environment(data_dir, tmp_path) | more
   environment['PYTHONPATH'] = str(conftest.REPOSITORY)
@@ -73,7 +81,7 @@ def test_it_trains(name, data_dir, tmp_path):
   )
   assert done.returncode == 0, done.stderr
   assert 'Traceback' not in done.stderr
-  assert files.read_result(tmp_path / folder)['epochs']
+  assert files.read_result(workdir)['epochs']
   if name.startswith('umask'):
-    mode = os.stat(pathlib.Path(tmp_path, folder, 'config.json')).st_mode
+    mode = os.stat(workdir / 'config.json').st_mode
     assert (mode & 0o077 == 0) == (name == 'umask 077')

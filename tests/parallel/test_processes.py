@@ -230,6 +230,7 @@ def test_runs_are_spread_over_processes(one, data_dir, home, tmp_path):
   assert len(metrics(folder / 'sl-seed1')) == EPOCHS
 
 
+@pytest.mark.faults
 def test_a_signal_to_one_stops_all(two, data_dir, home, tmp_path):
   folder = tmp_path / 'run'
   with Processes(data_dir, home, arguments(folder, 2)) as processes:
@@ -274,15 +275,21 @@ def test_one_that_is_lost_ends_the_other(
 
 @pytest.mark.slow
 @pytest.mark.faults
-def test_one_that_is_slow_is_waited_for(two, data_dir, home, tmp_path):
+@pytest.mark.parametrize('count', [2, 4])
+def test_one_that_is_slow_is_waited_for(
+  count, one, two, data_dir, home, tmp_path
+):
   folder = tmp_path / 'run'
-  with Processes(data_dir, home, arguments(folder, 2)) as processes:
+  with Processes(data_dir, home, arguments(folder, count)) as processes:
     processes.wait_for_figures(folder)
     processes.all[1].send_signal(signal.SIGSTOP)
     time.sleep(5)
     processes.all[1].send_signal(signal.SIGCONT)
-    assert [code for code, *_ in processes.wait()] == [0, 0]
-  assert metrics(folder) == metrics(two)
+    assert [code for code, *_ in processes.wait()] == [0] * count
+  if count == 2:
+    check_bits(folder, two)
+  else:
+    check_close(folder, one)
 
 
 @pytest.mark.slow
@@ -313,6 +320,7 @@ def test_only_this_machine_is_listened_to_where_that_is_asked(monkeypatch):
     assert options['coordinator_bind_address'] == expected
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize('what', ['the code', 'the version of jax'])
 def test_processes_of_other_code_are_refused(what, monkeypatch, tmp_path):
   monkeypatch.setattr(processes_lib, 'num_processes', lambda: 2)
@@ -328,6 +336,7 @@ def test_processes_of_other_code_are_refused(what, monkeypatch, tmp_path):
   assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.faults
 def test_processes_that_differ_are_refused(data_dir, home, tmp_path):
   own = arguments(tmp_path / 'run', 2)
   own[1].append('--config.loss.alpha=0.5')
@@ -340,6 +349,7 @@ def test_processes_that_differ_are_refused(data_dir, home, tmp_path):
   assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.faults
 def test_an_error_of_one_ends_all(data_dir, home, tmp_path):
   own = arguments(tmp_path / 'run', 2)
   own[1].append('--config.train.epochs=-1')
@@ -376,6 +386,7 @@ def test_flags_that_do_not_fit_get_one_line(given, message, capsys):
   assert message in line
 
 
+@pytest.mark.faults
 def test_a_coordinator_out_of_reach():
   with socket.create_server(('127.0.0.1', 0)) as server:
     port = server.getsockname()[1]
@@ -383,6 +394,7 @@ def test_a_coordinator_out_of_reach():
     startup.initialize(f'127.0.0.1:{port}', 2, 1, timeout=0.1)
 
 
+@pytest.mark.faults
 def test_a_port_in_use():
   with (
     socket.create_server(('', 0)) as server,

@@ -157,6 +157,7 @@ def stop(folder, data_dir, home, server, num_epochs, with_signal):
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize('scheme', SCHEMES)
 @pytest.mark.parametrize(
   ('with_signal', 'num_epochs', 'code'),
@@ -191,6 +192,7 @@ def test_another_machine_goes_on(
   check_record(folder, undisturbed)
 
 
+@pytest.mark.faults
 def test_a_checkpoint_that_was_cut_is_not_there(ended, cloud):
   folder = paths.path(cloud('s3')[0])
   like = jax.device_get(restore.load(ended).state)

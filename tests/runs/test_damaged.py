@@ -16,6 +16,8 @@ from sce_jax.runs.checkpointing import Checkpoints, has_any, restore_newest
 from sce_jax.storage import paths
 from tests.data.reading import told
 
+pytestmark = pytest.mark.faults
+
 TIMES = ('seconds', 'images_per_second')
 
 

@@ -335,6 +335,7 @@ def test_settings_that_do_not_fit_are_named(weights, model, message):
     load(c)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   ('content', 'message'),
   [

@@ -65,6 +65,7 @@ def test_a_bar_moves_within_an_epoch_and_leaves_its_last_state(monkeypatch):
   assert 'epoch' not in terminal.getvalue()
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize('columns', [20, 24, 40, 80, 132])
 def test_any_width_shows_the_time_left(columns, monkeypatch):
   terminal = make_terminal(monkeypatch)

@@ -266,6 +266,7 @@ FOREIGN = {
 }
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   ('name', 'content', 'reason'), FOREIGN.values(), ids=FOREIGN
 )
@@ -283,6 +284,7 @@ def test_what_is_not_a_run_is_skipped_with_a_line(
   assert reason in line
 
 
+@pytest.mark.faults
 def test_a_folder_named_as_the_record_is_skipped(tmp_path, capsys):
   make(tmp_path / 'a')
   (tmp_path / 'b' / 'config.json').mkdir(parents=True)
@@ -290,6 +292,7 @@ def test_a_folder_named_as_the_record_is_skipped(tmp_path, capsys):
   assert 'config.json cannot be read (Is a dir' in capsys.readouterr().out
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   'content',
   [
@@ -309,6 +312,7 @@ def test_a_report_takes_the_epochs_that_are_whole(content, tmp_path):
   assert [m['epoch'] for m in files.read_metrics(tmp_path / 'b')] == [1]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   'content', [b'[1, 2]\n', b'null\n', b'{"a": 1}\n', b'\xff\xfe\n']
 )
@@ -329,6 +333,7 @@ def content_of(folder):
   }
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   ('name', 'content', 'reason'),
   [case for case in FOREIGN.values() if case[0] == 'config.json'],
@@ -352,6 +357,7 @@ def test_nothing_is_trained_or_evaluated_in_another_programs_folder(
   assert content_of(tmp_path) == before
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   'name', ['metrics.jsonl', 'result.json', 'results.csv', 'noise.json']
 )
@@ -371,6 +377,7 @@ def test_files_that_a_run_would_overwrite_are_refused(name, tmp_path, data_dir):
   assert content_of(tmp_path) == before
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   ('name', 'content', 'reason'),
   [

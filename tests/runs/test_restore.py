@@ -40,6 +40,7 @@ def loaded(monkeypatch):
   )
 
 
+@pytest.mark.faults
 def test_it_is_evaluated_and_used(saved):
   folder, _, (trainer, state, inputs) = saved
   images = synthetic.data().test.image
@@ -55,6 +56,7 @@ def test_it_is_evaluated_and_used(saved):
     assert figures[name]['loss'] == pytest.approx(expected['loss'], rel=1e-5)
 
 
+@pytest.mark.faults
 def test_it_is_not_trained_further_but_its_result_is_given(saved):
   folder, config, _ = saved
   with pytest.raises(UserError, match='which 8 devices cannot share'):

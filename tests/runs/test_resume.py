@@ -93,6 +93,7 @@ def check_same(folder, undisturbed):
   )
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   ('num_epochs', 'delay'),
   # Right after an even epoch's figures, while its checkpoint is written; and
@@ -109,6 +110,7 @@ def test_killed(num_epochs, delay, undisturbed, data_dir, tmp_path, launch):
 
 
 @pytest.mark.slow  # In one process: engine/test_feed.py, data/test_stream.py.
+@pytest.mark.faults
 def test_streamed_killed_and_resumed_with_other_workers(
   undisturbed, data_dir, tmp_path, launch
 ):
@@ -126,6 +128,7 @@ def test_streamed_killed_and_resumed_with_other_workers(
 
 
 @pytest.mark.slow  # Two processes that are asked to stop: test_processes.py.
+@pytest.mark.faults
 @pytest.mark.parametrize(
   ('signals', 'expected'),
   [
@@ -158,6 +161,7 @@ def test_a_finished_run_gives_its_result_again(undisturbed, launch_here):
   assert (undisturbed / 'metrics.jsonl').read_text() == before
 
 
+@pytest.mark.faults
 def test_another_config_is_refused(undisturbed, launch_here):
   before = listing(undisturbed)
   done = launch_here(
@@ -169,6 +173,7 @@ def test_another_config_is_refused(undisturbed, launch_here):
   assert listing(undisturbed) == before
 
 
+@pytest.mark.faults
 def test_a_second_launcher_is_refused(undisturbed, launch_here):
   held = workdir_lib.Workdir(
     undisturbed, check_config(files.read_config(undisturbed))
@@ -231,6 +236,7 @@ def test_the_network_needs_no_data(undisturbed, monkeypatch, data_dir):
     run.predict(images[:, :4])
 
 
+@pytest.mark.faults
 def test_a_folder_of_another_version_is_refused(
   undisturbed, tmp_path, launch_here
 ):

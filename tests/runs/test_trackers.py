@@ -216,6 +216,7 @@ def shown(folder):
   return steps
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize('saved', [0, 10])
 def test_figures_trained_again_stand_once(saved, tmp_path):
   """Also where a run was killed before it had saved anything."""

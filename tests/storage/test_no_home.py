@@ -13,6 +13,8 @@ from sce_jax.storage import paths
 from tests.data import reading
 from tests.data.reading import told
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture(autouse=True)
 def no_home(monkeypatch):

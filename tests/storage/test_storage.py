@@ -7,6 +7,7 @@ import pathlib
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -100,6 +101,7 @@ def test_names_the_package_that_is_missing(text, package, monkeypatch):
     paths.path(text)
 
 
+@pytest.mark.faults
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(
   tmp_path, monkeypatch
 ):
@@ -156,6 +158,7 @@ def test_copies_folders_up_and_down(folder, local, tmp_path):
     assert all((to / name).read_text() == str(name) for name in names)
 
 
+@pytest.mark.faults
 def test_an_upload_or_a_removal_that_is_cut_lacks_the_last(
   folder, local, monkeypatch
 ):
@@ -187,6 +190,7 @@ def test_an_upload_or_a_removal_that_is_cut_lacks_the_last(
   assert paths.listing(folder) == ['a', 'x/b']
 
 
+@pytest.mark.faults
 def test_a_lease_keeps_others_out_while_it_is_renewed(folder, quick):
   held = lock.acquire(folder, said_nothing)
   assert lock.is_held(folder)
@@ -202,6 +206,7 @@ def test_a_lease_keeps_others_out_while_it_is_renewed(folder, quick):
   lock.acquire(folder, said_nothing).close()
 
 
+@pytest.mark.faults
 def test_whether_a_lease_is_held_compares_no_clocks(monkeypatch):
   # Its holder's clock stands at 1970.
   lease = {'process': 'x', 'time': 0.0}
@@ -222,6 +227,7 @@ def killed(held):
   return held
 
 
+@pytest.mark.faults
 def test_one_of_two_successors_takes_over_from_a_killed_holder(folder, quick):
   dead = killed(lock.acquire(folder, said_nothing))
   lines, ends = [], []
@@ -251,6 +257,7 @@ def test_one_of_two_successors_takes_over_from_a_killed_holder(folder, quick):
   assert not lock.is_held(folder)
 
 
+@pytest.mark.faults
 def test_the_runs_of_a_killed_process_are_waited_for_once(
   folder, quick, monkeypatch
 ):
@@ -265,6 +272,7 @@ def test_the_runs_of_a_killed_process_are_waited_for_once(
     one.close()
 
 
+@pytest.mark.faults
 def test_a_process_that_was_seen_dead_but_has_renewed_since_is_watched(
   folder, quick, monkeypatch
 ):
@@ -278,6 +286,22 @@ def test_a_process_that_was_seen_dead_but_has_renewed_since_is_watched(
   held.close()
 
 
+@pytest.mark.faults
+def test_a_clock_that_is_set_back_makes_no_living_holder_dead(
+  folder, quick, monkeypatch
+):
+  held = lock.acquire(folder, said_nothing)
+  (file,) = paths.find(folder, '000001')
+  lease = json.loads(file.read_text())
+  monkeypatch.setattr(lock, '_EXPIRED', {lease['process']: lease['time']})
+  monkeypatch.setattr(lock, 'LEASE_SECONDS', 0.0)
+  monkeypatch.setattr(time, 'time', lambda: 0.0)
+  held._renew()
+  assert lock.is_held(folder)
+  held.close()
+
+
+@pytest.mark.faults
 @pytest.mark.parametrize('content', ['', '{"id": ', '[]', '{"time": "now"}'])
 def test_a_damaged_lease_is_watched_and_taken_over(
   content, folder, monkeypatch

@@ -192,6 +192,7 @@ def test_human_labels_that_are_missing_are_named(source, tmp_path):
   )
 
 
+@pytest.mark.faults
 def test_another_file_of_that_name_is_refused(tmp_path):
   """By the digests that tfds knows."""
   write_mnist(tmp_path)
@@ -204,6 +205,7 @@ def test_another_file_of_that_name_is_refused(tmp_path):
   assert not list(tmp_path.glob('d/mnist/*/*.json'))
 
 
+@pytest.mark.faults
 def test_an_array_of_another_form_is_refused(source, tmp_path):
   write_mnist(source)
   labels = source / 'train-labels-idx1-ubyte.gz'
@@ -223,6 +225,7 @@ def test_archives_are_downloaded_once(tmp_path):
   assert [x.name for x in target.parent.iterdir()] == ['here']
 
 
+@pytest.mark.faults
 def test_what_cannot_be_downloaded_leaves_nothing(tmp_path):
   target = tmp_path / 'new' / 'here'
   url = (tmp_path / 'nowhere').as_uri()

@@ -108,6 +108,7 @@ def test_splits_without_a_training_split_are_no_classes(tmp_path):
   )
 
 
+@pytest.mark.faults
 def test_names_cannot_break_a_line(tmp_path):
   write(tmp_path, 'a/1\n.png', 'b/\x1b[31m2.png', 'b/3.png')
   shutil.copy(tmp_path / 'a' / '1\n.png', tmp_path / 'b' / '4\n.png')
@@ -129,6 +130,7 @@ def test_a_class_may_be_called_train(tmp_path):
   assert read(tmp_path).info.class_names == ('plane', 'train')
 
 
+@pytest.mark.faults
 def test_links_are_followed_but_not_in_circles(tmp_path):
   write(tmp_path / 'elsewhere', '1.png')
   write(tmp_path / 'data', 'a/1.png')
@@ -139,6 +141,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
   assert names == ['a/1.png', 'b/1.png']
 
 
+@pytest.mark.faults
 def test_links_that_are_no_use_are_left_out(tmp_path):
   write(tmp_path / 'data', 'a/1.png', 'b/2.png')
   (tmp_path / 'data' / 'itself').symlink_to(tmp_path / 'data' / 'itself')
@@ -154,6 +157,7 @@ def test_links_that_are_no_use_are_left_out(tmp_path):
 
 
 @pytest.mark.slow  # A thousand folders deep, which the system walks slowly.
+@pytest.mark.faults
 def test_folders_may_lie_deeper_than_pythons_stack(tmp_path, monkeypatch):
   write(tmp_path / 'data', 'a/1.png', 'b/2.png')
   monkeypatch.chdir(tmp_path / 'data' / 'a')
@@ -188,6 +192,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(('names', 'message'), REFUSED)
 def test_what_is_no_data_set_is_refused(names, message, tmp_path):
   (tmp_path / 'data').mkdir()
@@ -195,6 +200,7 @@ def test_what_is_no_data_set_is_refused(names, message, tmp_path):
   assert message in told(read, tmp_path / 'data')
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   ('path', 'message'),
   [
@@ -269,6 +275,7 @@ CONTENTS = st.sampled_from(
 )
 
 
+@pytest.mark.faults
 @odd.HOW_MANY
 def test_odd_folders_are_used_or_refused(examples, tmp_path_factory, cache):
   def check(found):

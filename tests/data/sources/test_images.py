@@ -158,6 +158,7 @@ def damage(folder):
   (folder / 'head.png').write_bytes(content[:20])
 
 
+@pytest.mark.faults
 def test_files_that_cannot_be_read_are_named(tmp_path):
   damage(tmp_path)
   loaded = load(tmp_path, max_unreadable=0.6)
@@ -172,6 +173,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
   assert 'max_unreadable=0.5 allows; the first: cut.png' in message
 
 
+@pytest.mark.faults
 def test_what_is_no_plain_file_is_not_waited_for(tmp_path):
   pictures.write(tmp_path / 'a.png')
   os.mkfifo(tmp_path / 'pipe.png')
@@ -188,6 +190,7 @@ def test_what_is_no_plain_file_is_not_waited_for(tmp_path):
   ]
 
 
+@pytest.mark.faults
 def test_no_program_is_run_for_a_file(tmp_path, monkeypatch):
   """Pillow would call Ghostscript."""
   monkeypatch.delattr(subprocess, 'Popen')
@@ -197,6 +200,7 @@ def test_no_program_is_run_for_a_file(tmp_path, monkeypatch):
   assert unreadable == {'file': 'b.png', 'reason': 'not an image'}
 
 
+@pytest.mark.faults
 def test_an_image_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path):
   pictures.write(tmp_path / 'a.png')
   content = bytearray((tmp_path / 'a.png').read_bytes())
@@ -207,6 +211,7 @@ def test_an_image_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path):
   assert 'exceeds limit of 178956970 pixels' in unreadable['reason']
 
 
+@pytest.mark.faults
 def test_nothing_readable_is_refused_at_any_share(tmp_path):
   (tmp_path / 'a.png').write_bytes(b'')
   assert '1 of 1 files' in told(load, tmp_path, max_unreadable=1.0)
@@ -269,6 +274,7 @@ def test_more_files_cost_their_own_shards_only(tmp_path, decoded, monkeypatch):
   assert 1 <= len(decoded) <= 15
 
 
+@pytest.mark.faults
 def test_a_damaged_shard_is_made_again(tmp_path, cache):
   write_some(tmp_path)
   first = load(tmp_path)
@@ -280,6 +286,7 @@ def test_a_damaged_shard_is_made_again(tmp_path, cache):
       assert file.read_bytes() == content
 
 
+@pytest.mark.faults
 def test_decoding_that_is_interrupted_is_continued(
   tmp_path, decoded, monkeypatch
 ):
@@ -306,6 +313,7 @@ def test_decoding_that_is_interrupted_is_continued(
     np.testing.assert_array_equal(found.images[i], expected)
 
 
+@pytest.mark.faults
 @pytest.mark.process
 def test_so_is_decoding_that_is_killed(tmp_path, cache, decoded):
   """By kill -9, while it decodes the third shard."""
@@ -336,12 +344,14 @@ images.load(root, list(image_files.find(root)), None, 0.0)
   assert 40 <= len(decoded) < 60
 
 
+@pytest.mark.faults
 def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, cache):
   pictures.write(tmp_path / 'data' / 'a.png')
   cache.write_text('no folder')
   assert len(load(tmp_path / 'data').rows) == 1
 
 
+@pytest.mark.faults
 def test_too_many_images_are_refused_with_their_bytes(tmp_path, monkeypatch):
   monkeypatch.setattr(memory.os, 'sysconf', lambda name: 10)
   pictures.write(tmp_path / 'a.png')  # 8 x 8 x 3 = 192 bytes, of 10 * 10.
@@ -381,6 +391,7 @@ def damaged(content):
   return changes.map(apply)
 
 
+@pytest.mark.faults
 @odd.HOW_MANY
 def test_odd_image_files_are_used_or_counted(examples, tmp_path, cache):
   root = tmp_path / 'data'

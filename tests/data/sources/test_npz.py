@@ -112,6 +112,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(('changes', 'message'), REFUSED)
 def test_what_cannot_be_used_is_refused(changes, message, save):
   alone = len(changes) == 1 and ('lacks' in message)
@@ -129,6 +130,7 @@ class Opens:
     return pathlib.Path.touch, (pathlib.Path(self.path),)
 
 
+@pytest.mark.faults
 def test_nothing_in_it_is_executed(tmp_path, save):
   marker = tmp_path / 'executed'
   path = save(images=IMAGES, labels=np.array([Opens(marker)] * 4, object))
@@ -136,6 +138,7 @@ def test_nothing_in_it_is_executed(tmp_path, save):
   assert not marker.exists()
 
 
+@pytest.mark.faults
 def test_what_is_no_npz_is_refused(tmp_path):
   path = tmp_path / 'own.npz'
   for content in (b'', b'PK\x03\x04', b'text'):
@@ -146,6 +149,7 @@ def test_what_is_no_npz_is_refused(tmp_path):
   assert 'is no .npz that can be read' in told(read, path)
 
 
+@pytest.mark.faults
 def test_an_array_that_says_it_is_huge_is_refused(tmp_path):
   made = io.BytesIO()
   header = {'descr': '|u1', 'fortran_order': False, 'shape': (10**9, 10**5)}
@@ -189,6 +193,7 @@ FITTING = st.builds(
 )
 
 
+@pytest.mark.faults
 @odd.HOW_MANY
 def test_odd_arrays_are_used_or_refused(examples, save, tmp_path, cache):
   def check(arrays):
@@ -207,6 +212,7 @@ def test_odd_arrays_are_used_or_refused(examples, save, tmp_path, cache):
   odd.for_all(strategy, check, examples)
 
 
+@pytest.mark.faults
 @odd.HOW_MANY
 def test_damaged_files_are_used_or_refused(examples, save, tmp_path, cache):
   def check(damage):

@@ -34,6 +34,7 @@ def test_what_is_there_is_not_prepared_again(data_dir, monkeypatch):
   reading.read('mnist', data_dir)
 
 
+@pytest.mark.faults
 def test_a_folder_that_cannot_be_written(tmp_path):
   (tmp_path / 'file').write_text('')
   folder = str(tmp_path / 'file')

@@ -120,6 +120,7 @@ REFUSED = [
 ]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(('rows', 'message'), REFUSED)
 @pytest.mark.parametrize('suffix', ['csv', 'jsonl'])
 def test_what_cannot_be_used_is_refused(rows, message, suffix, folder):
@@ -127,6 +128,7 @@ def test_what_cannot_be_used_is_refused(rows, message, suffix, folder):
   assert message in told(read, folder / f'own.{suffix}')
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   ('name', 'content', 'message'),
   [
@@ -247,6 +249,7 @@ BYTES = st.tuples(
 )
 
 
+@pytest.mark.faults
 @odd.HOW_MANY
 @pytest.mark.parametrize('strategy', [tables(), BYTES], ids=['cells', 'bytes'])
 def test_odd_tables_are_used_or_refused(strategy, examples, folder, cache):
@@ -260,6 +263,7 @@ def test_odd_tables_are_used_or_refused(strategy, examples, folder, cache):
   odd.for_all(strategy, check, examples)
 
 
+@pytest.mark.faults
 @odd.HOW_MANY
 def test_odd_parquet_is_used_or_refused(examples, folder, cache):
   pandas = pytest.importorskip('pandas')

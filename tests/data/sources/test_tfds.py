@@ -215,6 +215,7 @@ def test_without_a_training_split_it_is_refused(tmp_path):
   )
 
 
+@pytest.mark.faults
 def test_labels_that_are_not_known_are_refused(tmp_path):
   """They are -1."""
   write(

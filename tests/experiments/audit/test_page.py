@@ -68,6 +68,7 @@ def test_page_needs_nothing_else():
   } == {SIZE}
 
 
+@pytest.mark.faults
 def test_only_the_pages_own_script_and_style_run():
   source = text()
   (policy,) = re.findall(r'Security-Policy" content="(.*?)">', source)
@@ -152,6 +153,7 @@ def test_keys_and_buttons_decide_and_the_choices_are_exported(tmp_path):
   assert f'given: {CLASSES[1]}' in card
 
 
+@pytest.mark.faults
 @browser.NEEDED
 def test_names_of_files_are_exported_as_csv_has_them(tmp_path):
   issues, dataset = found()

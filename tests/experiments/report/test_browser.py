@@ -284,6 +284,7 @@ def test_long_tables_are_folded_on_the_screen_only(tmp_path):
   ]
 
 
+@pytest.mark.faults
 def test_the_page_obeys_its_own_policy(tmp_path):
   # Under the policy the page's style and script work, and no other script.
   text = source(curves(), tmp_path)

@@ -222,6 +222,7 @@ def test_csv_adds_no_values_that_are_the_texts(tmp_path):
     ]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   ('text', 'line'),
   [
@@ -371,6 +372,7 @@ def test_html_warning(elements):
   assert len(notes) == 1
 
 
+@pytest.mark.faults
 def test_html_escapes(tmp_path):
   evil = '"><script>alert(1)</script>'
   written = write(
@@ -456,6 +458,7 @@ def test_table_and_figure_may_share_a_name(tmp_path):
   assert (tmp_path / 'a.png').exists()
 
 
+@pytest.mark.faults
 def test_failure_leaves_what_was_there(tmp_path, monkeypatch):
   old = write(page(Text('Old.')), tmp_path)
   before = old.markdown.read_bytes()
@@ -475,6 +478,7 @@ def test_failure_leaves_what_was_there(tmp_path, monkeypatch):
   }
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize('name', ['runs.csv', 'notes', 'report.html', 'sub/x'])
 def test_files_of_others_are_refused(tmp_path, name):
   other = tmp_path / 'report' / name
@@ -507,6 +511,7 @@ def test_a_report_is_written_anew_by_its_owner_only(tmp_path):
   assert 'New.' in written.markdown.read_text()
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize('record', ['{}', '[1]', 'x', '{"report": "a"}'])
 def test_a_foreign_record_is_refused(tmp_path, record):
   (tmp_path / 'report.json').write_text(record)
@@ -514,6 +519,7 @@ def test_a_foreign_record_is_refused(tmp_path, record):
   assert (tmp_path / 'report.json').read_text() == record
 
 
+@pytest.mark.faults
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
   (tmp_path / 'file').touch()
   for folder in (tmp_path / 'file', tmp_path / 'file' / 'report'):

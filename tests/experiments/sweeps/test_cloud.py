@@ -155,6 +155,7 @@ def test_slurm_array_runs_its_share(tmp_path):
   assert run(1).returncode == ExitCode.BAD_INPUT
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   ('code', 'queued'), [(ExitCode.PREEMPTED, True), (ExitCode.DIVERGED, False)]
 )

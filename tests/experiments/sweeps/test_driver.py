@@ -56,6 +56,7 @@ def run(folder, codes, retries=2):
   return drive(folder, executor, codes, retries), executor.started
 
 
+@pytest.mark.faults
 def test_what_is_retried_and_what_is_not(tmp_path):
   (tmp_path / 'bad.log').write_text('error: no such loss\n')
   failed, started = run(
@@ -85,6 +86,7 @@ def test_what_is_retried_and_what_is_not(tmp_path):
   }
 
 
+@pytest.mark.faults
 def test_preemptions_without_progress_count_as_failures(tmp_path):
   failed, started = run(tmp_path, {'poison': [75] * 20})
   assert started == ['poison'] * 8  # Five for nothing, three tries.
@@ -110,6 +112,7 @@ def test_a_running_run_has_a_row(tmp_path):
   assert driver._figures(entry, 3) == ('4/10', '50.0 %', '36s')
 
 
+@pytest.mark.faults
 def test_preemptions_with_progress_are_free(tmp_path):
   class Saving(Scripted):
     def run(self, name, command):
@@ -130,6 +133,7 @@ def test_ended_runs_are_skipped(tmp_path):
   assert failed == {'b': 'not finite at 7'}
 
 
+@pytest.mark.faults
 def test_locked_runs_are_waited_for(tmp_path, monkeypatch):
   held = iter([True, True, True, False, False])
   monkeypatch.setattr(driver, '_POLL_SECONDS', 0)
@@ -154,6 +158,7 @@ def interruptible():
   signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.faults
 @pytest.mark.usefixtures('interruptible')
 def test_interrupt_stops_what_runs(tmp_path):
   class Long(Scripted):
@@ -191,6 +196,7 @@ def wait_for(condition, seconds=120):
     time.sleep(0.05)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   ('number', 'code'),
   [

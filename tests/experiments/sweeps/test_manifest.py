@@ -94,6 +94,7 @@ def test_manifest_can_move(tmp_path):
   assert [e.data_dir for e in elsewhere] == ['/mine', '/mine']
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   ('text', 'message'),
   [

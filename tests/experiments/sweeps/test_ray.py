@@ -290,6 +290,7 @@ def interrupt_driver(driver, cluster, victim):
   driver.send_signal(signal.SIGINT)
 
 
+@pytest.mark.faults
 @needs_ray
 @pytest.mark.slow
 @pytest.mark.parametrize(

@@ -217,6 +217,7 @@ def test_bad_requests_are_refused(changes, message, tmp_path):
   assert not list(tmp_path.glob('runs/*.jsonl'))
 
 
+@pytest.mark.faults
 def test_second_driver_of_a_sweep_is_refused(tmp_path):
   logs = tmp_path / 'runs' / 'sweep-digits.logs'
   logs.mkdir(parents=True)

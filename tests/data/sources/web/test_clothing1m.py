@@ -125,6 +125,7 @@ def test_t_is_measured_on_images_with_both_labels(tmp_path):
   np.testing.assert_allclose(listing.transition(made.both), expected)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   ('changes', 'message'),
   [
@@ -165,6 +166,7 @@ def test_a_folder_without_lists(tmp_path):
   assert '--config.data.path' in message and '--data_dir' in message
 
 
+@pytest.mark.faults
 def test_a_damaged_list(tmp_path):
   write_lists(tmp_path, **SMALL)
   (tmp_path / 'clean_test_key_list.txt').write_bytes(b'images/\xff.jpg')

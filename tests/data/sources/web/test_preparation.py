@@ -96,6 +96,7 @@ ODD = {
 }
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize('in_tars', [False, True])
 def test_odd_images_are_converted_counted_and_named(in_tars, tmp_path):
   fake_web.write_clothing1m(tmp_path / 'clothes', 120, odd=ODD, in_tars=in_tars)
@@ -127,6 +128,7 @@ def test_odd_images_are_converted_counted_and_named(in_tars, tmp_path):
   assert np.abs(grey[..., 0] - grey[..., 2]).max() <= 2
 
 
+@pytest.mark.faults
 def test_too_many_unreadable(tmp_path):
   fake_web.write_clothing1m(
     tmp_path / 'clothes', 120, odd=dict.fromkeys(range(5), b'no image')
@@ -138,6 +140,7 @@ def test_too_many_unreadable(tmp_path):
   load(tmp_path / 'clothes', max_unreadable=0.05)
 
 
+@pytest.mark.faults
 def test_missing_images_are_told_before_any_is_prepared(tmp_path):
   fake_web.write_clothing1m(tmp_path / 'clothes', 120)
   shutil.rmtree(tmp_path / 'clothes' / 'images' / '3')
@@ -149,6 +152,7 @@ def test_missing_images_are_told_before_any_is_prepared(tmp_path):
   assert 'if it is compressed, unpack it' in told(load, tmp_path / 'clothes')
 
 
+@pytest.mark.faults
 def test_too_little_space(tmp_path, monkeypatch):
   fake_web.write_clothing1m(tmp_path / 'clothes', 60)
   usage = shutil.disk_usage(tmp_path)._replace(free=100)
@@ -159,6 +163,7 @@ def test_too_little_space(tmp_path, monkeypatch):
   assert not list((tmp_path / 'data').rglob('*.array_record'))
 
 
+@pytest.mark.faults
 def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
   fake_web.write_clothing1m(tmp_path / 'clothes', 60)
 
@@ -172,6 +177,7 @@ def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
   assert len(load(tmp_path / 'clothes').train) == 40
 
 
+@pytest.mark.faults
 def test_damaged_shards_are_made_again(tmp_path, made, monkeypatch):
   monkeypatch.setattr(preparation, 'SHARD_RECORDS', 8)
   fake_web.write_clothing1m(tmp_path / 'clothes', 60)
@@ -189,6 +195,7 @@ def test_damaged_shards_are_made_again(tmp_path, made, monkeypatch):
   assert not made
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
   ('content', 'message'),
   [('{', 'cannot be read'), ('{"format": 0}', 'another version of sce_jax')],
@@ -204,6 +211,7 @@ def test_a_damaged_manifest(content, message, tmp_path):
   assert len(load(tmp_path / 'clothes').train) == 40
 
 
+@pytest.mark.faults
 def test_a_damaged_index(tmp_path):
   fake_web.write_clothing1m(tmp_path / 'clothes', 60)
   load(tmp_path / 'clothes')
@@ -234,6 +242,7 @@ load(pathlib.Path({folder!r}))
 """
 
 
+@pytest.mark.faults
 @pytest.mark.process
 def test_a_preparation_that_is_killed_is_continued(tmp_path, made, monkeypatch):
   """By kill -9, in the third shard of noisy_train."""
@@ -287,6 +296,7 @@ def test_in_a_cloud(scheme, tmp_path, cloud, made, monkeypatch):
   assert sum(made.values()) == 16 + 1
 
 
+@pytest.mark.faults
 def test_another_process_is_waited_for(tmp_path, monkeypatch, capsys):
   from sce_jax.storage import lock  # noqa: PLC0415
 

@@ -35,6 +35,7 @@ TIMEOUT = 3600
 
 
 @pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.process
 def test_prepared_killed_resumed_reported_exported(launch, tmp_path):
   """Images of odd sizes; ResNet-50 at 64 pixels; kill -9 in epoch 2."""
