@@ -5,6 +5,7 @@ kills itself with SIGKILL in there, which no handler sees, or sends itself
 another signal.
 """
 
+import contextlib
 import csv
 import pathlib
 import random
@@ -175,7 +176,8 @@ def start(
 
 def report(root: pathlib.Path) -> str:
   """The page on the runs below a folder, pictures within, but for times."""
-  page = runs_page.report(root).html.read_text()
+  with contextlib.redirect_stdout(None):
+    page = runs_page.report(root).html.read_text()
   return REPORT_TIMES.sub('TIME', page).replace(str(root), 'ROOT')
 
 
