@@ -59,6 +59,11 @@ def meant(text: str, names: Iterable[str]) -> str:
   return f' (is {found[0]} meant?)' if found else ''
 
 
+# Characters of a line, beyond which its middle is left out: a file may have
+# anything in place of a name.
+_LONGEST = 2_000
+
+
 class UserError(ValueError):
   """Bad input: one line that says what is wrong and what to do.
 
@@ -70,7 +75,11 @@ class UserError(ValueError):
   """
 
   def __init__(self, message: str):
-    super().__init__(one_line(message))
+    line = one_line(message)
+    if len(line) > _LONGEST:
+      half = _LONGEST // 2 - 5
+      line = f'{line[:half]} [...] {line[-half:]}'
+    super().__init__(line)
 
 
 class NonFiniteLoss(Exception):

@@ -33,9 +33,9 @@ from sce_jax.data import decode
 from sce_jax.data import info as info_lib
 from sce_jax.data.unlabelled import Images
 from sce_jax.errors import UserError
-from sce_jax.runs import progress
+from sce_jax.runs import kinds, progress
 from sce_jax.runs.files import DESCRIPTION, PARAMETERS, PIXEL_MEAN
-from sce_jax.storage import paths
+from sce_jax.storage import paths, typed
 
 # Of the layout of the folder. A folder of another version is refused.
 FORMAT = 1
@@ -45,6 +45,8 @@ README = 'README.md'
 FORMAT_KEY = 'sce_jax_format'
 _KEYS = ('classes', 'input', 'network', 'normalization', 'versions', 'sha256')
 _BATCH = 256
+# Pixels of a side, or features, beyond which a description is damaged.
+_LONGEST = 10**6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,12 +197,32 @@ def read_description(folder: paths.Path) -> dict[str, Any]:
       f' {found[FORMAT_KEY]}, this version reads {FORMAT}): export the run'
       ' again, or use the version that it was exported with'
     )
-  missing = [key for key in _KEYS if key not in found]
-  if missing:
+  try:
+    missing = [key for key in _KEYS if key not in found]
+    if missing:
+      raise ValueError(f'it lacks {missing[0]!r}')
+    _check(found)
+  except ValueError as error:
     raise UserError(
-      f'{file} is damaged (it lacks {missing[0]!r}): export the run again'
-    )
+      f'{file} is damaged ({error}): export the run again'
+    ) from None
   return found
+
+
+def _check(found: dict[str, Any]) -> None:
+  """Checks what is used of a description.
+
+  Raises:
+    ValueError: it is not what was written.
+  """
+  typed.check(found, kinds.RECORDS[DESCRIPTION])
+  shape = found['input']['shape']
+  if len(shape) not in (1, 3) or min(shape) < 1 or max(shape) > _LONGEST:
+    raise ValueError(f'its input.shape is {shape}')
+  if found['input']['dtype'] != ('float32' if len(shape) == 1 else 'uint8'):
+    raise ValueError(f'its input.dtype is {found["input"]["dtype"]!r}')
+  if len(found['classes']) < 2:
+    raise ValueError(f'it has {len(found["classes"])} classes')
 
 
 def checksum(content: bytes) -> str:

@@ -94,10 +94,11 @@ def _made(folder: paths.Path) -> str:
   """What the config of a run says of its noise."""
   config = files.read_config(folder)
   section = config['noise']
-  seed = config['seed'] if section['seed'] is None else section['seed']
+  own = section.get('seed')
+  seed = config['seed'] if own is None else own
   title = pictures.noise_title(section) or section['name']
   parts = [title, *pictures.changes_of_examples(section)]
-  if section['mode'] != 'exact':
+  if section.get('mode', 'exact') != 'exact':
     parts.append(section['mode'])
   return ', '.join([*parts, f'seed {seed}'])
 

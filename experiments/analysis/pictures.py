@@ -45,12 +45,12 @@ def changes_of_examples(noise: Mapping[str, Any]) -> list[str]:
   phrases = []
   if noise.get('imbalance'):
     phrases.append(
-      f'{noise["imbalance"]} imbalance {noise["imbalance_ratio"]:g}'
+      f'{noise["imbalance"]} imbalance {noise.get("imbalance_ratio", 1):g}'
     )
   if noise.get('open_set_from'):
     phrases.append(
       f'open-set images of {noise["open_set_from"]}'
-      f' {noise["open_set_rate"]:g}'.removesuffix(' 0')
+      f' {noise.get("open_set_rate", 0):g}'.removesuffix(' 0')
     )
   return phrases
 

@@ -44,12 +44,13 @@ def get_config(path: str | None = None) -> config_dict.ConfigDict:
     raise ValueError(
       f'--config_file={path} cannot be read: {error.strerror}'
     ) from None
-  except (ValueError, KeyError, TypeError, AttributeError):
+  except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
     raise ValueError(
       f"--config_file={path} holds no config: name a run's config.json, or what"
       ' --print_config has printed'
     ) from None
-  with config.unlocked():
+  # Of which type a field must be, is checked where all configs are.
+  with config.unlocked(), config.ignore_type():
     for name, section in values.items():
       if isinstance(section, dict) and name in config:
         _fill(config[name], section, f'{name}.')

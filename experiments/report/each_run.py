@@ -147,7 +147,7 @@ def _label(text: str) -> Cell:
 
 def devices(description: Mapping[str, Any]) -> str:
   """The devices of a run, from its description."""
-  names = description['devices']
+  names = description.get('devices') or ['unknown']
   name = f'{len(names)} x {names[0]}' if len(names) > 1 else names[0]
   # jax calls every processor cpu.
   processor = description.get('processor')

@@ -108,6 +108,7 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
   def values(texts):
     return ', '.join(sorted(set(texts))) or 'none'
 
+  unknown = 'unknown'
   ends = [r.status for r in runs]
   initial = [r.initial for r in runs if r.initial]
   changed = ['; '.join(x) for d in described for x in d.get('changes', ())]
@@ -124,10 +125,14 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     *([('changed on the way', values(changed))] if changed else []),
     ('seeds', ', '.join(map(str, sorted({r.config['seed'] for r in runs})))),
     ('devices', values(each_run.devices(r) for r in described)),
-    ('trained', values(d['created'][:10] for d in described)),
-    ('jax', values(d['versions']['jax'] for d in described)),
-    ('python', values(d['python'] for d in described)),
-    ('code', values((d['git_commit'] or 'unknown')[:8] for d in described)),
+    # What an earlier version, or another program, did not record is unknown.
+    ('trained', values(d.get('created', unknown)[:10] for d in described)),
+    (
+      'jax',
+      values(d.get('versions', {}).get('jax', unknown) for d in described),
+    ),
+    ('python', values(d.get('python', unknown) for d in described)),
+    ('code', values((d.get('git_commit') or unknown)[:8] for d in described)),
   ]
 
 

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping
 import dataclasses
 import json
 import os
+import pathlib
 from typing import Any
 
 from sce_jax.config import fields
 from sce_jax.errors import UserError
 from sce_jax.runs import files, read
-from sce_jax.storage import digests, paths
+from sce_jax.storage import digests, paths, typed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +117,11 @@ def load(
         values = digests.unseal(values)
         if values.pop('of') != len(lines):
           raise ValueError
+      typed.check(values, Entry)
       one = Entry(**values)
+      inside = pathlib.PurePath(one.workdir)
+      if inside.is_absolute() or '..' in inside.parts:
+        raise ValueError  # It would be trained in anybody's folder.
       entries.append(
         dataclasses.replace(
           one,
@@ -125,7 +130,7 @@ def load(
           data_dir=data_dir or one.data_dir,
         )
       )
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, KeyError, RecursionError):
       raise UserError(
         f'{path}, line {number} is no run of a sweep, or is damaged, or lines'
         ' are missing: write the manifest anew with launch.py sweep'

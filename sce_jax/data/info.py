@@ -7,6 +7,7 @@ import numpy as np
 
 from sce_jax.data import features
 from sce_jax.errors import UserError
+from sce_jax.storage import typed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +54,23 @@ class DatasetInfo:
   def has_features(self) -> bool:
     """Whether the examples are feature vectors, not images."""
     return len(self.image_shape) == 1
+
+
+def check(info: DatasetInfo) -> None:
+  """Checks that a description that was read fits together.
+
+  Raises:
+    ValueError: it does not; one line.
+  """
+  shape, names = info.image_shape, info.class_names
+  if len(shape) not in (1, 3) or min(shape) < 1:
+    raise ValueError(f'its image_shape is {list(shape)}')
+  if info.num_classes < 2 or len(names) not in (0, info.num_classes):
+    raise ValueError(f'{len(names)} names of {info.num_classes} classes')
+  if not all(map(typed.is_text, names)):
+    raise ValueError('the name of a class is no text')
+  if not len(info.mean) == len(info.std) == shape[-1]:
+    raise ValueError(f'its mean and std are not of {shape[-1]} channels')
 
 
 def check_input(

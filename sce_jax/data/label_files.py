@@ -246,7 +246,17 @@ def _digest(arrays: Mapping[str, np.ndarray], of_all: bool) -> str:
 def _read_csv(
   content: bytes, drop: str | None = None
 ) -> tuple[list[str], np.ndarray]:
-  rows = csv.DictReader(io.StringIO(content.decode('utf-8-sig')))
+  # newline: or else a \r alone, an old end of lines, is an error of csv's.
+  text = io.StringIO(content.decode('utf-8-sig'), newline='')
+  try:
+    return _read_rows(csv.DictReader(text), drop)
+  except csv.Error as error:  # A field that is too long.
+    raise ValueError(f'is no table that can be read ({error})') from None
+
+
+def _read_rows(
+  rows: csv.DictReader, drop: str | None
+) -> tuple[list[str], np.ndarray]:
   missing = {'example_id', 'label'} - set(rows.fieldnames or ())
   if missing:
     raise ValueError(

@@ -15,7 +15,7 @@ import numpy as np
 
 from sce_jax.data import ids as ids_lib
 from sce_jax.errors import UserError
-from sce_jax.noise import rows_of
+from sce_jax.noise import checks, rows_of
 from sce_jax.storage import paths
 
 # The ids of the file's examples, and their probabilities.
@@ -81,10 +81,8 @@ def _checked(arrays: dict[str, Any], array: str, ids, labels) -> Found:
     )
   given, true = arrays.get('label'), arrays.get('clean_label')
   for name, values in (('label', given), ('clean_label', true)):
-    if values is not None and values.shape != numbers.shape:
-      raise ValueError(
-        f'{name} is of shape {list(values.shape)}: there are {len(numbers)} ids'
-      )
+    if values is not None:
+      checks.check_integers(name, values, size=len(numbers))
   if given is not None and true is not None:
     wrong = np.mean((given != true)[true >= 0]) if (true >= 0).any() else 0
     if wrong:

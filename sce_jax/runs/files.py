@@ -33,7 +33,8 @@ It may be in a cloud, see storage/paths.py: there metrics.jsonl is rewritten,
 and the events are copied up, every few seconds and before each checkpoint.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+import contextlib
 import csv
 import dataclasses
 import io
@@ -45,12 +46,13 @@ from jaxtyping import Float32, Float64, Int32, Int64
 import numpy as np
 
 from sce_jax import noise
+from sce_jax.data import info as info_lib
 from sce_jax.data import label_files
 from sce_jax.data.info import DatasetInfo
 from sce_jax.errors import UserError, is_of_machine
-from sce_jax.runs import records
+from sce_jax.runs import kinds, records
 from sce_jax.runs.records import DamagedError, read_metrics, read_record
-from sce_jax.storage import digests, paths
+from sce_jax.storage import digests, paths, typed
 
 # Of the layout of the folder. A folder of another version is refused; those of
 # version 2 have no digests, and are read all the same.
@@ -163,8 +165,12 @@ def read_description(path: str | os.PathLike) -> dict[str, Any]:
       found = digests.unseal(found)
     except ValueError as error:
       raise NotARunError(f'{file} is damaged ({error})') from None
+  try:
+    typed.check(found, kinds.Description)
+  except ValueError as error:
+    raise NotARunError(f'{file} is not of a run ({error})') from None
   if found.get('format', 1) not in _FORMATS:
-    commit = (found.get('git_commit') or 'unknown')[:8]
+    commit = str(found.get('git_commit') or 'unknown')[:8]
     raise UserError(
       f'{path} was written by another version of sce_jax (folder format'
       f' {found.get("format", 1)}, this one writes {FORMAT}): use the commit'
@@ -253,6 +259,11 @@ def read_dataset_record(path: str | os.PathLike) -> dict[str, Any]:
     raise UserError(
       f'{path} lacks dataset.json: train it further first, or name another run'
     )
+  with _damaged(path, 'dataset.json'):
+    info, mean = as_dataset(record)
+    info_lib.check(info)
+    if mean.shape != info.image_shape or not np.isfinite(mean).all():
+      raise ValueError(f'its pixel_mean is of shape {list(mean.shape)}')
   return record
 
 
@@ -281,7 +292,11 @@ def read_summary(path: str | os.PathLike) -> dict[str, Any] | None:
   Raises:
     UserError: the record is damaged.
   """
-  return read_record(path, 'data.json', ('source', 'classes'))
+  record = read_record(path, 'data.json', ('source', 'classes'))
+  if record and 'transition' in record:
+    with _damaged(path, 'data.json'):
+      _check_square('transition', record['transition'])
+  return record
 
 
 def has_noisy_test(path: str | os.PathLike) -> bool:
@@ -383,7 +398,11 @@ def read_noise(path: str | os.PathLike) -> dict[str, Any] | None:
     UserError: the record is damaged.
   """
   record = read_record(path, 'noise.json')
-  return record if record and {'rate', 'matrix'} <= record.keys() else None
+  if not record or not {'rate', 'matrix'} <= record.keys():
+    return None
+  with _damaged(path, 'noise.json'):
+    _check_square('matrix', record['matrix'])
+  return record
 
 
 def read_prepared(path: str | os.PathLike) -> dict[str, Any] | None:
@@ -395,7 +414,12 @@ def read_prepared(path: str | os.PathLike) -> dict[str, Any] | None:
   record = read_record(path, 'prepared.json')
   if record is None:
     return None
-  return {name: np.array(value, np.float64) for name, value in record.items()}
+  with _damaged(path, 'prepared.json'):
+    found = {name: np.array(x, np.float64) for name, x in record.items()}
+    for name, array in found.items():
+      if not np.isfinite(array).all():
+        raise ValueError(f'its {name} is not finite')
+  return found
 
 
 def read_initial(path: str | os.PathLike) -> dict[str, Any] | None:
@@ -407,7 +431,12 @@ def read_initial(path: str | os.PathLike) -> dict[str, Any] | None:
   Raises:
     DamagedError: the record is damaged.
   """
-  return read_record(path, 'initial.json', ('init_from',))
+  record = read_record(path, 'initial.json', ('init_from',))
+  if record and record['init_from'] != RANDOM:
+    with _damaged(path, 'initial.json'):
+      if not {'sha256', 'head'} <= record.keys():
+        raise ValueError('it lacks what its weights are')
+  return record
 
 
 def initial_title(record: Mapping[str, Any]) -> str:
@@ -419,6 +448,22 @@ def initial_title(record: Mapping[str, Any]) -> str:
     f'{record["init_from"]} ({known}; sha256 {record["sha256"][:16]}; head'
     f' {record["head"]})'
   )
+
+
+@contextlib.contextmanager
+def _damaged(folder: str | os.PathLike, name: str) -> Iterator[None]:
+  """Errors of what a record says are of its file."""
+  try:
+    yield
+  except (ValueError, TypeError, OverflowError) as error:
+    raise DamagedError(
+      f'{paths.path(folder) / name} is damaged ({error})'
+    ) from None
+
+
+def _check_square(name: str, matrix: list[list[float]]) -> None:
+  if not matrix or any(len(row) != len(matrix) for row in matrix):
+    raise ValueError(f'its {name} is no matrix [K, K]')
 
 
 def check_whole(path: str | os.PathLike) -> None:

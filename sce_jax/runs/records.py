@@ -6,8 +6,8 @@ import os
 from typing import Any, TypeVar
 
 from sce_jax.errors import UserError
-from sce_jax.runs import progress
-from sce_jax.storage import digests, paths
+from sce_jax.runs import kinds, progress
+from sce_jax.storage import digests, paths, typed
 
 T = TypeVar('T')
 # The first layout of the folder in which all records have digests.
@@ -57,6 +57,7 @@ def read_metrics(path: str | os.PathLike) -> list[dict[str, Any]]:
       must_have = must_have or digests.is_sealed(record) or _has_digests(path)
       if must_have:
         record = digests.unseal(record)
+      typed.check(record, kinds.Epoch)
       if record['epoch'] != len(records) + 1:
         raise ValueError(f'it is of epoch {record["epoch"]}')
     except (ValueError, RecursionError) as error:
@@ -79,7 +80,7 @@ def read_record(
   Args:
     folder: the run's.
     name: the file's.
-    keys: what it must have.
+    keys: what it must have; kinds.py says of which types.
 
   Raises:
     UserError: it is damaged.
@@ -96,6 +97,8 @@ def read_record(
       raise ValueError(f'it lacks {missing[0]!r}')
     if digests.is_sealed(record) or _has_digests(folder):
       record = digests.unseal(record)
+    if name in kinds.RECORDS:
+      typed.check(record, kinds.RECORDS[name])
   except (ValueError, RecursionError) as error:
     raise DamagedError(
       f'{paths.path(folder) / name} is damaged ({error})'

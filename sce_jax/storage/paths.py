@@ -159,7 +159,12 @@ def write_all(contents: Mapping[Path, str | bytes]) -> None:
   written: dict[Path, Path] = {}
   try:
     for path, content in contents.items():
-      data = content.encode() if isinstance(content, str) else content
+      # Names that were read may have characters that are no text.
+      data = (
+        content.encode(errors='backslashreplace')
+        if isinstance(content, str)
+        else content
+      )
       if is_cloud(path):
         store(path).pipe_file(os.fspath(path), data)
         continue

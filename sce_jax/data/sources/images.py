@@ -23,6 +23,7 @@ from sce_jax.data import decode, threads
 from sce_jax.data.decode import Header, UnreadableError
 from sce_jax.data.sources import bar, memory, shards, summary
 from sce_jax.errors import UserError
+from sce_jax.storage import typed
 
 # The sides that are chosen among where images have several sizes, or are
 # large: what the networks here are made for, and what fits into memory.
@@ -141,7 +142,7 @@ def _read_headers(
   where = os.path.realpath(root)
 
   def make(row: int) -> bytes:
-    if not summary.is_text(names[row]):
+    if not typed.is_text(names[row]):
       raise UnreadableError('its name is not in UTF-8: rename it')
     content = decode.read(root / names[row])
     found = dataclasses.asdict(decode.header(content))

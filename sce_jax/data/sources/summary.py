@@ -24,6 +24,7 @@ import numpy as np
 from sce_jax.data import features
 from sce_jax.data.sources.columns import Part
 from sce_jax.errors import UserError, one_line
+from sce_jax.storage import typed
 
 SPLITS = ('training', 'test')
 # Classes that a line names; data.json has all.
@@ -42,7 +43,7 @@ def class_names(where: str, labels: Sequence[str]) -> tuple[str, ...]:
     UserError: there are fewer than two, or one cannot be written to a file.
   """
   names = set(labels)
-  bad = next((name for name in names if not is_text(name)), None)
+  bad = next((name for name in names if not typed.is_text(name)), None)
   if bad is not None:
     raise UserError(f'{where}: label {bad!r} is no text of Unicode: rename it')
   if len(names) < 2:
@@ -53,11 +54,6 @@ def class_names(where: str, labels: Sequence[str]) -> tuple[str, ...]:
   if all(_NUMBER.fullmatch(name) for name in names):
     return tuple(sorted(names, key=lambda name: (int(name), name)))
   return tuple(sorted(names))
-
-
-def is_text(text: str) -> bool:
-  """Whether it can be written: a file's name may have bytes of no text."""
-  return not any('\ud800' <= x <= '\udfff' for x in text)
 
 
 def numbers(

@@ -1,11 +1,6 @@
 """Fixtures of the tests that read files of a user's own."""
 
-import hypothesis
 import pytest
-
-# The same inputs in every run: what fails once fails again.
-hypothesis.settings.register_profile('tests', derandomize=True)
-hypothesis.settings.load_profile('tests')
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""Hostile or odd inputs: each is used, counted or refused, and does no harm."""
+"""Hostile or odd inputs: each is used, counted or refused, and does no harm.
+
+damaged.py has what becomes of a file that was whole.
+"""
 
 import collections
 from collections.abc import Callable, Iterator
@@ -7,8 +10,11 @@ import json
 import os
 import pathlib
 import sys
+from typing import Any
 
 import hypothesis
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 import pytest
 
 from sce_jax.data.dataset import Dataset
@@ -41,6 +47,19 @@ _CHANGES = {
   'os.chmod',
   'os.utime',
 }
+# Arrays of every type and of many shapes.
+ARRAYS = hnp.arrays(
+  st.one_of(
+    hnp.integer_dtypes(),
+    hnp.floating_dtypes(),
+    hnp.boolean_dtypes(),
+    hnp.unicode_string_dtypes(max_len=3),
+    hnp.byte_string_dtypes(max_len=3),
+    hnp.complex_number_dtypes(),
+    hnp.datetime64_dtypes(),
+  ),
+  hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=4),
+)
 outcomes: collections.Counter[str] = collections.Counter()
 _allowed: str | None = None
 _seen: list[str] = []
@@ -55,6 +74,8 @@ def for_all(
   outcomes.clear()
   settings = hypothesis.settings(
     max_examples=examples,
+    derandomize=True,
+    database=None,
     deadline=None,
     suppress_health_check=list(hypothesis.HealthCheck),
   )
@@ -62,26 +83,77 @@ def for_all(
   print(', '.join(f'{count} {how}' for how, count in sorted(outcomes.items())))
 
 
+def check_file(
+  file: pathlib.Path,
+  damages: hypothesis.strategies.SearchStrategy,
+  read: Callable[[], Any],
+  examples: int,
+  *,
+  names: str | None = None,
+  allowed: pathlib.Path | None = None,
+) -> None:
+  """Reads a file that was whole, damaged in many ways.
+
+  Args:
+    file: the file; in the end it is whole again.
+    damages: functions of its content, see damaged.py.
+    read: reads it, checks what it gives, and returns it.
+    examples: how many.
+    names: what a refusal must name; None: the file's name.
+    allowed: as in `attempt`.
+  """
+  content = file.read_bytes()
+  names = file.name if names is None else names
+
+  def check(damage: Callable[[bytes], bytes]) -> None:
+    file.write_bytes(damage(content))
+    attempt(read, file.parent, allowed or file.parent / 'none', names)
+
+  try:
+    for_all(damages, check, examples)
+  finally:
+    file.write_bytes(content)
+
+
+def attempt(
+  read: Callable[[], Any],
+  root: pathlib.Path,
+  allowed: pathlib.Path,
+  names: str = '',
+) -> Any:
+  """Reads what lies in a folder; None: it was refused.
+
+  It may be used, or refused in one line. Nothing is executed, and nothing
+  written but below `allowed`.
+
+  Args:
+    read: reads it, and checks what it gives.
+    root: the folder.
+    allowed: where may be written.
+    names: what the refusal must name.
+  """
+  before = _listing(root)
+  found = None
+  with _watched(allowed):
+    try:
+      found = read()
+    except UserError as error:
+      outcomes['refused'] += 1
+      line = str(error)
+      assert line.isprintable() and names in line and len(line) < 2_000, line
+    else:
+      outcomes['used'] += 1
+  assert _listing(root) == before
+  return found
+
+
 def check(
   read: Callable[[], Dataset], root: pathlib.Path, cache: pathlib.Path
 ) -> Dataset | None:
-  """Reads what lies in a folder; None: it was refused.
-
-  It may be used or refused in one line; nothing is executed, and nothing
-  written outside of the cache.
-  """
-  before = _listing(root)
-  data = None
-  with _watched(cache):
-    try:
-      data = read()
-    except UserError as error:
-      outcomes['refused'] += 1
-      assert str(error).isprintable()
-  assert _listing(root) == before
+  """Reads a data set that lies in a folder, see `attempt`; None: refused."""
+  data = attempt(read, root, cache)
   if data is None:
     return None
-  outcomes['used'] += 1
   info, train = data.info, data.train
   assert train.image.shape == (len(train), *info.image_shape)
   assert 0 <= train.label.min() <= train.label.max() < info.num_classes

@@ -5,7 +5,6 @@ import pathlib
 import zipfile
 
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 import numpy as np
 import pytest
 
@@ -168,18 +167,6 @@ def test_labels_may_be_floats_that_are_whole(dtype, tmp_path, cache):
   assert read(path).train.label.tolist() == [0, 1, 1]
 
 
-ARRAYS = hnp.arrays(
-  st.one_of(
-    hnp.integer_dtypes(),
-    hnp.floating_dtypes(),
-    hnp.boolean_dtypes(),
-    hnp.unicode_string_dtypes(max_len=3),
-    hnp.byte_string_dtypes(max_len=3),
-    hnp.complex_number_dtypes(),
-    hnp.datetime64_dtypes(),
-  ),
-  hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=4),
-)
 # Of three examples, some of which make a data set.
 PLAIN = st.builds(
   lambda shape, dtype: np.arange(np.prod(shape)).reshape(shape).astype(dtype),
@@ -200,7 +187,7 @@ def test_odd_arrays_are_used_or_refused(examples, save, tmp_path, cache):
     path = save(**arrays)
     odd.check(lambda: read(path), tmp_path, cache)
 
-  images, labels = st.one_of(ARRAYS, PLAIN), st.one_of(ARRAYS, FITTING)
+  images, labels = st.one_of(odd.ARRAYS, PLAIN), st.one_of(odd.ARRAYS, FITTING)
   more = {'clean_labels': labels, 'test_images': PLAIN, 'test_labels': labels}
   strategy = st.one_of(
     st.fixed_dictionaries({'images': PLAIN, 'labels': FITTING}),

@@ -13,6 +13,7 @@ import numpy as np
 from sce_jax.data import ids
 from sce_jax.data.sources import summary
 from sce_jax.errors import UserError
+from sce_jax.storage import typed
 
 NOISY_TRAIN, CLEAN_TRAIN = 'noisy_train', 'clean_train'
 VALIDATION, TEST = 'validation', 'test'
@@ -163,7 +164,7 @@ def _rows(
   for name in names:
     if name.startswith('/') or '..' in name.split('/'):
       raise UserError(f'{path}: {name!r} in a list leaves the folder')
-    if not summary.is_text(name):
+    if not typed.is_text(name):
       raise UserError(f'{path}: {name!r} in a list is not in UTF-8')
   order = np.argsort(numbers(names), kind='stable').tolist()
   ordered = [names[i] for i in order]

@@ -5,11 +5,18 @@ import dataclasses
 import json
 import os
 import pathlib
-from typing import Any
+from typing import Any, TypedDict
 
 from sce_jax.data.sources import shards
 from sce_jax.errors import UserError
-from sce_jax.storage import paths
+from sce_jax.storage import paths, typed
+
+
+class _Told(TypedDict):
+  bytes: int
+  records: int
+  unreadable: dict[str, str]
+  done: dict[str, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,12 +44,21 @@ class Mirror:
     try:
       told = self.told(shard)
       return os.path.getsize(self.here / shard) == told['bytes']
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
       return False
 
   def told(self, shard: str) -> dict[str, Any]:
-    """What a shard's file says of it."""
-    return json.loads((self.here / _told(shard)).read_bytes())
+    """What a shard's file says of it.
+
+    Raises:
+      OSError, ValueError: it is not there, or damaged.
+    """
+    try:
+      found = json.loads((self.here / _told(shard)).read_bytes())
+    except RecursionError as error:
+      raise ValueError(str(error)) from None
+    typed.check(found, _Told)
+    return found
 
   def fetch(self, name: str) -> bool:
     """Copies a file down; whether it is there."""

@@ -84,8 +84,9 @@ def prepare(
       cloud.mirror(data_dir) / inside, paths.path(data_dir) / inside
     )
     if place.fetch(MANIFEST):  # Another machine may have prepared more.
-      made = json.loads((place.here / MANIFEST).read_bytes())
-      place.fetch(str(made.get('index')))
+      made = prepared.read_manifest(place.here)
+      assert made is not None
+      place.fetch(made['index'])
   listing = find()
   found = prepared.load(place.here)
   if found is not None and listing is not None:

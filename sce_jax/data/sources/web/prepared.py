@@ -23,7 +23,7 @@ import dataclasses
 import io
 import json
 import pathlib
-from typing import Any
+from typing import Any, TypedDict
 
 from jaxtyping import Int32, Int64, Shaped
 import numpy as np
@@ -32,17 +32,41 @@ from sce_jax.data import records
 from sce_jax.data.sources import summary
 from sce_jax.data.sources.web import listing
 from sce_jax.errors import UserError
+from sce_jax.storage import typed
 
 FORMAT = 1
 MANIFEST, UNREADABLE, SHARDS = 'manifest.json', 'unreadable.csv', 'shards'
+_LABEL = 'noisy_label'
+# Records of a data set, beyond which a number is damaged.
+_MOST = 2**53
 _COLUMNS = (
   'name',
   'split',
-  'noisy_label',
+  _LABEL,
   'clean_label',
   'record',
   'example_id',
 )
+
+
+class _Counts(TypedDict):
+  listed: int
+  prepared: int
+  examples: int
+
+
+class _Manifest(TypedDict):
+  short_side: int
+  quality: int
+  class_names: list[typed.Text]
+  lists: str
+  splits: dict[str, _Counts]
+  shards: list[str]
+  records: list[int]
+  index: str
+  both: list[list[int]] | None
+  notes: list[str]
+  warnings: list[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,11 +97,18 @@ class Prepared:
 
   def unreadable(self) -> list[dict[str, str]]:
     """Files that could not be read: 'file' and 'reason'."""
+    file = self.folder / UNREADABLE
     try:
-      text = (self.folder / UNREADABLE).read_text()
-    except OSError:
+      text = file.read_bytes().decode()
+      rows = list(csv.DictReader(io.StringIO(text, newline='')))
+      if not all(x.keys() == {'file', 'reason'} for x in rows):
+        raise ValueError('it has other columns than file and reason')
+      typed.check(rows, list[dict[str, str]])
+    except FileNotFoundError:
       return []
-    return list(csv.DictReader(io.StringIO(text)))
+    except (OSError, ValueError, csv.Error) as error:
+      raise _damaged(file, error) from None
+    return rows
 
   def prepared(self, split: str) -> int:
     """How many listed images of a split have been prepared."""
@@ -89,7 +120,11 @@ class Prepared:
 
   def names(self, rows: Int64[np.ndarray, ' M']) -> Shaped[np.ndarray, ' M']:
     """The files' names of rows of the index, as texts."""
-    return np.array([x.decode() for x in self.index['name'][rows]], object)
+    try:
+      names = [x.decode() for x in self.index['name'][rows]]
+    except UnicodeDecodeError as error:
+      raise _damaged(self.folder / self.manifest['index'], error) from None
+    return np.array(names, object)
 
   def labels(
     self, name: str, rows: Int64[np.ndarray, ' M']
@@ -106,35 +141,111 @@ class Prepared:
     )
 
 
-def load(folder: pathlib.Path) -> Prepared | None:
-  """Opens a prepared data set; None if there is none.
+def _damaged(file: pathlib.Path, error: Exception) -> UserError:
+  return UserError(
+    f'{file} cannot be read ({error}): remove'
+    f' {"it" if file.name == MANIFEST else MANIFEST}, and it is made again from'
+    ' the shards'
+  )
+
+
+def read_manifest(folder: pathlib.Path) -> dict[str, Any] | None:
+  """The content of manifest.json; None: there is none.
 
   Raises:
     UserError: it is damaged, or of another version.
   """
+  file = folder / MANIFEST
   try:
-    manifest = json.loads((folder / MANIFEST).read_bytes())
+    manifest = json.loads(file.read_bytes())
   except FileNotFoundError:
     return None
-  except (OSError, ValueError) as error:
-    raise UserError(
-      f'{folder / MANIFEST} cannot be read ({error}): remove it, and the index'
-      ' is made again from the shards'
-    ) from None
+  except (OSError, ValueError, RecursionError) as error:
+    raise _damaged(file, error) from None
   if not isinstance(manifest, dict) or manifest.get('format') != FORMAT:
     raise UserError(
       f'{folder} was prepared by another version of sce_jax: name another'
       ' folder with --data_dir, or remove it'
     )
   try:
-    with np.load(folder / manifest['index'], allow_pickle=False) as arrays:
+    _check_manifest(manifest)
+  except ValueError as error:
+    raise _damaged(file, error) from None
+  return manifest
+
+
+def _check_manifest(manifest: Mapping[str, Any]) -> None:
+  """Checks that the values are what was written, and fit together."""
+  typed.check(manifest, _Manifest)
+  for name in (manifest['index'], *manifest['shards']):
+    # It is also written, where the folder mirrors one in a cloud.
+    if pathlib.PurePath(name).name != name or '\0' in name:
+      raise ValueError(f'{name!r} is no file of this folder')
+  records = manifest['records']
+  if (
+    len(records) != len(manifest['shards'])
+    or min(records, default=0) < 0
+    or sum(records) >= _MOST
+  ):
+    raise ValueError('its records are not those of its shards')
+  both, size = manifest['both'], len(manifest['class_names'])
+  if size < 2 or (both is not None and [len(x) for x in both] != [size] * size):
+    raise ValueError(f'it has {size} classes, and other counts')
+  counts = [n for row in both or () for n in row]
+  if counts and not 0 <= min(counts) <= sum(counts) < _MOST:
+    raise ValueError('its counts are no counts')
+  if counts and not sum(counts):
+    raise ValueError('its counts are 0')
+
+
+def load(folder: pathlib.Path) -> Prepared | None:
+  """Opens a prepared data set; None if there is none.
+
+  Raises:
+    UserError: it is damaged, or of another version.
+  """
+  manifest = read_manifest(folder)
+  if manifest is None:
+    return None
+  file = folder / manifest['index']
+  try:
+    with np.load(file, allow_pickle=False) as arrays:
       index = {name: arrays[name] for name in _COLUMNS}
+    _check_index(index, manifest)
   except Exception as error:  # noqa: BLE001  Of several types.
-    raise UserError(
-      f'{folder / str(manifest.get("index"))} cannot be read ({error}): remove'
-      f' {MANIFEST}, and it is made again from the shards'
-    ) from None
+    raise _damaged(file, error) from None
   return Prepared(folder, manifest, index)
+
+
+def _check_index(
+  index: Mapping[str, np.ndarray], manifest: Mapping[str, Any]
+) -> None:
+  """Checks that an index is of its manifest."""
+  splits = list(manifest['splits'])
+  size = len(manifest['class_names'])
+  limits = {
+    'split': (0, len(splits)),
+    'noisy_label': (-1, size),
+    'clean_label': (-1, size),
+    'record': (0, sum(manifest['records'])),
+  }
+  shape = (len(index['name']),)
+  for name, array in index.items():
+    kind = np.bytes_ if name == 'name' else np.integer
+    if array.shape != shape or not np.issubdtype(array.dtype, kind):
+      raise ValueError(f'{name} is {array.dtype} of shape {[*array.shape]}')
+    low, end = limits.get(name, (-(2**63), 2**63))
+    if name != 'name' and array.size:
+      least, most = int(array.min()), int(array.max())
+      if not low <= least <= most < end:
+        raise ValueError(f'{name} is from {least} to {most}')
+  for number, split in enumerate(splits):
+    own = index['split'] == number
+    if own.sum() != manifest['splits'][split]['examples']:
+      raise ValueError(f'it has {own.sum()} examples of {split}')
+    name = _LABEL if split == listing.NOISY_TRAIN else 'clean_label'
+    if (index[name][own] < 0).any():
+      raise ValueError(f'an example of {split} has no label')
 
 
 def index_file(index: Mapping[str, np.ndarray]) -> tuple[str, bytes]:

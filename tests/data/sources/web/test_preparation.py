@@ -5,16 +5,18 @@ import io
 import json
 import shutil
 
+from hypothesis import strategies as st
 import numpy as np
 from PIL import Image
 import pytest
 
-from sce_jax.data import decode
-from sce_jax.data.sources import shards
+from sce_jax.data import decode, records
+from sce_jax.data.sources import shards, summary
 from sce_jax.data.sources.web import preparation, prepared
 from tests import fake_web
 from tests.conftest import run_python
 from tests.data.reading import told
+from tests.data.sources import damaged, odd
 from tests.data.sources.web.test_reading import load
 from tests.faults import inject
 
@@ -219,6 +221,44 @@ def test_a_damaged_index(tmp_path):
   (index,) = folder.glob('index-*.npz')
   index.write_bytes(index.read_bytes()[:50])
   assert 'remove manifest.json' in told(load, None)
+
+
+_INDEX = ('split', 'noisy_label', 'clean_label', 'record', 'example_id')
+_FROM_0 = np.arange(59)
+_LIKELY = st.sampled_from(
+  [_FROM_0, _FROM_0 * 0, _FROM_0 * 0 - 1, _FROM_0 + 2**40, _FROM_0 * 1.0]
+)
+DAMAGED = {
+  'manifest.json': damaged.JSON,
+  'index-*.npz': damaged.arrays('name', *_INDEX, like=_LIKELY),
+  'unreadable.csv': damaged.TABLES,
+  'shards/noisy_train-00000.json': damaged.JSON,
+  'shards/noisy_train-00000.array_record': damaged.BYTES,
+}
+
+
+@odd.HOW_MANY
+@pytest.mark.parametrize('name', DAMAGED)
+def test_damaged_prepared_data_are_used_or_refused(name, examples, tmp_path):
+  lost = {5: b'no image'}
+  fake_web.write_clothing1m(tmp_path / 'clothes', 60, odd=lost)
+  both = {'train_split': 'noisy_and_clean', 'max_unreadable': 0.1}
+  load(tmp_path / 'clothes', **both)
+  (folder,) = (tmp_path / 'data' / 'clothing1m').iterdir()
+  (file,) = folder.glob(name)
+
+  def read():
+    records.close()
+    dataset = load(None, **both)
+    info, train = dataset.info, dataset.train
+    assert 0 <= train.label.min() <= train.label.max() < info.num_classes
+    assert train.image.shape == (len(train), 16, 16, 3)
+    assert all(x.isprintable() for x in summary.lines(dataset.summary))
+    return dataset
+
+  read()
+  odd.check_file(file, DAMAGED[name], read, examples, names=str(folder))
+  read()
 
 
 KILLED = """
