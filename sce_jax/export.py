@@ -9,7 +9,6 @@ from collections.abc import Mapping
 import dataclasses
 import datetime
 import functools
-import json
 import os
 import pathlib
 import tempfile
@@ -42,7 +41,7 @@ from sce_jax.inference import (
   read_description,
 )
 from sce_jax.runs import files, restore
-from sce_jax.storage import paths
+from sce_jax.storage import digests, paths
 
 PLATFORMS = ('cpu', 'cuda', 'tpu')
 
@@ -227,7 +226,7 @@ def _contents(
     PARAMETERS: parameters,
     PROGRAM: program,
     README: readme,
-    DESCRIPTION: json.dumps(info, indent=2) + '\n',
+    DESCRIPTION: digests.dumps(info, indent=2),
   }
 
 

@@ -35,7 +35,7 @@ from sce_jax.data.unlabelled import Images
 from sce_jax.errors import UserError
 from sce_jax.runs import kinds, progress
 from sce_jax.runs.files import DESCRIPTION, PARAMETERS, PIXEL_MEAN
-from sce_jax.storage import paths, typed
+from sce_jax.storage import digests, paths, typed
 
 # Of the layout of the folder. A folder of another version is refused.
 FORMAT = 1
@@ -128,7 +128,7 @@ class Model:
         "the network's images were decoded by version"
         f' {decoding["version"]} of the decoder, this is {decode.VERSION}: some'
         ' pixels may differ; to be exact use sce_jax'
-        f' {self.info["versions"]["sce_jax"]}'
+        f' {self.info["versions"].get("sce_jax", "of then")}'
       )
     return found
 
@@ -201,6 +201,8 @@ def read_description(folder: paths.Path) -> dict[str, Any]:
     missing = [key for key in _KEYS if key not in found]
     if missing:
       raise ValueError(f'it lacks {missing[0]!r}')
+    if digests.is_sealed(found):  # Those of earlier versions are not.
+      found = digests.unseal(found)
     _check(found)
   except ValueError as error:
     raise UserError(
@@ -215,7 +217,7 @@ def _check(found: dict[str, Any]) -> None:
   Raises:
     ValueError: it is not what was written.
   """
-  typed.check(found, kinds.RECORDS[DESCRIPTION])
+  typed.check(found, kinds.Exported)
   shape = found['input']['shape']
   if len(shape) not in (1, 3) or min(shape) < 1 or max(shape) > _LONGEST:
     raise ValueError(f'its input.shape is {shape}')
@@ -243,7 +245,7 @@ def read_file(folder: paths.Path, info: dict[str, Any], name: str) -> bytes:
       f'{folder / name} cannot be read ({error.strerror or error}): copy the'
       ' folder again, or export the run again'
     ) from None
-  if checksum(content) != info['sha256'][name]:
+  if checksum(content) != info['sha256'].get(name):
     raise UserError(
       f'{folder / name} is not the file that was exported ({len(content)}'
       ' bytes): copy the folder again, or export the run again'
@@ -259,8 +261,22 @@ def _load_program(
   call = jax.jit(program.call)
   # What is inside is read, and its platforms compared, only now.
   shape = (1, *info['input']['shape'])
-  call.lower(jax.ShapeDtypeStruct(shape, info['input']['dtype']))
+  lowered = call.lower(jax.ShapeDtypeStruct(shape, info['input']['dtype']))
+  _check_classes(lowered.out_info, info)
   return call
+
+
+def _check_classes(found: Any, info: dict[str, Any]) -> None:
+  """Checks that there is a probability of each class.
+
+  Raises:
+    ValueError: there is not.
+  """
+  if tuple(found.shape) != (1, len(info['classes'])):
+    raise ValueError(
+      f'it gives {list(found.shape)} for one image of'
+      f' {len(info["classes"])} classes'
+    )
 
 
 def build(info: dict[str, Any], parameters: bytes) -> Model:
@@ -290,8 +306,10 @@ def function(
   from sce_jax.data import batches  # noqa: PLC0415
   from sce_jax.engine import predict  # noqa: PLC0415
 
-  scaling = dict(info['normalization'])
+  scaling = info['normalization']
   try:
+    typed.check(info['network'], models.ModelConfig)
+    typed.check(scaling, batches.Normalization)
     module = models.build(
       models.ModelConfig(**info['network']),
       len(info['classes']),
@@ -301,18 +319,34 @@ def function(
     normalization = batches.Normalization(
       **scaling | {key: tuple(scaling[key]) for key in ('mean', 'std')}
     )
-  except (KeyError, TypeError) as error:
+  except (KeyError, TypeError, ValueError) as error:
     raise UserError(
       f'a network that this version of sce_jax lacks ({error}): use version'
-      f' {info["versions"]["sce_jax"]}'
+      f' {info["versions"].get("sce_jax", "of then")}'
     ) from None
-  tensors = safetensors.load(parameters)
-  pixel_mean = tensors.pop(PIXEL_MEAN)
-  variables = traverse_util.unflatten_dict(tensors, sep='.')
 
-  def probabilities(images):
-    return predict.class_probabilities(
-      variables, images, pixel_mean, module=module, normalization=normalization
-    )
+  try:
+    tensors = safetensors.load(parameters)
+    pixel_mean = tensors.pop(PIXEL_MEAN)
+    variables = traverse_util.unflatten_dict(tensors, sep='.')
 
+    def probabilities(images):
+      return predict.class_probabilities(
+        variables,
+        images,
+        pixel_mean,
+        module=module,
+        normalization=normalization,
+      )
+
+    shape = (1, *info['input']['shape'])
+    images = jax.ShapeDtypeStruct(shape, info['input']['dtype'])
+    _check_classes(jax.eval_shape(probabilities, images), info)
+  # Of many types: of safetensors, flax and jax.
+  except Exception as error:  # noqa: BLE001
+    reason = ' '.join(str(error).split())[:200] or type(error).__name__
+    raise UserError(
+      f'{PARAMETERS} is not of the network that {DESCRIPTION} describes'
+      f' ({reason}): export the run again'
+    ) from None
   return probabilities

@@ -11,7 +11,6 @@ all that is read here is an exported network.
 from collections.abc import Iterator
 import contextlib
 import importlib
-import json
 import logging
 import os
 from typing import Any
@@ -23,7 +22,7 @@ import numpy as np
 from sce_jax import inference
 from sce_jax.errors import UserError
 from sce_jax.inference import DESCRIPTION, ONNX, PARAMETERS, README
-from sce_jax.storage import paths
+from sce_jax.storage import digests, paths
 
 # Batch sizes at which the two programs are compared.
 _SIZES = (1, 2, 5)
@@ -172,7 +171,7 @@ def _write(folder: paths.Path, info: dict[str, Any], content: bytes) -> None:
   readme = paths.read(folder / README).decode()
   if _USE not in readme:
     readme += _USE
-  description = json.dumps(info, indent=2) + '\n'
+  description = digests.dumps(info, indent=2)
   try:
     # What model.json names is there.
     paths.write_all(

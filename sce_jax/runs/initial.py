@@ -206,15 +206,17 @@ def _check_export(path: paths.Path, sha256: str, config: ModelConfig) -> None:
   if path.name != files.PARAMETERS:
     return
   told = files.read_record(path.parent, files.DESCRIPTION) or {}
-  expected = told.get('sha256', {}).get(files.PARAMETERS, sha256)
-  if expected != sha256:
+  # Of another program, it may say anything.
+  sums, network = (
+    x if isinstance(x, dict) else {}
+    for x in (told.get('sha256'), told.get('network'))
+  )
+  if sums.get(files.PARAMETERS, sha256) != sha256:
     raise UserError(
       f'{path} is not the file that was exported: copy the folder again, or'
       ' export the run again'
     )
-  _check_epsilon(
-    told.get('network', {}).get('batch_norm_epsilon'), path, config
-  )
+  _check_epsilon(network.get('batch_norm_epsilon'), path, config)
 
 
 def _check_torch(given: str, config: ModelConfig) -> None:

@@ -67,10 +67,16 @@ class _Dataset(TypedDict, total=False):
   other_digests: dict[str, int]
 
 
+class _Decoding(TypedDict, total=False):
+  version: Required[int]
+  resize: Required[str | None]
+  scale: int | None
+
+
 class _Summary(TypedDict, total=False):
   source: str
   transition: Matrix
-  decoding: dict[str, Any] | None
+  decoding: _Decoding | None
 
 
 class _NoiseRecord(TypedDict, total=False):
@@ -137,10 +143,10 @@ class _Failed(TypedDict, total=False):
 class _Input(TypedDict, total=False):
   shape: Required[list[int]]
   dtype: Required[str]
-  decoding: dict[str, Any] | None
+  decoding: _Decoding | None
 
 
-class _Exported(TypedDict, total=False):
+class Exported(TypedDict, total=False):
   """model.json of an exported network."""
 
   classes: list[Text]
@@ -161,5 +167,4 @@ RECORDS: Mapping[str, Any] = {
   'initial.json': _Initial,
   'result.json': _Result,
   'failed.json': _Failed,
-  'model.json': _Exported,
 }

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn import datasets
 
 from experiments.cli import runtime
+from sce_jax.storage import digests
 
 IMAGES = datasets.load_digits().images[:7, ..., None].astype(np.uint8)
 # The export convolves and sums in another order than the layout for CPUs, and
@@ -34,7 +35,7 @@ class Exported(NamedTuple):
 def change(folder, **values):
   """Changes fields of model.json."""
   file = folder / 'model.json'
-  file.write_text(json.dumps(json.loads(file.read_text()) | values))
+  file.write_text(digests.dumps(json.loads(file.read_text()) | values))
 
 
 def check(model, expected):

@@ -13,8 +13,10 @@ from sce_jax.data import label_files
 from sce_jax.errors import UserError
 from sce_jax.parallel import messages, processes
 from sce_jax.runs import files, read, restore
+from sce_jax.storage import digests
 from tests import synthetic
-from tests.faults import inject
+from tests.data.sources import odd
+from tests.faults import inject, record_readers
 
 pytestmark = pytest.mark.faults
 
@@ -148,6 +150,16 @@ def test_evaluate_believes_nothing_that_is_damaged(name, ended, tmp_path):
     with pytest.raises(UserError, match=name):
       restore.evaluate_run(folder)
     (folder / name).write_bytes(content)
+
+
+@odd.HOW_MANY
+@pytest.mark.parametrize('name', record_readers.NAMES)
+def test_damaged_records_are_used_or_refused(name, examples, ended, tmp_path):
+  folder = record_readers.copy(ended, tmp_path)
+  if name == 'prepared.json':
+    record = {'transition_matrix': [[0.75, 0.25], [0.5, 0.5]]}
+    (folder / name).write_text(digests.dumps(record))
+  record_readers.check(folder, name, examples)
 
 
 def test_labels_that_cannot_be_made_again_are_not_replaced(

@@ -1,0 +1,73 @@
+"""Exported networks that are damaged in drawn ways: used, or one line."""
+
+import dataclasses
+import json
+import pathlib
+from unittest import mock
+
+from hypothesis import strategies as st
+import numpy as np
+from PIL import Image
+import pytest
+from safetensors import numpy as safetensors
+
+from sce_jax import inference
+from tests.data.sources import damaged, odd
+from tests.export.exported import IMAGES
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensors:
+  """The parameters with another bias."""
+
+  array: np.ndarray
+
+  def __call__(self, content: bytes) -> bytes:
+    tensors = safetensors.load(content)
+    name = next(x for x in sorted(tensors) if x.endswith('bias'))
+    kind = self.array.dtype.kind in 'biuf' and self.array.dtype.itemsize < 16
+    tensors[name] = np.ascontiguousarray(self.array if kind else 0.0)
+    return safetensors.save(tensors)
+
+
+# Of the parameters also such as have the checksum of what they have become.
+DAMAGES = {
+  'model.json': damaged.JSON,
+  'model.safetensors': damaged.BYTES,
+  'model.safetensors, with its checksum': st.one_of(
+    damaged.BYTES, st.builds(Tensors, odd.ARRAYS)
+  ),
+  'model.jax_export': damaged.BYTES,
+}
+
+
+@odd.HOW_MANY
+@pytest.mark.parametrize('name', DAMAGES)
+def test_damaged_exports_are_used_or_refused(name, examples, plain, tmp_path):
+  check(plain.copy(tmp_path), name, examples)
+
+
+def check(folder: pathlib.Path, name: str, examples: int) -> None:
+  """Damages a file; the export is used, or refused in a line."""
+  file, _, has_its_checksum = name.partition(',')
+  photos = folder.parent / 'photos'
+  photos.mkdir()
+  Image.fromarray(IMAGES[0, ..., 0]).save(photos / 'one.png')
+  checksum = inference.checksum
+  if has_its_checksum:
+    (folder / 'model.jax_export').unlink()
+    told = json.loads((folder / 'model.json').read_bytes())['sha256'][file]
+    checksum = mock.Mock(return_value=told)
+
+  def read():
+    model = inference.load(folder)
+    for names, images in model.images(photos).chunks(2):
+      assert len(names) == len(images) == 1
+    if file != 'model.jax_export':  # That would be compiled each time.
+      found = model.predict_proba(IMAGES)
+      assert found.shape == (len(IMAGES), len(model.classes))
+      assert found.dtype == np.float32
+    return model
+
+  with mock.patch.object(inference, 'checksum', checksum):
+    odd.check_file(folder / file, DAMAGES[name], read, examples, names='model')
