@@ -19,6 +19,7 @@ import tabulate
 
 from experiments.audit import files
 from sce_jax import label_issues
+from sce_jax.data import probability_files
 from sce_jax.errors import UserError
 from sce_jax.exit_codes import ExitCode
 from sce_jax.noise import confident
@@ -52,25 +53,24 @@ def _row(folder: str) -> dict[str, str]:
   path = paths.path(folder)
   file = path / files.PROBABILITIES
   try:
-    found = np.load(str(file), allow_pickle=False)
-  except (OSError, ValueError) as error:
+    found = probability_files.read_arrays(file, 'probability', 'label', 'score')
+  except ValueError as error:
     raise UserError(
       f'{file} cannot be read ({error}): give the command of the audit again'
     ) from None
-  with found:
-    if 'clean_label' not in found:
-      raise UserError(f'{folder}: nobody knows the true labels')
-    known = found['clean_label'] >= 0
-    label, score = found['label'][known], found['score'][known]
-    probability = found['probability'][known]
-    trained = {}
-    if 'averaged' in found:
-      trained['in training, margin'] = confident.normalized_margin(
-        found['averaged'][known], label
-      )
-    if 'aum' in found:
-      trained['in training, AUM'] = found['aum'][known]
-    wrong = label != found['clean_label'][known]
+  if 'clean_label' not in found:
+    raise UserError(f'{folder}: nobody knows the true labels')
+  known = found['clean_label'] >= 0
+  label, score = found['label'][known], found['score'][known]
+  probability = found['probability'][known]
+  trained = {}
+  if 'averaged' in found:
+    trained['in training, margin'] = confident.normalized_margin(
+      found['averaged'][known], label
+    )
+  if 'aum' in found:
+    trained['in training, AUM'] = found['aum'][known]
+  wrong = label != found['clean_label'][known]
   scores = {
     'score': score,
     **trained,

@@ -8,9 +8,8 @@ probabilities.npz. Other programs may, too.
 import io
 import os
 from typing import Any
-import zipfile
 
-from jaxtyping import Float, Int64, Integer
+from jaxtyping import Float, Int64, Integer, Shaped
 import numpy as np
 
 from sce_jax.data import ids as ids_lib
@@ -41,12 +40,23 @@ def read(
       networks that were trained on wrong labels; one line.
   """
   try:
-    return _checked(_arrays(path, array), array, ids, labels)
+    return _checked(read_arrays(path, array), array, ids, labels)
   except ValueError as error:
     raise UserError(f'{os.fspath(path)}: {error}') from None
 
 
-def _arrays(path: str | os.PathLike, array: str) -> dict[str, np.ndarray]:
+def read_arrays(
+  path: str | os.PathLike, *names: str
+) -> dict[str, Shaped[np.ndarray, '...']]:
+  """All arrays of a file of probabilities.
+
+  Args:
+    path: the file.
+    names: of arrays that it must have, beside the ids.
+
+  Raises:
+    ValueError: it cannot be read, or lacks one; one line, without its name.
+  """
   try:
     content = paths.read(paths.path(path))
   except OSError as error:
@@ -60,13 +70,13 @@ def _arrays(path: str | os.PathLike, array: str) -> dict[str, np.ndarray]:
       raise ValueError('it is a single array')
     with file:
       arrays = dict(file)
-  except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+  except Exception as error:  # noqa: BLE001  Of a damaged one, of any type.
     raise ValueError(f'is no .npz file of probabilities ({error})') from None
-  missing = [name for name in ('example_id', array) if name not in arrays]
+  missing = [x for x in ('example_id', *names) if x not in arrays]
   if missing:
     raise ValueError(
       f'lacks {" and ".join(missing)}: a file of probabilities has example_id'
-      f' [N] and {array} [N, K], as probabilities.npz of an audit'
+      f' [N] and {names[0]} [N, K], as probabilities.npz of an audit'
     )
   return arrays
 
@@ -78,6 +88,10 @@ def _checked(arrays: dict[str, Any], array: str, ids, labels) -> Found:
     raise ValueError(
       f'{array} is {probability.dtype} of shape {list(probability.shape)}: it'
       ' must be floating-point numbers of shape [N, K]'
+    )
+  if len(probability) != len(numbers):
+    raise ValueError(
+      f'{array} has {len(probability)} rows for {len(numbers)} ids'
     )
   given, true = arrays.get('label'), arrays.get('clean_label')
   for name, values in (('label', given), ('clean_label', true)):

@@ -136,9 +136,10 @@ def _read_array(
     UserError: it cannot be read, or holds no such images.
   """
   try:
-    found = np.load(file, allow_pickle=False)
-    if isinstance(found, np.lib.npyio.NpzFile):
-      with found:
+    # Opened here: numpy leaves one that is damaged open.
+    with open(file, 'rb') as opened:
+      found = np.load(opened, allow_pickle=False)
+      if isinstance(found, np.lib.npyio.NpzFile):
         (name,) = [x for x in _KEYS if x in found][:1] or ['']
         if not name:
           raise ValueError(f'it has no array named {" or ".join(_KEYS)}')

@@ -276,7 +276,10 @@ class Begun:
   def record_prepared(self, hparams: Mapping[str, Any]) -> None:
     """Saves hyper-parameters that the method has computed."""
     record = {name: np.asarray(v).tolist() for name, v in hparams.items()}
-    self._write('prepared.json', digests.dumps(record))
+    name = 'prepared.json'
+    if (self.path / files.SAVED).exists() and not (self.path / name).exists():
+      progress.log(f'{self.path / name}: it is made again')
+    self._write(name, digests.dumps(record))
 
 
 def _earlier(record: Mapping[str, Any]) -> dict[str, Any]:

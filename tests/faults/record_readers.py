@@ -11,18 +11,8 @@ from experiments.report import each_run, runs_page
 from sce_jax.config import check as config_check
 from sce_jax.errors import UserError
 from sce_jax.runs import files, read
+from sce_jax.storage import digests
 from tests.data.sources import damaged, odd
-
-_ARRAYS = ('ids', 'labels', 'clean_labels', 'digest')
-_DAMAGES = {
-  'noise.npz': damaged.arrays(*_ARRAYS, without='digest'),
-  'validation.npz': damaged.arrays(*_ARRAYS, without='digest'),
-}
-NAMES = (
-  *('config.json', 'dataset.json', 'data.json', 'noise.json', 'noise.npz'),
-  *('validation.npz', 'initial.json', 'prepared.json', 'metrics.jsonl'),
-  *('result.json', 'failed.json', 'saved.json'),
-)
 
 
 def copy(run: pathlib.Path, root: pathlib.Path) -> pathlib.Path:
@@ -32,39 +22,6 @@ def copy(run: pathlib.Path, root: pathlib.Path) -> pathlib.Path:
       run, root / name, ignore=shutil.ignore_patterns('checkpoints', 'prepare')
     )
   return root / 'one'
-
-
-def check(folder: pathlib.Path, name: str, examples: int) -> None:
-  """Damages a record; whatever reads it uses it, or refuses it in a line."""
-  if name == 'failed.json':
-    (folder / 'result.json').unlink()
-    record = {'run': 'one', 'failed': 'the loss is nan'}
-    (folder / name).write_text(files.digests.dumps(record))
-  whole = found(folder)
-  assert all(x is not None for x in whole.values()), whole
-  odd.check_file(
-    folder / name,
-    _DAMAGES.get(name, damaged.JSON),
-    lambda: found(folder),
-    examples,
-    names=str(folder.parent),
-  )
-
-
-def found(folder: pathlib.Path):
-  """What each reader gives; None: refused in a line that names the folder."""
-  results = {}
-  for reader in READERS:
-    try:
-      results[reader.__name__] = reader(folder) or True
-    except UserError as error:
-      line = str(error)
-      assert line.isprintable() and len(line) <= 2000, line
-      assert 'config.' in line or str(folder.parent) in line, line
-      results[reader.__name__] = None
-  if all(x is None for x in results.values()):
-    raise UserError(str(folder))
-  return results
 
 
 def _config(folder):
@@ -138,7 +95,48 @@ def _card(folder):
   label_card.card(label_card.read(str(folder))).encode()
 
 
-READERS = (
-  *(_config, _dataset, _labels, _noise, _prepared, _initial, _metrics),
-  *(_result, _summary, _report, _card),
+_ARRAYS = damaged.arrays(
+  *('ids', 'labels', 'clean_labels', 'digest'), without='digest'
 )
+# Of each file: what becomes of it, and who reads it.
+READERS = {
+  'config.json': (damaged.JSON, [_config, _card, _report]),
+  'dataset.json': (damaged.JSON, [_dataset, _card, _report]),
+  'data.json': (damaged.JSON, [_summary]),
+  'noise.json': (damaged.JSON, [_noise, _report]),
+  'noise.npz': (_ARRAYS, [_labels, _card]),
+  'validation.npz': (_ARRAYS, [_labels]),
+  'initial.json': (damaged.JSON, [_initial, _report]),
+  'prepared.json': (damaged.JSON, [_prepared]),
+  'metrics.jsonl': (damaged.JSON, [_metrics, _report]),
+  'result.json': (damaged.JSON, [_result, _report]),
+  'failed.json': (damaged.JSON, [_result, _report]),
+  # Only that it is there counts.
+  'saved.json': (damaged.JSON, [_report]),
+}
+
+
+def check(folder: pathlib.Path, name: str, examples: int) -> None:
+  """Damages a record; whatever reads it uses it, or refuses it in a line."""
+  if name == 'failed.json':
+    (folder / 'result.json').unlink()
+    record = {'run': 'one', 'failed': 'the loss is nan'}
+    (folder / name).write_text(digests.dumps(record))
+  damages, readers = READERS[name]
+
+  def read():
+    refusals = []
+    for reader in readers:
+      try:
+        reader(folder)
+      except UserError as error:
+        refusals.append(error)
+        assert 'config.' in str(error) or str(folder.parent) in str(error)
+    # Of a run that is left out of a page, and else used, nothing is said here.
+    if refusals:
+      raise refusals[0]
+
+  read()  # Whole, it is used.
+  # Fields of a config are named as such.
+  names = '' if name == 'config.json' else name
+  odd.check_file(folder / name, damages, read, examples, names=names)

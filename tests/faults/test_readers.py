@@ -6,6 +6,7 @@ prepared data in tests/data/sources/web.
 """
 
 import dataclasses
+import functools
 import io
 import os
 import tarfile
@@ -19,7 +20,7 @@ from experiments.cli import recorded
 from experiments.sweeps import manifest
 from sce_jax.config import check as config_check
 from sce_jax.data import dataset as dataset_lib
-from sce_jax.data import decode, label_files
+from sce_jax.data import decode, label_files, unlabelled
 from sce_jax.data import labels as labels_lib
 from sce_jax.data.sources.web import archives as web_archives
 from sce_jax.data.sources.web import clothing1m, food101n, listing, webvision
@@ -127,6 +128,20 @@ def read_manifest(path):
   return path
 
 
+def save_images(folder, shape=(3, 2, 2, 1)):
+  path = folder / 'images.npz'
+  np.savez(path, images=np.zeros(shape, np.uint8))
+  return path
+
+
+def read_images(path, shape):
+  """As what a network is to classify: images, or feature vectors."""
+  told = decode.description(is_resized=True, scale=255)
+  for names, some in unlabelled.Images(path, shape, told).chunks(2):
+    assert some.shape == (len(names), *shape)
+    assert some.dtype == (np.uint8 if len(shape) > 1 else np.float32)
+
+
 def save_config(folder):
   path = folder / 'given.json'
   path.write_text(recorded.text(synthetic.config()))
@@ -141,6 +156,12 @@ def read_config(path):
   return config_check.check_config(found)
 
 
+TO_CLASSIFY = damaged.arrays(
+  *('images', 'x'),
+  like=st.sampled_from(
+    [np.zeros((2, 2, 2)), np.ones((2, 2)), np.ones((1, 3, 3, 1)) * 9]
+  ),
+)
 READERS = {
   'labels.npz': (
     save_labels,
@@ -161,6 +182,16 @@ READERS = {
       like=LIKELY,
     ),
     read_probabilities,
+  ),
+  'images to classify': (
+    save_images,
+    TO_CLASSIFY,
+    functools.partial(read_images, shape=(2, 2, 1)),
+  ),
+  'features to classify': (
+    lambda folder: save_images(folder, (3, 2)),
+    TO_CLASSIFY,
+    functools.partial(read_images, shape=(2,)),
   ),
   'a sweep': (save_manifest, damaged.JSON, read_manifest),
   'a config': (save_config, damaged.JSON, read_config),

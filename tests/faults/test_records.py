@@ -13,7 +13,6 @@ from sce_jax.data import label_files
 from sce_jax.errors import UserError
 from sce_jax.parallel import messages, processes
 from sce_jax.runs import files, read, restore
-from sce_jax.storage import digests
 from tests import synthetic
 from tests.data.sources import odd
 from tests.faults import inject, record_readers
@@ -30,6 +29,7 @@ RECORD = (
   'data.json',
   'initial.json',
   'validation.npz',
+  'prepared.json',
 )
 
 
@@ -45,7 +45,7 @@ DAMAGES = [
 
 
 def config():
-  made = synthetic.config()
+  made = synthetic.config('forward,symmetric,0.4')  # Which prepares.
   made.model.name = 'digits_cnn'
   made.model.init_from = 'random'
   made.data.validation = 0.2
@@ -89,6 +89,7 @@ def values(folder):
     files.read_summary(folder),
     files.read_initial(folder),
     result,
+    *(x.tolist() for x in files.read_prepared(folder).values()),
     *(x.tolist() for x in files.read_validation(folder)),
     *(x.tolist() for x in files.read_labels(folder)),
     label_files.read_clean(folder / 'noise.npz').tolist(),
@@ -153,12 +154,9 @@ def test_evaluate_believes_nothing_that_is_damaged(name, ended, tmp_path):
 
 
 @odd.HOW_MANY
-@pytest.mark.parametrize('name', record_readers.NAMES)
+@pytest.mark.parametrize('name', record_readers.READERS)
 def test_damaged_records_are_used_or_refused(name, examples, ended, tmp_path):
   folder = record_readers.copy(ended, tmp_path)
-  if name == 'prepared.json':
-    record = {'transition_matrix': [[0.75, 0.25], [0.5, 0.5]]}
-    (folder / name).write_text(digests.dumps(record))
   record_readers.check(folder, name, examples)
 
 

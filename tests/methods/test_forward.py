@@ -9,6 +9,7 @@ from sce_jax.errors import UserError
 from sce_jax.methods import PrepareContext, forward
 from sce_jax.noise import estimation
 from sce_jax.runs import files, restore
+from tests.faults import inject
 
 pytestmark = pytest.mark.usefixtures('small_network')
 
@@ -21,7 +22,9 @@ def config(**changes):
   return c
 
 
-def test_a_run_trains_a_network_to_estimate_from_first(data_dir, tmp_path):
+def test_a_run_trains_a_network_to_estimate_from_first(
+  data_dir, tmp_path, capsys
+):
   folder = tmp_path / 'run'
   result = train.train_and_evaluate(config(), folder, data_dir)
   assert result['loss'] == 'forward'
@@ -44,6 +47,19 @@ def test_a_run_trains_a_network_to_estimate_from_first(data_dir, tmp_path):
   before = (folder / 'prepared.json').stat().st_mtime_ns
   train.train_and_evaluate(config(), folder, data_dir)
   assert (folder / 'prepared.json').stat().st_mtime_ns == before
+  # Damaged, it is made again, from the network that was trained for it.
+  content = (folder / 'prepared.json').read_bytes()
+  inject.damage(folder / 'prepared.json', 'flipped bit')
+  (folder / 'result.json').unlink()
+  capsys.readouterr()
+  assert (
+    train.train_and_evaluate(config(), folder, data_dir)['test']
+    == (result['test'])
+  )
+  assert (folder / 'prepared.json').read_bytes() == content
+  said = capsys.readouterr().out
+  assert f'{folder / "prepared.json"} is damaged' in said
+  assert 'it is made again' in said
 
 
 @pytest.mark.slow  # Each estimator trains a network first.

@@ -209,7 +209,10 @@ def load(folder: pathlib.Path) -> Prepared | None:
     return None
   file = folder / manifest['index']
   try:
-    with np.load(file, allow_pickle=False) as arrays:
+    with (
+      open(file, 'rb') as opened,
+      np.load(opened, allow_pickle=False) as arrays,
+    ):
       index = {name: arrays[name] for name in _COLUMNS}
     _check_index(index, manifest)
   except Exception as error:  # noqa: BLE001  Of several types.
