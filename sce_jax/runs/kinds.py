@@ -98,7 +98,6 @@ class _Figures(TypedDict, total=False):
   accuracy_noisy: _Share
   memorised: _Share
   class_accuracy: list[_Share] | None
-  class_confidence: dict[str, list[_Share]] | None
   examples: int
 
 

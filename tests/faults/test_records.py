@@ -153,7 +153,7 @@ def test_evaluate_believes_nothing_that_is_damaged(name, ended, tmp_path):
     (folder / name).write_bytes(content)
 
 
-@odd.HOW_MANY
+@odd.HOW_FEW
 @pytest.mark.parametrize('name', record_readers.READERS)
 def test_damaged_records_are_used_or_refused(name, examples, ended, tmp_path):
   folder = record_readers.copy(ended, tmp_path)

@@ -25,6 +25,10 @@ from sce_jax.errors import UserError
 HOW_MANY = pytest.mark.parametrize(
   'examples', [40, pytest.param(1000, marks=pytest.mark.slow)]
 )
+# Of what takes longer, and has many files.
+HOW_FEW = pytest.mark.parametrize(
+  'examples', [10, pytest.param(1000, marks=pytest.mark.slow)]
+)
 # What runs a program, connects, or unpickles.
 _FORBIDDEN = {
   'subprocess.Popen',
@@ -185,7 +189,7 @@ def _watched(allowed: pathlib.Path) -> Iterator[None]:
     yield
   finally:
     _allowed = None
-  assert not _seen
+  assert not _seen, _seen
 
 
 def _hook(event: str, arguments: tuple) -> None:

@@ -237,7 +237,7 @@ DAMAGED = {
 }
 
 
-@odd.HOW_MANY
+@odd.HOW_FEW
 @pytest.mark.parametrize('name', DAMAGED)
 def test_damaged_prepared_data_are_used_or_refused(name, examples, tmp_path):
   lost = {5: b'no image'}
