@@ -6,6 +6,7 @@ be changed after it as after --config.
 
 import json
 import os
+from typing import Any
 
 from ml_collections import config_dict
 
@@ -52,18 +53,22 @@ def get_config(path: str | None = None) -> config_dict.ConfigDict:
   # Of which type a field must be, is checked where all configs are.
   with config.unlocked(), config.ignore_type():
     for name, section in values.items():
-      if isinstance(section, dict) and name in config:
+      if isinstance(section, dict) and _is_section(config.get(name)):
         _fill(config[name], section, f'{name}.')
       else:
         config[name] = section
   return config
 
 
+def _is_section(value: Any) -> bool:
+  return isinstance(value, config_dict.ConfigDict)
+
+
 def _fill(section: config_dict.ConfigDict, values: dict, prefix: str) -> None:
   for name in [x for x in section if prefix == 'loss.' and x not in values]:
     del section[name]
   for name, value in values.items():
-    if isinstance(value, dict) and name in section:
+    if isinstance(value, dict) and _is_section(section.get(name)):
       _fill(section[name], value, f'{prefix}{name}.')
       continue
     if prefix + name == 'optim.weight_decay' and name in section:

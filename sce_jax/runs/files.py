@@ -33,8 +33,7 @@ It may be in a cloud, see storage/paths.py: there metrics.jsonl is rewritten,
 and the events are copied up, every few seconds and before each checkpoint.
 """
 
-from collections.abc import Iterator, Mapping
-import contextlib
+from collections.abc import Mapping
 import csv
 import dataclasses
 import io
@@ -259,7 +258,7 @@ def read_dataset_record(path: str | os.PathLike) -> dict[str, Any]:
     raise UserError(
       f'{path} lacks dataset.json: train it further first, or name another run'
     )
-  with _damaged(path, 'dataset.json'):
+  with records.damaged(path, 'dataset.json'):
     info, mean = as_dataset(record)
     info_lib.check(info)
     if mean.shape != info.image_shape or not np.isfinite(mean).all():
@@ -294,8 +293,8 @@ def read_summary(path: str | os.PathLike) -> dict[str, Any] | None:
   """
   record = read_record(path, 'data.json', ('source', 'classes'))
   if record and 'transition' in record:
-    with _damaged(path, 'data.json'):
-      _check_square('transition', record['transition'])
+    with records.damaged(path, 'data.json'):
+      records.check_square('transition', record['transition'])
   return record
 
 
@@ -400,8 +399,8 @@ def read_noise(path: str | os.PathLike) -> dict[str, Any] | None:
   record = read_record(path, 'noise.json')
   if not record or not {'rate', 'matrix'} <= record.keys():
     return None
-  with _damaged(path, 'noise.json'):
-    _check_square('matrix', record['matrix'])
+  with records.damaged(path, 'noise.json'):
+    records.check_square('matrix', record['matrix'])
   return record
 
 
@@ -414,7 +413,7 @@ def read_prepared(path: str | os.PathLike) -> dict[str, Any] | None:
   record = read_record(path, 'prepared.json')
   if record is None:
     return None
-  with _damaged(path, 'prepared.json'):
+  with records.damaged(path, 'prepared.json'):
     found = {name: np.array(x, np.float64) for name, x in record.items()}
     for name, array in found.items():
       if not np.isfinite(array).all():
@@ -433,7 +432,7 @@ def read_initial(path: str | os.PathLike) -> dict[str, Any] | None:
   """
   record = read_record(path, 'initial.json', ('init_from',))
   if record and record['init_from'] != RANDOM:
-    with _damaged(path, 'initial.json'):
+    with records.damaged(path, 'initial.json'):
       if not {'sha256', 'head'} <= record.keys():
         raise ValueError('it lacks what its weights are')
   return record
@@ -448,22 +447,6 @@ def initial_title(record: Mapping[str, Any]) -> str:
     f'{record["init_from"]} ({known}; sha256 {record["sha256"][:16]}; head'
     f' {record["head"]})'
   )
-
-
-@contextlib.contextmanager
-def _damaged(folder: str | os.PathLike, name: str) -> Iterator[None]:
-  """Errors of what a record says are of its file."""
-  try:
-    yield
-  except (ValueError, TypeError, OverflowError) as error:
-    raise DamagedError(
-      f'{paths.path(folder) / name} is damaged ({error})'
-    ) from None
-
-
-def _check_square(name: str, matrix: list[list[float]]) -> None:
-  if not matrix or any(len(row) != len(matrix) for row in matrix):
-    raise ValueError(f'its {name} is no matrix [K, K]')
 
 
 def check_whole(path: str | os.PathLike) -> None:

@@ -1,6 +1,7 @@
 """Records of a run's folder: JSON objects with digests. Needs no jax."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+import contextlib
 import json
 import os
 from typing import Any, TypeVar
@@ -26,6 +27,32 @@ class DamagedError(UserError):
     advice = advice or f'remove it and {TRAIN_AGAIN}'
     super().__init__(f'{reason}: copy it back from elsewhere, or {advice}')
     self.reason = reason
+
+
+@contextlib.contextmanager
+def damaged(folder: str | os.PathLike, name: str) -> Iterator[None]:
+  """What is wrong with a record's values is raised as a DamagedError.
+
+  Args:
+    folder: the run's.
+    name: the file's.
+  """
+  try:
+    yield
+  except (ValueError, TypeError, OverflowError, RecursionError) as error:
+    raise DamagedError(
+      f'{paths.path(folder) / name} is damaged ({error})'
+    ) from None
+
+
+def check_square(name: str, matrix: Sequence[Sequence[float]]) -> None:
+  """Checks that a matrix is [K, K].
+
+  Raises:
+    ValueError: it is not.
+  """
+  if not matrix or any(len(row) != len(matrix) for row in matrix):
+    raise ValueError(f'its {name} is no matrix [K, K]')
 
 
 def or_made_again(read: Callable[[], T]) -> T | None:
@@ -88,7 +115,7 @@ def read_record(
   text = _read_text(folder, name)
   if text is None:
     return None
-  try:
+  with damaged(folder, name):
     record = json.loads(text)
     if not isinstance(record, dict):
       raise ValueError(f'it holds a {type(record).__name__}')
@@ -99,10 +126,6 @@ def read_record(
       record = digests.unseal(record)
     if name in kinds.RECORDS:
       typed.check(record, kinds.RECORDS[name])
-  except (ValueError, RecursionError) as error:
-    raise DamagedError(
-      f'{paths.path(folder) / name} is damaged ({error})'
-    ) from None
   return record
 
 

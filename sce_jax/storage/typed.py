@@ -27,6 +27,12 @@ def check(record: Any, hint: Any) -> None:
 
   Raises:
     ValueError: the first value of another type; one line.
+
+  Examples:
+    >>> check({'rates': [0.2, 'high']}, dict[str, list[float]])
+    Traceback (most recent call last):
+      ...
+    ValueError: its rates is 'high'
   """
   for path, value in _wrong(record, hint, ''):
     raise ValueError(f'its {path or "content"} is {_shown(value)}')

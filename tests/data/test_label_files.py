@@ -101,6 +101,8 @@ def test_reads_what_another_program_saved(save, tmp_path):
     f'label,note,example_id\n1,"a, b",7\n 0,,3\n9,x,{2**40}',
     # From Excel: a byte order mark and its line ends.
     f'\ufeffexample_id,label\r\n7,1\r\n3,0\r\n{2**40},9\r\n',
+    # Line ends of old Macs.
+    f'example_id,label\r7,1\r3,0\r{2**40},9\r',
   ],
 )
 def test_reads_a_table(text, tmp_path):
@@ -263,6 +265,7 @@ def test_refuses_what_is_no_npz(write, tmp_path):
     ('label,example_id\n1\n', "whole number, not None and '1'"),
     ('example_id,label\n1,2\n\n1,0\n', "id '1' stands twice, at places 0"),
     (f'example_id,label\n1,{2**40}\n', ''),
+    (f'example_id,label\n{"1" * 2**18},0\n', 'field larger than field limit'),
   ],
 )
 def test_refuses_other_tables(text, message, tmp_path):

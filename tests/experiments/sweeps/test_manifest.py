@@ -104,6 +104,11 @@ def test_manifest_can_move(tmp_path):
     ('{"id": 1}\n', 'line 1 is no run'),
     ('{"id": "a", "workdir": "a", "config": [1]}', 'line 1 is no run'),
     ('{"id": "a", "workdir": 1, "config": {}}', 'line 1 is no run'),
+    ('{"id": null, "workdir": "a", "config": {}}', 'line 1 is no run'),
+    # Somebody else's may name any folder.
+    ('{"id": "a", "workdir": "/a", "config": {}}', 'line 1 is no run'),
+    ('{"id": "a", "workdir": "a/../../b", "config": {}}', 'line 1 is no run'),
+    ('[' * 10**5, 'line 1 is no run'),
     (b'{"id": "a", "workdir": "a", "config": {}}\n\xff\n', 'line 2 is no run'),
   ],
 )
