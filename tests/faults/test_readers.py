@@ -11,13 +11,17 @@ import io
 import os
 import tarfile
 
+from flax import traverse_util
+import hypothesis
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from safetensors import numpy as safetensors
 
 from experiments.analysis import label_card
 from experiments.cli import recorded
 from experiments.sweeps import manifest
+from sce_jax import models
 from sce_jax.config import check as config_check
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data import decode, label_files, unlabelled
@@ -26,6 +30,7 @@ from sce_jax.data.sources.web import archives as web_archives
 from sce_jax.data.sources.web import clothing1m, food101n, listing, webvision
 from sce_jax.errors import UserError
 from sce_jax.noise import Replaced
+from sce_jax.runs import files, initial
 from tests import fake_web, synthetic
 from tests.data import reading
 from tests.data.sources import damaged, odd
@@ -106,6 +111,34 @@ def noise(name, path):
   config = labels_lib.NoiseConfig(name, 0.2, 'iid', None, str(path))
   found = labels_lib.apply_label_noise(DATA, config, 0).labels
   assert found.shape == (12,) and 0 <= found.min() <= found.max() < 3
+  return found
+
+
+MODEL = config_check.check_config(synthetic.config()).model
+MODEL = dataclasses.replace(MODEL, name='mlp')
+SHAPES = models.shapes(MODEL, 10, (2, 2, 1))
+
+
+def save_weights(folder):
+  path = folder / 'model.safetensors'
+  shapes = traverse_util.flatten_dict(SHAPES, sep='.')
+  path.write_bytes(
+    safetensors.save(
+      {name: np.zeros(x.shape, x.dtype) for name, x in shapes.items()}
+    )
+  )
+  return path
+
+
+def read_weights(path):
+  # Anything else is given to torch, in a process of its own.
+  hypothesis.assume(path.read_bytes()[8:9] == b'{')
+  config = dataclasses.replace(MODEL, init_from=str(path))
+  found = initial.load(config, lambda: SHAPES)
+  wanted = traverse_util.flatten_dict(SHAPES, sep='.')
+  for name, x in traverse_util.flatten_dict(found.variables, sep='.').items():
+    assert x.shape == wanted[name].shape and x.dtype == np.float32
+  files.initial_title(found.record)
   return found
 
 
@@ -193,6 +226,7 @@ READERS = {
     TO_CLASSIFY,
     functools.partial(read_images, shape=(2,)),
   ),
+  'weights': (save_weights, damaged.BYTES, read_weights),
   'a sweep': (save_manifest, damaged.JSON, read_manifest),
   'a config': (save_config, damaged.JSON, read_config),
 }
