@@ -164,10 +164,6 @@ def read_description(path: str | os.PathLike) -> dict[str, Any]:
       found = digests.unseal(found)
     except ValueError as error:
       raise NotARunError(f'{file} is damaged ({error})') from None
-  try:
-    typed.check(found, kinds.Description)
-  except ValueError as error:
-    raise NotARunError(f'{file} is not of a run ({error})') from None
   if found.get('format', 1) not in _FORMATS:
     commit = str(found.get('git_commit') or 'unknown')[:8]
     raise UserError(
@@ -175,6 +171,10 @@ def read_description(path: str | os.PathLike) -> dict[str, Any]:
       f' {found.get("format", 1)}, this one writes {FORMAT}): use the commit'
       f' that it was trained with, {commit}, or train again elsewhere'
     )
+  try:
+    typed.check(found, kinds.Description)
+  except ValueError as error:
+    raise NotARunError(f'{file} is not of a run ({error})') from None
   return found
 
 
@@ -280,7 +280,8 @@ def as_dataset(
   info, mean = DatasetInfo(**values), record['pixel_mean']
   if mean is None:
     return info, np.zeros(info.image_shape, np.float32)
-  return info, np.array(mean, np.float32)
+  with np.errstate(over='ignore'):  # What is not finite is refused.
+    return info, np.array(mean, np.float32)
 
 
 def read_summary(path: str | os.PathLike) -> dict[str, Any] | None:
@@ -294,7 +295,7 @@ def read_summary(path: str | os.PathLike) -> dict[str, Any] | None:
   record = read_record(path, 'data.json', ('source', 'classes'))
   if record and 'transition' in record:
     with records.damaged(path, 'data.json'):
-      records.check_square('transition', record['transition'])
+      records.check_shares('transition', record['transition'])
   return record
 
 
@@ -400,7 +401,8 @@ def read_noise(path: str | os.PathLike) -> dict[str, Any] | None:
   if not record or not {'rate', 'matrix'} <= record.keys():
     return None
   with records.damaged(path, 'noise.json'):
-    records.check_square('matrix', record['matrix'])
+    records.check_shares('rate', [[record['rate']]])
+    records.check_shares('matrix', record['matrix'])
   return record
 
 

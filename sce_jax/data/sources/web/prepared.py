@@ -179,7 +179,7 @@ def _check_manifest(manifest: Mapping[str, Any]) -> None:
   typed.check(manifest, _Manifest)
   for name in (manifest['index'], *manifest['shards']):
     # It is also written, where the folder mirrors one in a cloud.
-    if pathlib.PurePath(name).name != name or '\0' in name:
+    if name in ('', '.', '..') or {'/', '\0'} & {*name}:
       raise ValueError(f'{name!r} is no file of this folder')
   records = manifest['records']
   if (
