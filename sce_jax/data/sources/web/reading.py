@@ -1,6 +1,7 @@
 """A data set from the web as a source: found, prepared, chosen, opened."""
 
 from collections.abc import Callable, Mapping, Sequence
+import os
 from typing import Any
 
 from jaxtyping import Int64, UInt8
@@ -192,7 +193,8 @@ def _decoded(images: Records, side: int) -> UInt8[np.ndarray, 'M H W 3']:
       threads.in_threads(decode_into, list(zip(rows, contents, strict=True)))
     except (OSError, decode.UnreadableError) as error:
       raise UserError(
-        f'a prepared image cannot be read ({error}): remove the damaged file,'
-        ' and the same command makes it again'
+        f'{os.path.dirname(images.files[0])}: a prepared image cannot be read'
+        f' ({error}): remove the damaged file, and the same command makes it'
+        ' again'
       ) from None
   return made
