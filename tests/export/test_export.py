@@ -8,6 +8,7 @@ import jax
 from jax import export as jax_export
 import numpy as np
 from PIL import Image
+import pytest
 from safetensors import numpy as safetensors
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser

@@ -104,8 +104,14 @@ def test_what_is_no_export_is_refused(plain, tmp_path):
     assert reason in told(sce_jax.load, copy)
 
 
-def test_damaged_parameters_are_refused(plain, tmp_path):
+@pytest.mark.faults
+def test_damaged_files_are_refused(plain, tmp_path):
   copy = plain.copy(tmp_path)
+  file = copy / 'model.json'
+  described = file.read_text()
+  file.write_text(described.replace('"classes": [', '"classes": ["x", '))
+  assert 'damaged (its content has another digest' in told(sce_jax.load, copy)
+  file.write_text(described)
   file = copy / 'model.safetensors'
   content = bytearray(file.read_bytes())
   content[-10] ^= 1  # Nothing but a checksum tells.

@@ -111,14 +111,20 @@ def test_every_file_in_a_bucket(scheme, states, cloud, capsys):
   check_every_damage(folder, *states, capsys, inject.DAMAGES)
 
 
-def test_with_none_whole_it_is_refused(states, tmp_path):
-  save(tmp_path, states[0])
+@pytest.mark.parametrize(
+  'where', ['here', pytest.param('s3', marks=pytest.mark.slow)]
+)
+def test_with_none_whole_it_is_refused(where, states, tmp_path, request):
+  folder = tmp_path
+  if where == 's3':
+    folder = paths.path(request.getfixturevalue('cloud')()[0])
+  save(folder, states[0])
   for step in ('3', '6'):
-    inject.damage(tmp_path / step / 'extra' / 'metadata', 'flipped bit')
-  before = inject.contents(tmp_path)
+    inject.damage(folder / step / 'extra' / 'metadata', 'flipped bit')
+  before = inject.contents(folder)
   with pytest.raises(UserError, match='holds no whole checkpoint'):
-    newest(tmp_path, states[1])
-  assert inject.contents(tmp_path) == before
+    newest(folder, states[1])
+  assert inject.contents(folder) == before
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from sce_jax import train as train_lib
 from sce_jax.parallel import processes as processes_lib
 from sce_jax.parallel import runners, startup
 from sce_jax.runs import files, restore
-from tests import conftest, synthetic
+from tests import conftest, fake_data, synthetic
 from tests.runs.test_resume import metrics
 
 pytestmark = pytest.mark.process
@@ -346,6 +346,20 @@ def test_processes_that_differ_are_refused(data_dir, home, tmp_path):
   (line,) = first[2].splitlines()
   assert 'process 1 differs from process 0 in the configs' in line
   assert second[1:] == ('', '')
+  assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+def test_processes_of_other_data_are_refused(data_dir, home, tmp_path):
+  fake_data.write('digits', tmp_path / 'other')
+  own = arguments(tmp_path / 'run', 2)
+  own[1].append(f'--data_dir={tmp_path / "other"}')
+  with Processes(data_dir, home, own) as processes:
+    (first, second) = processes.wait()
+  assert first[0] == second[0] == 2
+  line = first[2].splitlines()[-1]
+  assert 'differs from process 0 in the training data, the test data' in line
   assert not (tmp_path / 'run').exists()
 
 
