@@ -15,6 +15,7 @@ from typing import Any
 import hypothesis
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+import jax
 import pytest
 
 from sce_jax.data.dataset import Dataset
@@ -189,7 +190,7 @@ def _watched(allowed: pathlib.Path) -> Iterator[None]:
     yield
   finally:
     _allowed = None
-  assert not _seen, _seen
+  assert not _seen, [*_seen]
 
 
 def _hook(event: str, arguments: tuple) -> None:
@@ -199,8 +200,9 @@ def _hook(event: str, arguments: tuple) -> None:
     _seen.append(f'{event} {arguments}')
   elif event in _CHANGES or (event == 'open' and _writes(arguments[2])):
     path = os.fsdecode(arguments[0]) if arguments[0] else ''
-    # Modules may be imported.
-    if not path.startswith(_allowed) and '__pycache__' not in path:
+    # Modules may be imported, and programs compiled.
+    allowed = (_allowed, jax.config.jax_compilation_cache_dir or _allowed)
+    if not path.startswith(allowed) and '__pycache__' not in path:
       _seen.append(f'{event} {arguments}')
 
 
