@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 import dataclasses
+import math
 import re
 import types
 import typing
@@ -22,7 +23,6 @@ from sce_jax.engine.plan import TrainConfig
 from sce_jax.errors import UserError
 from sce_jax.models import ModelConfig
 from sce_jax.parallel import runners
-from sce_jax.storage import typed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -333,7 +333,7 @@ def _value(path: str, value: Any, hint: Any) -> Any:
   kind = typing.get_origin(hint) or hint
   if isinstance(value, list):
     value = tuple(value)
-  fits = typed.fits(value, hint)
+  fits = _fits(value, hint)
   is_right, wanted = _RULES.get(path, (lambda _: True, ''))
   if not fits or not _passes(is_right, value):
     what = ' '.join(filter(None, [_KINDS.get(kind, 'a section'), wanted]))
@@ -341,6 +341,26 @@ def _value(path: str, value: Any, hint: Any) -> Any:
       what = wanted
     raise UserError(f'config.{path} is {value!r}: it must be {what}')
   return value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+  """Whether a value is of a type, numbers finite and of at most 64 bits."""
+  kind, inner = typing.get_origin(hint) or hint, typing.get_args(hint)
+  if kind in (int, float):
+    # Left as it is in a field of floats: 1 and 1.0 are the same setting.
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if is_whole:
+      return abs(value) < 2**64
+    return kind is float and isinstance(value, float) and math.isfinite(value)
+  if not isinstance(value, kind):
+    return False
+  if isinstance(value, tuple) and inner:
+    return all(_fits(x, inner[0]) for x in value)
+  if isinstance(value, Mapping) and inner:
+    return all(
+      _fits(k, inner[0]) and _fits(v, inner[1]) for k, v in value.items()
+    )
+  return True
 
 
 def _passes(is_right: Callable[[Any], bool], value: Any) -> bool:

@@ -295,7 +295,7 @@ def read_summary(path: str | os.PathLike) -> dict[str, Any] | None:
   record = read_record(path, 'data.json', ('source', 'classes'))
   if record and 'transition' in record:
     with records.damaged(path, 'data.json'):
-      records.check_shares('transition', record['transition'])
+      records.check_square('transition', record['transition'])
   return record
 
 
@@ -401,8 +401,7 @@ def read_noise(path: str | os.PathLike) -> dict[str, Any] | None:
   if not record or not {'rate', 'matrix'} <= record.keys():
     return None
   with records.damaged(path, 'noise.json'):
-    records.check_shares('rate', [[record['rate']]])
-    records.check_shares('matrix', record['matrix'])
+    records.check_square('matrix', record['matrix'])
   return record
 
 

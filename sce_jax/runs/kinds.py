@@ -4,14 +4,13 @@ A record may lack what earlier versions did not write. Needs no jax.
 """
 
 from collections.abc import Mapping
-import numbers
 from typing import Any, Required, TypeAlias, TypedDict
 
 from sce_jax.data.info import DatasetInfo
-from sce_jax.storage.typed import Text
+from sce_jax.storage.typed import Classes, Number, Share, Size, Whole
 
-Matrix: TypeAlias = list[list[float]]
-_Share: TypeAlias = float | None
+_Matrix: TypeAlias = list[list[Share]]
+_Figure: TypeAlias = Number | None
 
 
 class _Named(TypedDict):
@@ -20,25 +19,25 @@ class _Named(TypedDict):
 
 class _Noise(TypedDict, total=False):
   name: Required[str]
-  rate: Required[float]
+  rate: Required[Number]
   mode: str
   seed: int | None
   second: str
-  second_rate: float
+  second_rate: Number
   imbalance: str
-  imbalance_ratio: float
+  imbalance_ratio: Number
   open_set_from: str
-  open_set_rate: float
+  open_set_rate: Number
 
 
 class _Train(TypedDict, total=False):
-  epochs: int
+  epochs: Whole
 
 
 class _Config(TypedDict, total=False):
   """What pages and sweeps read of a config; check.py checks all of it."""
 
-  seed: Required[int]
+  seed: Required[Whole]
   data: Required[_Named]
   noise: Required[_Noise]
   loss: Required[_Named]
@@ -48,7 +47,7 @@ class _Config(TypedDict, total=False):
 class Description(TypedDict, total=False):
   """config.json."""
 
-  format: int
+  format: Whole
   config: Required[_Config]
   command: list[str]
   created: str
@@ -63,26 +62,26 @@ class Description(TypedDict, total=False):
 
 class _Dataset(TypedDict, total=False):
   info: DatasetInfo
-  digest: int
-  other_digests: dict[str, int]
+  digest: Whole
+  other_digests: dict[str, Whole]
 
 
 class _Decoding(TypedDict, total=False):
-  version: Required[int]
+  version: Required[Whole]
   resize: Required[str | None]
-  scale: int | None
+  scale: Whole | None
 
 
 class _Summary(TypedDict, total=False):
   source: str
-  transition: Matrix
+  transition: _Matrix
   decoding: _Decoding | None
 
 
 class _NoiseRecord(TypedDict, total=False):
   origins: dict[str, str]
-  rate: float
-  matrix: Matrix
+  rate: Share
+  matrix: _Matrix
 
 
 class _Initial(TypedDict, total=False):
@@ -93,22 +92,22 @@ class _Initial(TypedDict, total=False):
 
 
 class _Figures(TypedDict, total=False):
-  loss: numbers.Real | None
-  accuracy: _Share
-  accuracy_noisy: _Share
-  memorised: _Share
-  class_accuracy: list[_Share] | None
-  examples: int
+  loss: float | None  # Not finite if it diverged.
+  accuracy: _Figure
+  accuracy_noisy: _Figure
+  memorised: _Figure
+  class_accuracy: list[_Figure] | None
+  examples: Whole
 
 
 class Epoch(TypedDict, total=False):
   """A line of metrics.jsonl."""
 
-  epoch: Required[int]
-  step: Required[int]
-  learning_rate: float
-  seconds: float
-  images_per_second: float
+  epoch: Required[Whole]
+  step: Required[Whole]
+  learning_rate: Number
+  seconds: Number
+  images_per_second: Number
   train: _Figures | None
   test: _Figures | None
   train_eval: _Figures | None
@@ -120,14 +119,14 @@ class _Result(TypedDict, total=False):
   dataset: str
   loss: str
   noise: str
-  noise_rate: float
-  realised_rate: _Share
-  seed: int
-  epochs: int
-  test_accuracy: _Share
+  noise_rate: Number
+  realised_rate: _Figure
+  seed: Whole
+  epochs: Whole
+  test_accuracy: _Figure
   noisy_test: bool
-  memorised: _Share
-  train_seconds: _Share
+  memorised: _Figure
+  train_seconds: _Figure
   test: _Figures | None
   train_eval: _Figures | None
   validation: _Figures | None
@@ -140,7 +139,7 @@ class _Failed(TypedDict, total=False):
 
 
 class _Input(TypedDict, total=False):
-  shape: Required[list[int]]
+  shape: Required[list[Size]]
   dtype: Required[str]
   decoding: _Decoding | None
 
@@ -148,10 +147,11 @@ class _Input(TypedDict, total=False):
 class Exported(TypedDict, total=False):
   """model.json of an exported network."""
 
-  classes: list[Text]
+  classes: Classes
   input: _Input
-  network: dict[str, Any]
-  normalization: dict[str, Any]
+  # inference.py checks them against the dataclasses that they become.
+  network: dict[str, str | bool | Number | None]
+  normalization: dict[str, str | Number | list[Number]]
   versions: dict[str, str]
   sha256: dict[str, str]
   data: dict[str, Any]

@@ -45,16 +45,14 @@ def damaged(folder: str | os.PathLike, name: str) -> Iterator[None]:
     ) from None
 
 
-def check_shares(name: str, matrix: Sequence[Sequence[float]]) -> None:
-  """Checks that a matrix is [K, K], of numbers from 0 to 1.
+def check_square(name: str, matrix: Sequence[Sequence[float]]) -> None:
+  """Checks that a matrix is [K, K].
 
   Raises:
     ValueError: it is not.
   """
   if not matrix or any(len(row) != len(matrix) for row in matrix):
     raise ValueError(f'its {name} is no matrix [K, K]')
-  if not all(0 <= x <= 1 for row in matrix for x in row):
-    raise ValueError(f'its {name} is not of numbers from 0 to 1')
 
 
 def or_made_again(read: Callable[[], T]) -> T | None:

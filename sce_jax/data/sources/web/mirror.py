@@ -10,13 +10,14 @@ from typing import Any, TypedDict
 from sce_jax.data.sources import shards
 from sce_jax.errors import UserError
 from sce_jax.storage import paths, typed
+from sce_jax.storage.typed import Count
 
 
 class _Told(TypedDict):
-  bytes: int
-  records: int
+  bytes: Count
+  records: Count
   unreadable: dict[str, str]
-  done: dict[str, int]
+  done: dict[str, Count]
 
 
 @dataclasses.dataclass(frozen=True)

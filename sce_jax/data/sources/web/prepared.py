@@ -33,12 +33,11 @@ from sce_jax.data.sources import summary
 from sce_jax.data.sources.web import listing
 from sce_jax.errors import UserError
 from sce_jax.storage import typed
+from sce_jax.storage.typed import Count
 
 FORMAT = 1
 MANIFEST, UNREADABLE, SHARDS = 'manifest.json', 'unreadable.csv', 'shards'
 _LABEL = 'noisy_label'
-# Records of a data set, beyond which a number is damaged.
-_MOST = 2**53
 _COLUMNS = (
   'name',
   'split',
@@ -50,21 +49,21 @@ _COLUMNS = (
 
 
 class _Counts(TypedDict):
-  listed: int
-  prepared: int
-  examples: int
+  listed: Count
+  prepared: Count
+  examples: Count
 
 
 class _Manifest(TypedDict):
-  short_side: int
-  quality: int
-  class_names: list[typed.Text]
+  short_side: Count
+  quality: Count
+  class_names: typed.Classes
   lists: str
   splits: dict[str, _Counts]
   shards: list[str]
-  records: list[int]
+  records: list[Count]
   index: str
-  both: list[list[int]] | None
+  both: list[list[Count]] | None
   notes: list[str]
   warnings: list[str]
 
@@ -182,20 +181,14 @@ def _check_manifest(manifest: Mapping[str, Any]) -> None:
     if name in ('', '.', '..') or {'/', '\0'} & {*name}:
       raise ValueError(f'{name!r} is no file of this folder')
   records = manifest['records']
-  if (
-    len(records) != len(manifest['shards'])
-    or min(records, default=0) < 0
-    or sum(records) >= _MOST
-  ):
+  if len(records) != len(manifest['shards']) or sum(records) >= typed.MOST:
     raise ValueError('its records are not those of its shards')
   both, size = manifest['both'], len(manifest['class_names'])
-  if size < 2 or (both is not None and [len(x) for x in both] != [size] * size):
+  if both is not None and [len(x) for x in both] != [size] * size:
     raise ValueError(f'it has {size} classes, and other counts')
   counts = [n for row in both or () for n in row]
-  if counts and not 0 <= min(counts) <= sum(counts) < _MOST:
-    raise ValueError('its counts are no counts')
-  if counts and not sum(counts):
-    raise ValueError('its counts are 0')
+  if counts and not 0 < sum(counts) < typed.MOST:
+    raise ValueError(f'its counts are {sum(counts)} together')
 
 
 def load(folder: pathlib.Path) -> Prepared | None:
