@@ -205,7 +205,7 @@ def test_damaged_shards_are_made_again(tmp_path, made, monkeypatch):
     ('{', 'cannot be read'),
     ('[' * 10**5, 'cannot be read'),
     ('{"format": 0}', 'another version of sce_jax'),
-    ('{"format": 1}', 'both is missing'),
+    ('{"format": 1}', 'missing required field'),
     # As a folder in a cloud may say, of which files are copied down.
     (r'"../\g<1>"', "'../index-"),
   ],
