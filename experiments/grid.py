@@ -24,7 +24,7 @@ from sce_jax import methods, train
 from sce_jax.config import choose, fields
 from sce_jax.errors import NonFiniteLoss, UserError, meant
 from sce_jax.parallel import processes
-from sce_jax.runs import files
+from sce_jax.runs import files, results_table
 from sce_jax.storage import paths
 
 _EXAMPLE = '--trials=seed=0..9 --trials=loss.alpha=0.01,0.1'
@@ -212,7 +212,7 @@ def _show(
 ) -> None:
   """Prints the table of groups of runs; writes results and a picture."""
   finished = [r for runs in results.values() for r in runs if 'failed' not in r]
-  path = files.write_results(folder, finished)
+  path = results_table.write(folder, finished)
   labels = {plots.label(name): paths for name, paths in folders.items()}
   picture = plots.plot_runs(labels, folder / 'comparison.png')
   print(table(results))

@@ -10,7 +10,7 @@ import pytest
 from experiments.cli import runtime
 import sce_jax
 from sce_jax.exit_codes import ExitCode
-from sce_jax.runs import files, restore
+from sce_jax.runs import dataset_record, files, restore
 from tests import browser
 
 # How ml_collections reads a config file.
@@ -59,7 +59,7 @@ def data(tmp_path_factory):
 
 
 def test_a_run_learns_them(data):
-  info, _ = files.read_dataset(data.run)
+  info, _ = dataset_record.read(data.run)
   assert info.image_shape == (DIMENSIONS,) and info.class_names[2] == 'dog'
   config = files.read_config(data.run)
   assert config['model']['name'] == 'mlp'

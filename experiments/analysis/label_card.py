@@ -16,7 +16,7 @@ from experiments.report import text
 from sce_jax import noise
 from sce_jax.data import label_files
 from sce_jax.errors import UserError
-from sce_jax.runs import files
+from sce_jax.runs import dataset_record, files
 from sce_jax.storage import paths
 
 _SHOWN = 5
@@ -66,7 +66,7 @@ def read(path: str) -> Labels:
         f'{path} holds no labels of a run (no noise.npz): name the folder of'
         ' one, or a file of labels (.npz, .csv)'
       )
-    names = files.read_dataset(folder)[0].class_titles
+    names = dataset_record.read(folder)[0].class_titles
     made = _made(folder)
   ids, labels = label_files.read(file)
   clean = label_files.read_clean(file)

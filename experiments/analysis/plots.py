@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 import numpy as np
 
 from experiments.analysis import pictures, style
-from sce_jax.runs import files
+from sce_jax.runs import dataset_record, files
 from sce_jax.storage import paths
 
 style.use()
@@ -60,7 +60,7 @@ def plot_runs(
   curves(axes[0], shown, ('test', 'accuracy'))
   curves(axes[1], shown, ('train_eval', 'memorised'))
   every = [folder for folders in groups.values() for folder in folders]
-  titles = files.read_dataset(every[0])[0].class_titles
+  titles = dataset_record.read(every[0])[0].class_titles
   for number, (look, (name, runs)) in enumerate(
     zip(style.looks(list(shown)), shown.items(), strict=True)
   ):
@@ -100,7 +100,9 @@ def plot_runs(
 
 def test_title(folders: Iterable[paths.Path]) -> str:
   """'Test', or 'Noisy test' where runs were tested on noisy labels."""
-  return 'Noisy test' if any(map(files.has_noisy_test, folders)) else 'Test'
+  return (
+    'Noisy test' if any(map(dataset_record.has_noisy_test, folders)) else 'Test'
+  )
 
 
 def overfitting(

@@ -13,7 +13,7 @@ from absl import flags
 
 from experiments.cli import command_line, common_flags, runtime
 from sce_jax.errors import UserError
-from sce_jax.runs import progress
+from sce_jax.runs import dataset_record, progress
 
 IMPORTS = ('sce_jax.runs.restore',)
 
@@ -53,7 +53,7 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
     initial = files.read_initial(values.workdir)
     if initial is not None:
       print(f'initial weights: {files.initial_title(initial)}')
-    titles = files.read_dataset(values.workdir)[0].class_titles
+    titles = dataset_record.read(values.workdir)[0].class_titles
     for split, name in (
       ('test', 'test'),
       ('validation', 'validation'),
@@ -62,7 +62,7 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
       found = figures.get(split)
       if found is None:
         continue
-      if split == 'test' and files.has_noisy_test(values.workdir):
+      if split == 'test' and dataset_record.has_noisy_test(values.workdir):
         name = 'noisy test'
       print(f'\n{name} split, {found["examples"]:,} examples')
       print(text.aligned([['figure', ''], *_rows(found, titles)]))

@@ -7,7 +7,7 @@ import statistics
 from experiments.analysis import plots
 from experiments.report import text
 from experiments.sweeps.manifest import Entry
-from sce_jax.runs import files, progress, read
+from sce_jax.runs import dataset_record, files, progress, read
 from sce_jax.storage import paths
 
 # So many groups of runs are shown and drawn; more lines cannot be told apart.
@@ -25,7 +25,7 @@ def show(entries: Sequence[Entry], picture: paths.Path) -> None:
   if not groups:
     return
   ranked = sorted(groups, key=lambda name: -_mean(groups[name]))
-  noisy = any(files.has_noisy_test(entry.workdir) for entry in entries)
+  noisy = any(dataset_record.has_noisy_test(entry.workdir) for entry in entries)
   rows = [['runs', f'{"noisy " * noisy}test accuracy', 'seeds']]
   for place, name in enumerate(ranked[:_SHOWN], 1):
     values = [100 * accuracy for _, accuracy in groups[name]]

@@ -13,7 +13,7 @@ from sce_jax.data.dataset import Dataset, digest, other_digests
 from sce_jax.errors import UserError
 from sce_jax.noise import Replaced
 from sce_jax.parallel import processes
-from sce_jax.runs import files, progress, records
+from sce_jax.runs import dataset_record, files, progress, records
 from sce_jax.storage import digests, paths
 
 # Characters of a difference between data sets beyond which it is not shown.
@@ -56,7 +56,7 @@ class Begun:
     # As it is read back.
     record = json.loads(
       json.dumps(
-        files.describe_dataset(
+        dataset_record.describe(
           dataset.info,
           dataset.pixel_mean if needs_mean else None,
           digest(dataset.train.image),
@@ -284,14 +284,18 @@ class Begun:
 
 def _earlier(record: Mapping[str, Any]) -> dict[str, Any]:
   """The content of dataset.json as earlier versions wrote it."""
-  return {name: value for name, value in record.items() if name != files.OTHERS}
+  return {
+    name: value
+    for name, value in record.items()
+    if name != dataset_record.OTHERS
+  }
 
 
 def _other_splits(
   before: Mapping[str, Any], now: Mapping[str, Any]
 ) -> list[str]:
   """What of labels and splits is another than when the run was begun."""
-  if files.OTHERS not in before:
+  if dataset_record.OTHERS not in before:
     return []
-  old, new = before[files.OTHERS], now[files.OTHERS]
+  old, new = before[dataset_record.OTHERS], now[dataset_record.OTHERS]
   return [f'other {x}' for x in sorted(old | new) if old.get(x) != new.get(x)]

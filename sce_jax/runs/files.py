@@ -4,7 +4,7 @@ Needs no jax.
 
 config.json    config, versions, devices, git commit, command
 dataset.json   the data set's description and mean image: with the checkpoints
-               all that the network needs, see restore.py
+               all that the network needs, see dataset_record.py, restore.py
 data.json      what was found in data of the user's own: counts by class, what
                was done, warnings, files that could not be read
 noise.npz      ids and noisy labels of the examples that are trained on, their
@@ -24,7 +24,7 @@ saved.json     the step of the first checkpoint that was whole: without any the
                run is refused, as one that has lost them
 events.out...  the same figures for TensorBoard
 result.json    the finished run's figures; failed.json: why it cannot continue
-results.csv    the same as a line of a table
+results.csv    the same as a line of a table, see results_table.py
 
 Each JSON object has a digest of the rest of it, and so has noise.npz; what has
 another one is damaged, and is never believed.
@@ -34,22 +34,17 @@ and the events are copied up, every few seconds and before each checkpoint.
 """
 
 from collections.abc import Mapping
-import csv
-import dataclasses
-import io
 import json
 import os
 from typing import Any
 
-from jaxtyping import Float32, Float64, Int32, Int64
+from jaxtyping import Float64, Int32, Int64
 import numpy as np
 
 from sce_jax import noise
-from sce_jax.data import info as info_lib
 from sce_jax.data import label_files
-from sce_jax.data.info import DatasetInfo
 from sce_jax.errors import UserError, is_of_machine
-from sce_jax.runs import kinds, records
+from sce_jax.runs import dataset_record, kinds, records
 from sce_jax.runs.records import DamagedError, read_metrics, read_record
 from sce_jax.storage import digests, paths, typed
 
@@ -70,14 +65,13 @@ DESCRIPTION = 'model.json'
 PARAMETERS = 'model.safetensors'
 PIXEL_MEAN = 'pixel_mean'
 # What a run writes after its config.json.
+_LABELS = 'noise.npz'
 VALIDATION = 'validation.npz'
 SAVED = 'saved.json'
-# The entry of dataset.json that those of earlier versions lack.
-OTHERS = 'other_digests'
 _NAMES = (
   'dataset.json',
   'data.json',
-  'noise.npz',
+  _LABELS,
   'noise.json',
   VALIDATION,
   'initial.json',
@@ -88,22 +82,6 @@ _NAMES = (
   'result.json',
   'failed.json',
   'results.csv',
-)
-RESULT_FIELDS = (
-  'run',
-  'dataset',
-  'loss',
-  'noise',
-  'noise_rate',
-  'realised_rate',
-  'seed',
-  'epochs',
-  'test_accuracy',
-  'noisy_test',
-  'memorised',
-  'train_seconds',
-  'init_from',
-  'init_sha256',
 )
 
 
@@ -209,81 +187,6 @@ def check_usable(path: str | os.PathLike) -> None:
     )
 
 
-def describe_dataset(
-  info: DatasetInfo,
-  pixel_mean: Float32[np.ndarray, '...'] | None,
-  digest: int,
-  others: Mapping[str, int],
-) -> dict[str, Any]:
-  """The content of dataset.json.
-
-  Args:
-    info: the data set's description.
-    pixel_mean: its mean training image, where the network's input needs it.
-    digest: a checksum of the training images.
-    others: checksums of the labels and the other splits, by what they are of.
-  """
-  values = dataclasses.asdict(info)
-  if not info.noisy_test:  # As earlier versions wrote it.
-    del values['noisy_test']
-  record = {
-    'info': values,
-    'digest': digest,
-    OTHERS: dict(others),
-    # float32 values are exact as JSON numbers.
-    'pixel_mean': None if pixel_mean is None else pixel_mean.tolist(),
-  }
-  return record
-
-
-def read_dataset(
-  path: str | os.PathLike,
-) -> tuple[DatasetInfo, Float32[np.ndarray, '...']]:
-  """The description of a run's data set, and its mean training image.
-
-  Raises:
-    UserError: there is none, or it is damaged.
-  """
-  return as_dataset(read_dataset_record(path))
-
-
-def read_dataset_record(path: str | os.PathLike) -> dict[str, Any]:
-  """The content of dataset.json.
-
-  Raises:
-    UserError: there is none, or it is damaged.
-  """
-  record = read_record(path, 'dataset.json', ('info', 'digest', 'pixel_mean'))
-  if record is None:
-    raise UserError(
-      f'{path} lacks dataset.json: train it further first, or name another run'
-    )
-  with records.damaged(path, 'dataset.json'):
-    info, mean = as_dataset(record)
-    info_lib.check(info)
-    if mean.shape != info.image_shape or not np.isfinite(mean).all():
-      raise ValueError(f'its pixel_mean is of shape {list(mean.shape)}')
-  return record
-
-
-def as_dataset(
-  record: Mapping[str, Any],
-) -> tuple[DatasetInfo, Float32[np.ndarray, '...']]:
-  """What the content of dataset.json describes.
-
-  The image is black where the network's input does not need it.
-  """
-  values: dict[str, Any] = {
-    name: tuple(value) if isinstance(value, list) else value
-    for name, value in record['info'].items()
-  }
-  info, mean = DatasetInfo(**values), record['pixel_mean']
-  if mean is None:
-    return info, np.zeros(info.image_shape, np.float32)
-  with np.errstate(over='ignore'):  # What is not finite is refused.
-    return info, np.array(mean, np.float32)
-
-
 def read_summary(path: str | os.PathLike) -> dict[str, Any] | None:
   """What was found in a run's data, see data/sources/summary.py.
 
@@ -299,19 +202,9 @@ def read_summary(path: str | os.PathLike) -> dict[str, Any] | None:
   return record
 
 
-def has_noisy_test(path: str | os.PathLike) -> bool:
-  """Whether part of a run's test labels may be wrong, see DatasetInfo.
-
-  Raises:
-    UserError: its record is damaged.
-  """
-  record = read_record(path, 'dataset.json', ('info',))
-  return record is not None and bool(record['info'].get('noisy_test'))
-
-
 def has_labels(path: str | os.PathLike) -> bool:
   """Whether a run has saved its labels."""
-  return (paths.path(path) / 'noise.npz').exists()
+  return (paths.path(path) / _LABELS).exists()
 
 
 def read_labels(
@@ -322,14 +215,7 @@ def read_labels(
   Raises:
     DamagedError: the file is damaged.
   """
-  if not has_labels(path):
-    return None
-  try:
-    return label_files.read(paths.path(path) / 'noise.npz')
-  except UserError as error:
-    if is_of_machine(error):
-      raise
-    raise DamagedError(str(error), records.TRAIN_AGAIN) from None
+  return _read_arrays(path, _LABELS)
 
 
 def read_validation(
@@ -340,7 +226,14 @@ def read_validation(
   Raises:
     DamagedError: the file is damaged.
   """
-  file = paths.path(path) / VALIDATION
+  return _read_arrays(path, VALIDATION)
+
+
+def _read_arrays(
+  path: str | os.PathLike, name: str
+) -> tuple[Int64[np.ndarray, ' N'], Int32[np.ndarray, ' N']] | None:
+  """The ids and labels of an .npz; None: it is not there."""
+  file = paths.path(path) / name
   if not file.exists():
     return None
   try:
@@ -457,7 +350,7 @@ def check_whole(path: str | os.PathLike) -> None:
     DamagedError: part of it is damaged, or there are too few epochs.
   """
   read_noise(path)
-  has_noisy_test(path)
+  dataset_record.has_noisy_test(path)
   read_initial(path)
   epochs = (read_result(path) or {}).get('epochs')
   found = len(read_metrics(path))
@@ -466,21 +359,3 @@ def check_whole(path: str | os.PathLike) -> None:
       f'{paths.path(path) / "metrics.jsonl"} lacks the figures of epoch'
       f' {found + 1}'
     )
-
-
-def write_results(
-  folder: str | os.PathLike, results: list[dict[str, Any]]
-) -> paths.Path:
-  """Writes results.csv, a line a finished run.
-
-  Its column noisy_test says whether part of the test labels may be wrong.
-  """
-  text = io.StringIO()
-  table = csv.DictWriter(
-    text, RESULT_FIELDS, extrasaction='ignore', lineterminator='\n'
-  )
-  table.writeheader()
-  table.writerows({'noisy_test': False} | result for result in results)
-  path = paths.path(folder) / 'results.csv'
-  paths.write(path, text.getvalue())
-  return path

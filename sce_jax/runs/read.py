@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sce_jax.config import fields
 from sce_jax.data.info import DatasetInfo
 from sce_jax.errors import UserError
-from sce_jax.runs import files, progress
+from sce_jax.runs import dataset_record, files, progress
 from sce_jax.storage import paths
 
 if TYPE_CHECKING:  # Training need not wait for pandas.
@@ -66,7 +66,7 @@ class Run:
   @functools.cached_property
   def noisy_test(self) -> bool:
     """Whether part of its test labels may be wrong, see DatasetInfo."""
-    return files.has_noisy_test(self.folder)
+    return dataset_record.has_noisy_test(self.folder)
 
   @functools.cached_property
   def initial(self) -> str | None:
@@ -94,7 +94,7 @@ class Run:
   @functools.cached_property
   def info(self) -> DatasetInfo:
     """The description of the data set that it was trained on."""
-    return files.read_dataset(self.folder)[0]
+    return dataset_record.read(self.folder)[0]
 
 
 def run_name(config: fields.RawConfig) -> str:

@@ -24,7 +24,7 @@ from sce_jax.engine.train_state import TrainState
 from sce_jax.engine.trainer import Trainer
 from sce_jax.errors import UserError
 from sce_jax.parallel import processes
-from sce_jax.runs import files
+from sce_jax.runs import dataset_record, files
 from sce_jax.runs.checkpointing import Checkpoints, restore_newest
 from sce_jax.storage import paths
 
@@ -95,8 +95,8 @@ def load(workdir: str | os.PathLike, must_have_ended: bool = False) -> SavedRun:
   config = config_lib.check_config(
     processes.on_primary(lambda: files.read_config(workdir))
   )
-  info, pixel_mean = files.as_dataset(
-    processes.on_primary(lambda: files.read_dataset_record(workdir))
+  info, pixel_mean = dataset_record.parse(
+    processes.on_primary(lambda: dataset_record.read_content(workdir))
   )
   saved = processes.on_primary(lambda: files.read_labels(workdir))
   num_examples = info.num_train if saved is None else len(saved[1])

@@ -8,7 +8,14 @@ from typing import Any
 from sce_jax.config.check import Config
 from sce_jax.errors import UserError
 from sce_jax.parallel import processes
-from sce_jax.runs import changes, files, metadata, progress, records
+from sce_jax.runs import (
+  changes,
+  files,
+  metadata,
+  progress,
+  records,
+  results_table,
+)
 from sce_jax.runs.begun import Begun
 from sce_jax.runs.epoch_log import EpochLog
 from sce_jax.storage import digests, lock, paths
@@ -140,7 +147,7 @@ class Workdir:
     if self._writes:
       # Before result.json, which says that all is there.
       self.check_lock()
-      files.write_results(self.path, [result])
+      results_table.write(self.path, [result])
     self._write('result.json', digests.dumps(result, indent=2))
     if self._writes:
       self.epochs.finish(record)

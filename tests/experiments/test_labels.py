@@ -10,7 +10,7 @@ from experiments.cli import runtime
 from sce_jax import noise
 from sce_jax.data import label_files
 from sce_jax.exit_codes import ExitCode
-from sce_jax.runs import files
+from sce_jax.runs import dataset_record, files
 from sce_jax.storage import digests
 from tests.data import reading
 
@@ -27,7 +27,7 @@ def run(tmp_path):
   folder.mkdir()
   data = reading.made([0, 1, 2], class_names=('cat', 'dog', 'frog'))
   (folder / 'dataset.json').write_text(
-    digests.dumps(files.describe_dataset(data.info, None, 0, {}))
+    digests.dumps(dataset_record.describe(data.info, None, 0, {}))
   )
   section = {'name': 'pair_flip', 'rate': 0.4, 'mode': 'iid', 'seed': None}
   section |= {'imbalance': 'step', 'imbalance_ratio': 4.0}

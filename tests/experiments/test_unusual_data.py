@@ -7,7 +7,7 @@ import pytest
 
 from experiments.cli import runtime
 from experiments.sweeps import driver, jobs, manifest
-from sce_jax.runs import files
+from sce_jax.runs import dataset_record, files
 from tests.data import animals
 
 pytestmark = pytest.mark.usefixtures('small_network')
@@ -87,7 +87,7 @@ def test_a_run_ends_with_what_is_known(data, trained):
   for record in files.read_metrics(folder):
     assert ('test' in record) == data.has_test
   assert (files.read_noise(folder) is not None) == data.is_clean
-  info, _ = files.read_dataset(folder)
+  info, _ = dataset_record.read(folder)
   assert info.class_names == animals.CLASSES
   assert (info.num_test > 0, info.clean_labels) == (
     data.has_test,

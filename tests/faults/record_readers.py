@@ -10,7 +10,7 @@ from experiments.analysis import label_card
 from experiments.report import each_run, runs_page
 from sce_jax.config import check as config_check
 from sce_jax.errors import UserError
-from sce_jax.runs import files, read
+from sce_jax.runs import dataset_record, files, read
 from sce_jax.storage import digests
 from tests.data.sources import damaged, odd
 
@@ -29,7 +29,7 @@ def _config(folder):
 
 
 def _dataset(folder):
-  info, mean = files.read_dataset(folder)
+  info, mean = dataset_record.read(folder)
   assert mean.shape == info.image_shape and mean.dtype == np.float32
   assert info.num_classes == len(info.class_titles) >= 2
   assert all(isinstance(x, str) for x in info.class_titles)

@@ -6,7 +6,7 @@ import pytest
 from configs import own
 from sce_jax import train
 from sce_jax.data import dataset as dataset_lib
-from sce_jax.runs import files
+from sce_jax.runs import dataset_record
 from tests.data.reading import data_config, told
 
 IMAGES = np.arange(24 * 8 * 8, dtype=np.uint8).reshape(24, 8, 8)
@@ -60,7 +60,7 @@ def test_what_is_in_memory_is_trained_on(tmp_path):
     data_config('own'), IMAGES, LABELS, test_images=IMAGES, test_labels=LABELS
   )
   result = train.train_and_evaluate(config, tmp_path / 'run', dataset=data)
-  assert files.read_dataset(tmp_path / 'run')[0] == data.info
+  assert dataset_record.read(tmp_path / 'run')[0] == data.info
   # The same run, whoever has read the arrays.
   np.savez(
     tmp_path / 'own.npz',
