@@ -13,7 +13,7 @@ from absl import flags
 
 from experiments.cli import command_line, common_flags, runtime
 from sce_jax.errors import UserError
-from sce_jax.runs import dataset_record, progress
+from sce_jax.runs import progress
 
 IMPORTS = ('sce_jax.runs.restore',)
 
@@ -41,7 +41,7 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   """Evaluates and prints the figures."""
   from experiments.report import text  # noqa: PLC0415
   from sce_jax.parallel import processes  # noqa: PLC0415
-  from sce_jax.runs import files, restore  # noqa: PLC0415
+  from sce_jax.runs import dataset_record, files, restore  # noqa: PLC0415
 
   runtime.start(values)
   with progress.phase('evaluation: data, compiling, both splits'):
