@@ -178,6 +178,7 @@ def test_your_data(execute):
   assert images == 1
 
 
+@pytest.mark.slow
 def test_explore_noise(execute):
   text, images = execute('explore_noise')
   assert 'exact 40.00 % of all are wrong; of a class 40.0 to 40.0 %' in text
@@ -189,6 +190,7 @@ def test_explore_noise(execute):
   assert images == 6
 
 
+@pytest.mark.slow
 def test_losses(execute):
   text, images = execute('losses')
   by_jax, by_hand = re.findall(r'by \w+ +(\[.*\])', text)

@@ -15,7 +15,6 @@ from typing import Any
 import hypothesis
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-import jax
 import pytest
 
 from sce_jax.data.dataset import Dataset
@@ -200,9 +199,9 @@ def _hook(event: str, arguments: tuple) -> None:
     _seen.append(f'{event} {arguments}')
   elif event in _CHANGES or (event == 'open' and _writes(arguments[2])):
     path = os.fsdecode(arguments[0]) if arguments[0] else ''
-    # Modules may be imported, and programs compiled.
-    allowed = (_allowed, jax.config.jax_compilation_cache_dir or _allowed)
-    if not path.startswith(allowed) and '__pycache__' not in path:
+    # Modules may be imported, and compiled programs kept by jax.
+    kept = '__pycache__' in path or path.endswith(('-cache', '-atime'))
+    if not path.startswith(_allowed) and not kept:
       _seen.append(f'{event} {arguments}')
 
 
