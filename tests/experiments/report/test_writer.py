@@ -21,6 +21,7 @@ from experiments.report.page import (
   number,
 )
 from sce_jax import methods
+from tests import pages
 from tests.data.reading import told
 
 LEGEND = (
@@ -531,3 +532,11 @@ def test_html_breaks_names_at_their_joints(tmp_path):
   written = write(page(block), tmp_path)
   text = written.html.read_text()
   assert 'sl,<wbr>a=<wbr>1/<wbr>&lt;b&gt;</div></th>' in text
+
+
+def test_a_page_of_many_parts_begins_with_its_contents(tmp_path):
+  headings = [Heading(f'Part {n}: more & more') for n in range(6)]
+  write(page(*headings), tmp_path)
+  text = (tmp_path / 'report.md').read_text()
+  links = re.findall(r'\[Part \d.*\]\(#(.*)\)', text.partition('\n## ')[0])
+  assert len(links) == 6 and set(links) <= pages.anchors(text)
