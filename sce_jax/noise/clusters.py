@@ -5,6 +5,7 @@ import numpy as np
 
 from sce_jax.noise import hashing
 from sce_jax.noise.base import Images, NoisyLabels
+from sce_jax.noise.corruption import number_of
 from sce_jax.noise.instance import check, chunks
 
 # A class has a cluster for so many of its examples: published are 57 of 5,000.
@@ -43,8 +44,7 @@ def cluster_based(
   del mode
   seed, images = check(labels, ids, num_classes, rate, seed, images)
   noisy = labels.astype(np.int32)
-  # To 9 decimals, so that the last bit does not decide what is a half.
-  count = int(np.rint(np.round(rate * len(labels), 9)))
+  count = number_of(rate, len(labels))
   if not count:
     return NoisyLabels(noisy, None)
   members = {k: np.flatnonzero(labels == k) for k in np.unique(labels)}

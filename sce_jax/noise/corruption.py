@@ -127,3 +127,11 @@ def _wrong_first(num_classes):
 
 
 _MODES = {'exact': _exact, 'iid': _iid}
+
+
+def number_of(rate: float, size: int) -> int:
+  """The whole number that is nearest to a share of so many examples.
+
+  To 9 decimals, so that the last bit does not decide what is a half.
+  """
+  return int(np.rint(np.round(rate * size, 9)))

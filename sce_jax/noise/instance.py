@@ -24,6 +24,7 @@ import numpy as np
 
 from sce_jax.noise import checks, hashing
 from sce_jax.noise.base import Images, NoisyLabels
+from sce_jax.noise.corruption import number_of
 
 # Images made float64 at a time.
 _CHUNK = 1024
@@ -98,8 +99,7 @@ def part_dependent_exact(
   """
   del mode
   seed, images = check(labels, ids, num_classes, rate, seed, images)
-  # To 9 decimals, so that the last bit does not decide what is a half.
-  count = int(np.rint(np.round(rate * len(labels), 9)))
+  count = number_of(rate, len(labels))
   wrong = np.argsort(hashing.hash_words(hashing.RANKS, seed, ids))[:count]
   return _mistaken(
     labels, ids, num_classes, seed, images.normalized, wrong, _own_matrix

@@ -6,6 +6,7 @@ from jaxtyping import Int64, Integer
 import numpy as np
 
 from sce_jax.noise import checks, hashing
+from sce_jax.noise.corruption import number_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,8 +57,7 @@ def replace(
   number = checks.check_seed(seed)
   checks.check_ids(ids)
   checks.check_ids(other_ids)
-  # To 9 decimals, so that the last bit does not decide what is a half.
-  count = int(np.rint(np.round(rate * len(ids), 9)))
+  count = number_of(rate, len(ids))
   if count > len(other_ids):
     raise ValueError(
       f'{count:,} images are to be replaced, but {source!r} has'

@@ -13,6 +13,7 @@ import numpy as np
 
 from sce_jax.noise import checks, hashing
 from sce_jax.noise.base import Noise, NoisyLabels, rows_of
+from sce_jax.noise.corruption import number_of
 
 # Of rows of float32.
 _SUM_TOLERANCE = 1e-3
@@ -138,8 +139,7 @@ def seal(
     rows = np.arange(len(labels))
     others[rows, labels] = -1
     likely = others.argmax(axis=1)
-    # To 9 decimals, so that the last bit does not decide what is a half.
-    count = int(np.rint(np.round(rate * len(labels), 9)))
+    count = number_of(rate, len(labels))
     chosen = np.lexsort((wanted, -others[rows, likely]))[:count]
     noisy = labels.astype(np.int32)
     noisy[chosen] = likely[chosen]
