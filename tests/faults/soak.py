@@ -42,19 +42,19 @@ PROGRAMS = {
   'digits': (
     '--config=configs/digits.py:elr,symmetric,0.4',
     *_COMMON,
-    '--config.train.epochs=12',
+    '--config.train.epochs=40',
   ),
   'mnist': (
     '--config=configs/mnist.py:co_teaching,symmetric,0.4',
     *_COMMON,
     '--config.data.limit=2000',
-    '--config.train.epochs=4',
+    '--config.train.epochs=8',
   ),
   'stream': (
     '--config=configs/digits.py:sl,symmetric,0.4',
     *_COMMON,
     '--config.data.feed=stream',
-    '--config.train.epochs=12',
+    '--config.train.epochs=40',
   ),
 }
 # Seconds after which a run hangs, also on a machine that does much else.
