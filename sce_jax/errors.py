@@ -51,6 +51,11 @@ def one_line(text: str) -> str:
   )
 
 
+def reason_of(error: BaseException) -> str:
+  """What an error of any library says, for the middle of a message."""
+  return ' '.join(str(error).split())[:200] or type(error).__name__
+
+
 def meant(text: str, names: Iterable[str]) -> str:
   """The likeliest name, for the middle of a message; '' if none is near."""
   found = difflib.get_close_matches(

@@ -32,7 +32,7 @@ from safetensors import flax as safetensors
 from sce_jax.data import decode
 from sce_jax.data import info as info_lib
 from sce_jax.data.unlabelled import Images
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, reason_of
 from sce_jax.runs import kinds, progress
 from sce_jax.runs.files import DESCRIPTION, PARAMETERS, PIXEL_MEAN
 from sce_jax.storage import digests, paths, typed
@@ -153,7 +153,7 @@ def load(folder: str | os.PathLike) -> Model:
     call = _load_program(folder, info)
   # Of many types, for jax does not check what it is given.
   except Exception as error:  # noqa: BLE001
-    reason = ' '.join(str(error).split())[:200] or type(error).__name__
+    reason = reason_of(error)
     progress.log(
       f'{folder / PROGRAM} cannot be used here ({reason}): the network is'
       f' built from {PARAMETERS} instead'
@@ -340,7 +340,7 @@ def function(
     _check_classes(jax.eval_shape(probabilities, images), info)
   # Of many types: of safetensors, flax and jax.
   except Exception as error:  # noqa: BLE001
-    reason = ' '.join(str(error).split())[:200] or type(error).__name__
+    reason = reason_of(error)
     raise UserError(
       f'{PARAMETERS} is not of the network that {DESCRIPTION} describes'
       f' ({reason}): export the run again'

@@ -20,7 +20,7 @@ from jaxtyping import Float, Shaped
 import numpy as np
 
 from sce_jax import inference
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, reason_of
 from sce_jax.inference import DESCRIPTION, ONNX, PARAMETERS, README
 from sce_jax.storage import digests, paths
 
@@ -54,7 +54,7 @@ def check_installed() -> None:
     try:
       importlib.import_module(name)
     except ImportError as error:
-      reason = ' '.join(str(error).split())
+      reason = reason_of(error)
       raise UserError(
         f'an ONNX program needs {name} ({reason}), in an environment of its'
         ' own: export without --format=onnx, then python -m venv onnx &&'
@@ -93,7 +93,7 @@ def add(folder: str | os.PathLike) -> paths.Path:
     content, found = _convert(function, name, batches)
   # Of many types: what a library cannot do shows anywhere in it.
   except Exception as error:  # noqa: BLE001
-    reason = ' '.join(str(error).split())[:200] or type(error).__name__
+    reason = reason_of(error)
     raise UserError(
       f'{name} cannot be had as an ONNX program ({reason}): use'
       f' {inference.PROGRAM}, or try another version of jax2onnx'

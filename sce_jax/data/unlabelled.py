@@ -12,7 +12,7 @@ from jaxtyping import Shaped
 import numpy as np
 
 from sce_jax.data import decode, image_files, info, pixels, threads
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, reason_of
 from sce_jax.storage import paths
 
 _ARRAYS = ('.npy', '.npz')
@@ -146,7 +146,7 @@ def _read_array(
         found = found[name]
   # A damaged file has errors of several types.
   except Exception as error:  # noqa: BLE001
-    reason = ' '.join(str(error).split())[:200]
+    reason = reason_of(error)
     raise UserError(f'{file} cannot be read ({reason})') from None
   if found.ndim == 3 and shape[2:] == (1,):
     found = found[..., None]

@@ -6,7 +6,7 @@ import socket
 import time
 from typing import Any
 
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, reason_of
 from sce_jax.parallel import processes
 
 # Seconds for all processes to find each other.
@@ -78,7 +78,7 @@ def check_devices() -> None:
     jax.devices()
   # Of several types, assertions among them, and of text that guesses.
   except Exception as error:  # noqa: BLE001
-    reason = ' '.join(str(error).split())[:200] or type(error).__name__
+    reason = reason_of(error)
     raise UserError(
       f'jax finds no device ({reason}): install jax for the one that you have,'
       ' such as pip install "jax[cuda13]", or set JAX_PLATFORMS (now'

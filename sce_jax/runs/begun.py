@@ -135,11 +135,7 @@ class Begun:
     saved = processes.on_primary(read)
     if saved is None:
       return None
-    if not np.array_equal(saved[0], ids):
-      raise UserError(
-        f'workdir {self.path} holds a run on other training examples'
-        f' ({len(saved[0])}, now {len(ids)}): name another with --workdir'
-      )
+    self._check_examples('training', saved[0], ids)
     return saved[1]
 
   def validation_labels(
@@ -166,14 +162,17 @@ class Begun:
           progress.log(f'{self.path / files.VALIDATION}: it is made again')
         label_files.save_npz(self.path / files.VALIDATION, ids, labels)
         return labels
-      if not np.array_equal(saved[0], ids):
-        raise UserError(
-          f'workdir {self.path} holds a run with other validation examples'
-          f' ({len(saved[0])}, now {len(ids)}): name another with --workdir'
-        )
+      self._check_examples('validation', saved[0], ids)
       return saved[1]
 
     return processes.on_primary(get)
+
+  def _check_examples(self, kind: str, saved, ids) -> None:
+    if not np.array_equal(saved, ids):
+      raise UserError(
+        f'workdir {self.path} holds a run with other {kind} examples'
+        f' ({len(saved)}, now {len(ids)}): name another with --workdir'
+      )
 
   def record_labels(
     self,

@@ -17,7 +17,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from sce_jax.engine.train_state import TrainState
-from sce_jax.errors import UserError, is_of_machine
+from sce_jax.errors import UserError, is_of_machine, reason_of
 from sce_jax.parallel import processes
 from sce_jax.runs import leaves, progress
 from sce_jax.storage import digests, paths
@@ -148,7 +148,7 @@ class Checkpoints:
     except UserError:
       raise
     except Exception as error:  # noqa: BLE001  Orbax raises any of its parts'.
-      reason = ' '.join(str(error).split())[:200]
+      reason = reason_of(error)
       if is_of_machine(error):  # A good one would be set aside.
         raise UserError(
           f'{self.folder / str(step)}: the checkpoint cannot be read'

@@ -21,7 +21,7 @@ from flax import traverse_util
 import numpy as np
 from safetensors import numpy as safetensors
 
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, reason_of
 from sce_jax.models import ModelConfig, convert, torch_names
 from sce_jax.parallel import processes
 from sce_jax.runs import files
@@ -177,7 +177,7 @@ def _download(given: str) -> pathlib.Path:
       huggingface_hub.hf_hub_download(f'{owner}/{repository}', name)
     )
   except Exception as error:  # noqa: BLE001  Of many types, told in one line.
-    reason = ' '.join(str(error).split())[:200]
+    reason = reason_of(error)
     offline = ' (HF_HUB_OFFLINE is set)' * bool(os.getenv('HF_HUB_OFFLINE'))
     raise UserError(
       f'{given} cannot be had{offline} ({type(error).__name__}: {reason}):'
@@ -284,7 +284,7 @@ def _tensors(
       f'{given} holds numbers of type {error}: convert them to float32'
     ) from None
   except Exception as error:  # noqa: BLE001  The library's own type.
-    reason = ' '.join(str(error).split())[:200]
+    reason = reason_of(error)
     raise UserError(
       f'{given} is damaged ({reason}): download or copy it again'
     ) from None

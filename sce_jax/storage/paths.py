@@ -19,7 +19,7 @@ import uuid
 
 from etils import epath
 
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, reason_of
 
 Path: TypeAlias = pathlib.Path | epath.Path
 
@@ -115,7 +115,7 @@ def check(text: str | os.PathLike | None) -> None:
   except Exception as error:  # noqa: BLE001  Any library's, told in one line.
     raise UserError(
       f'{text} cannot be reached ({type(error).__name__}:'
-      f' {" ".join(str(error).split())[:200]}): check the credentials and the'
+      f' {reason_of(error)}): check the credentials and the'
       ' network'
     ) from None
   if not there:

@@ -11,7 +11,7 @@ import numpy as np
 from sce_jax.data.data_config import DataConfig
 from sce_jax.data.sources import arrays, memory, place
 from sce_jax.data.sources.columns import Columns
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, reason_of
 
 _NAMES = {
   'images': ('images', 'x', 'train_images', 'x_train'),
@@ -71,7 +71,7 @@ def _load(path: str) -> dict[str, np.ndarray]:
   except UserError:
     raise
   except Exception as error:  # noqa: BLE001  zipfile's, zlib's, numpy's.
-    line = ' '.join(str(error).split())[:200] or type(error).__name__
+    line = reason_of(error)
     if 'allow_pickle' in line or 'pickle' in line:
       line = 'it holds Python objects, which could run code: save plain arrays'
     raise UserError(f'{path} is no .npz that can be read: {line}') from None

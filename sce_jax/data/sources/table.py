@@ -18,7 +18,7 @@ from sce_jax.data.data_config import DataConfig
 from sce_jax.data.sources import listed, place
 from sce_jax.data.sources.columns import Columns
 from sce_jax.data.sources.listed import SPLIT_NAMES, TRAIN, Listing
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, reason_of
 
 EXTENSIONS = ('.csv', '.tsv', '.jsonl', '.parquet')
 FILE_COLUMNS = ('file_name', 'path', 'image')
@@ -194,7 +194,7 @@ def _rows(path: pathlib.Path) -> tuple[list[str], list[list[Any]]]:
       else f'{path} cannot be read: {error}'
     ) from None
   except Exception as error:  # noqa: BLE001  Of any parser.
-    line = ' '.join(str(error).split())[:200] or type(error).__name__
+    line = reason_of(error)
     raise UserError(f'{path} cannot be read as {suffix}: {line}') from None
 
 

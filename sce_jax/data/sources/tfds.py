@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 from sce_jax.data.data_config import DataConfig
 from sce_jax.data.sources import builders, cloud, missing, place, prepare
 from sce_jax.data.sources.columns import Columns, Part
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, reason_of
 from sce_jax.storage import paths
 
 
@@ -148,7 +148,7 @@ def _builder(name: str, data_dir: str) -> tfds.core.DatasetBuilder:
 
 
 def _damaged(name: str, path: str, error: Exception) -> UserError:
-  reason = ' '.join(str(error).split())[:200] or type(error).__name__
+  reason = reason_of(error)
   return UserError(
     f'data set {name!r} in {path} is damaged ({reason}): remove its folder, so'
     ' that it is prepared again, or name another with --data_dir'

@@ -8,7 +8,7 @@ import pathlib
 from typing import Any, TypedDict
 
 from sce_jax.data.sources import shards
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, reason_of
 from sce_jax.storage import paths, typed
 from sce_jax.storage.typed import Count
 
@@ -90,7 +90,7 @@ class Mirror:
     try:
       shards.write(file, contents)
     except Exception as error:  # noqa: BLE001  Of several types.
-      line = ' '.join(str(error).split())[:200]
+      line = reason_of(error)
       raise UserError(
         f'{file} cannot be written ({line}): what is prepared is kept; make'
         ' room, and the same command continues'
