@@ -23,6 +23,8 @@ from jaxtyping import UInt8
 import numpy as np
 from PIL import Image
 
+from sce_jax.errors import reason_of
+
 # Raised when the same file becomes other pixels: what is cached is then made
 # again, and exported networks say which version their images were made by.
 VERSION = 1
@@ -218,8 +220,7 @@ def _open(content: bytes) -> Iterator[Image.Image]:
       'too large for the memory', is_lasting=False
     ) from None
   except Exception as error:  # noqa: BLE001  Of any decoder.
-    reason = ' '.join(str(error).split())[:200] or type(error).__name__
-    raise UnreadableError(reason) from None
+    raise UnreadableError(reason_of(error)) from None
 
 
 def _squeezed(

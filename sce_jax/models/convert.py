@@ -47,7 +47,7 @@ def convert(checkpoint: pathlib.Path, out: pathlib.Path) -> int:
     ) from None
   except (RuntimeError, EOFError) as error:
     raise ValueError(
-      f'{checkpoint} cannot be read ({str(error).splitlines()[0][:200]}):'
+      f'{checkpoint} cannot be read ({" ".join(str(error).split())[:200]}):'
       ' download it again'
     ) from None
   for name in _NESTED:
