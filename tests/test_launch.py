@@ -85,6 +85,7 @@ def test_the_first_line_comes_before_what_is_slow(
     (['train', '--config=digits', '--ids=a'], '--ids would change nothing'),
     (['evaluate', '--workdir=x', '--tracker=wandb'], 'would change nothing'),
     (['sweep', '--config=digits', '--scale=tiny'], 'would change nothing'),
+    (['sweep', '--config=digits', '--seeds=2'], 'would change nothing'),
     (['sweep', '--config=digits', '--cpus=2'], 'would change nothing'),
     (['sweep', '--config=digits:sl'], "'sl' in --config would change nothing"),
     (
@@ -123,8 +124,9 @@ def test_help_is_a_screen_of_the_commands_own_flags_and_needs_no_jax():
   output = conftest.run_python(code)
   pages = output.split('Flags:')[1:]
   with_losses = ['\n  --losses=' in page for page in pages]
-  # Of compare the losses, of experiment those of a benchmark.
-  expected = [x in ('compare', 'experiment') for x in command_line.COMMANDS]
+  # Of compare the losses, of the others those of a benchmark.
+  having = ('compare', 'experiment', 'sweep')
+  expected = [name in having for name in command_line.COMMANDS]
   assert with_losses == expected
   assert all(len(line) < 80 for line in output.splitlines())
 

@@ -1,10 +1,16 @@
 """Flags that several commands have."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from absl import flags
 from ml_collections import config_flags
 from ml_collections.config_flags import tuple_parser
+
+if TYPE_CHECKING:  # Flags are defined without it.
+  from experiments.paper import registry
+
+# The flags of define_choice.
+CHOICE = ('losses', 'noises', 'seeds', 'recipe')
 
 
 def define_config(
@@ -53,6 +59,43 @@ def define_scale(values: flags.FlagValues) -> None:
     "full (the paper's protocol), short (hours on a CPU at most) or tiny"
     ' (seconds, shows nothing).',
     flag_values=values,
+  )
+
+
+def define_choice(values: flags.FlagValues) -> None:
+  """Defines the flags of experiments whose user chooses some of the runs."""
+  for name, what in (
+    ('losses', 'Which methods. None: all; tune: one.'),
+    ('noises', "Which noises, as in --noises='symmetric 0.4,pair_flip 0.2'."),
+  ):
+    flags.DEFINE_list(
+      name, None, f'benchmark, tune: {what}', flag_values=values
+    )
+  flags.DEFINE_integer(
+    'seeds',
+    None,
+    "benchmark, tune: how many seeds. None: the scale's.",
+    lower_bound=1,
+    flag_values=values,
+  )
+  flags.DEFINE_string(
+    'recipe',
+    None,
+    'benchmark, tune: whose settings. None: apl where the data set has it;'
+    " tune: the data set's default.",
+    flag_values=values,
+  )
+
+
+def choice(values: flags.FlagValues) -> 'registry.Choice':
+  """Which of an experiment's runs the flags choose."""
+  from experiments.paper import registry  # noqa: PLC0415
+
+  return registry.Choice(
+    tuple(values.losses or ()),
+    tuple(values.noises or ()),
+    values.seeds,
+    values.recipe,
   )
 
 

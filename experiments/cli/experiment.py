@@ -43,27 +43,7 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     lower_bound=0,
     flag_values=values,
   )
-  for name, what in (
-    ('losses', 'Which methods. None: all; tune: one.'),
-    ('noises', "Which noises, as in --noises='symmetric 0.4,pair_flip 0.2'."),
-  ):
-    flags.DEFINE_list(
-      name, None, f'benchmark, tune: {what}', flag_values=values
-    )
-  flags.DEFINE_integer(
-    'seeds',
-    None,
-    "benchmark, tune: how many seeds. None: the scale's.",
-    lower_bound=1,
-    flag_values=values,
-  )
-  flags.DEFINE_string(
-    'recipe',
-    None,
-    'benchmark, tune: whose settings. None: apl where the data set has it;'
-    " tune: the data set's default.",
-    flag_values=values,
-  )
+  common_flags.define_choice(values)
   _define_search(values)
   common_flags.define_run_flags(values)
 
@@ -149,12 +129,7 @@ def main(values: flags.FlagValues, arguments: list[str]) -> int | None:
     return None
   (name,) = arguments
   registry.load(name)
-  choice = registry.Choice(
-    tuple(values.losses or ()),
-    tuple(values.noises or ()),
-    values.seeds,
-    values.recipe,
-  )
+  choice = common_flags.choice(values)
   if name in registry.SEARCHES:
     _search(values, choice)
     return None

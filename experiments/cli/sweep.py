@@ -32,6 +32,7 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
   text('experiment', None, 'The runs of this experiment, not of a config.')
   text('dataset', 'digits', 'Data set of the experiment.')
   common_flags.define_scale(values)
+  common_flags.define_choice(values)
   text('manifest', None, 'Run the sweep that was written to this file before.')
   text('shard', None, 'I/N: only the I-th of N shares of the runs, from 0 on.')
   common_flags.define_workdir(
@@ -84,7 +85,8 @@ def opening(values: flags.FlagValues, arguments: list[str]) -> str | None:
   command_line.no_arguments(arguments)
   unused = command_line.refuse_unused
   if values.experiment is None:
-    unused(values, ['dataset', 'scale'], 'they belong to --experiment')
+    names = ['dataset', 'scale', *common_flags.CHOICE]
+    unused(values, names, 'it belongs to --experiment')
   if values.executor != 'ray':
     names = ['address', 'cpus', 'gpus', 'tpus']
     unused(values, names, 'it belongs to --executor=ray')
@@ -111,6 +113,7 @@ def main(values: flags.FlagValues, arguments: list[str]) -> int:
       experiment=values.experiment,
       dataset=values.dataset,
       scale=values.scale,
+      choice=common_flags.choice(values),
       manifest=values.manifest,
       root=values.workdir,
       data_dir=values.data_dir,

@@ -21,6 +21,7 @@ from types import ModuleType
 from ml_collections import config_dict
 
 from experiments.paper import scales
+from sce_jax.config import fields
 from sce_jax.errors import UserError
 
 NAMES = (
@@ -69,6 +70,13 @@ class Choice:
   noises: Sequence[str] = ()
   seeds: int | None = None
   recipe: str | None = None
+
+  @property
+  def digest(self) -> str:
+    """Eight digits that identify it, in names of files; '' of everything."""
+    if self == EVERYTHING:
+      return ''
+    return fields.fingerprint(dataclasses.asdict(self))
 
 
 EVERYTHING = Choice()

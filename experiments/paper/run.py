@@ -5,7 +5,6 @@ none is ever trained twice.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-import dataclasses
 import datetime
 import os
 import pathlib
@@ -85,10 +84,9 @@ def run(
   ]
   folder = root / f'{name}-{scales.title(dataset)}-{scale}'
   owner = f'experiment {name} on {_data_name(dataset)}, {scale}'
-  if choice != registry.EVERYTHING:
-    digest = fields.fingerprint(dataclasses.asdict(choice))
-    folder = folder.with_name(f'{folder.name}-{digest}')
-    owner += f', choice {digest}'
+  if choice.digest:
+    folder = folder.with_name(f'{folder.name}-{choice.digest}')
+    owner += f', choice {choice.digest}'
   waiting = _waiting(planned) if train_missing else []
   groups = list(_groups(waiting, scales.runs_per_program(dataset)))
   # Each data set is read once, and what it lacks is said before the first run.

@@ -156,7 +156,7 @@ def _plan(request: SweepRequest) -> tuple[paths.Path, list[Entry]]:
   root = paths.path(request.root or os.path.abspath('runs'))
   if request.experiment is not None:
     stem = f'{request.experiment}-{pathlib.Path(request.dataset).stem}'
-    name = f'{stem}-{request.scale}'
+    name = '-'.join(filter(None, (stem, request.scale, request.choice.digest)))
     entries = expand.of_experiment(
       request.experiment,
       request.dataset,

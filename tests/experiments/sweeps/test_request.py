@@ -1,17 +1,18 @@
 """Sweeps from the command line."""
 
+import dataclasses
 import json
 import pathlib
 import re
 
 import pytest
 
-from experiments.paper import scales
+from experiments.paper import registry, scales
 from experiments.sweeps import manifest, request
 from experiments.sweeps.request import SweepRequest
 from sce_jax import errors
 from sce_jax.config.check import check_config
-from sce_jax.runs import files
+from sce_jax.runs import files, read
 from sce_jax.storage import lock
 from tests import conftest
 
@@ -123,6 +124,28 @@ def test_manifest_has_all_shares(tmp_path, capsys):
   assert len(lines) == 27
   assert f' --workdir={tmp_path}/others --data_dir=/' in lines[0]
   assert '/data --tracker=wandb --ids=digits-ce-' in lines[0]
+
+
+def test_each_choice_of_an_experiment_has_a_manifest(tmp_path, capsys):
+  """And its runs are in the folders that the experiment itself looks into."""
+  whole = planned(tmp_path, config=None, experiment='benchmark')
+  names = set()
+  for losses, noises, runs in (
+    (('ce', 'sl'), (), 20),  # Two seeds under each of five noises.
+    (('ce',), ('symmetric 0.3',), 2),
+  ):
+    choice = registry.Choice(losses, noises, seeds=2)
+    asked = dataclasses.replace(whole, choice=choice)
+    assert request.run(asked) == 0
+    (path,) = {*tmp_path.glob('runs/sweep-*.jsonl')} - names
+    names.add(path)
+    entries = manifest.load(str(path))
+    assert [entry.id for entry in entries] == [
+      read.run_name(spec.config)
+      for spec in registry.plan('benchmark', 'digits', 'short', choice)
+    ]
+    assert len(entries) == runs
+  capsys.readouterr()
 
 
 def test_more_epochs_extend_a_sweep(tmp_path, capsys):
