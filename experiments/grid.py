@@ -201,7 +201,7 @@ def run(
     r['failed'] for runs in results.values() for r in runs if 'failed' in r
   ]
   if failed:
-    raise NonFiniteLoss('; '.join(failed))
+    raise NonFiniteLoss.of_runs(failed)
   return results
 
 

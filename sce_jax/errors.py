@@ -1,6 +1,6 @@
 """Errors that are no bugs: bad input, and runs that diverge."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 import difflib
 import errno
 import os
@@ -64,6 +64,8 @@ def meant(text: str, names: Iterable[str]) -> str:
   return f' (is {found[0]} meant?)' if found else ''
 
 
+# Runs that have diverged, that a line tells of.
+_FAILURES = 3
 # Characters of a line, beyond which its middle is left out: a file may have
 # anything in place of a name.
 _LONGEST = 2_000
@@ -89,3 +91,14 @@ class UserError(ValueError):
 
 class NonFiniteLoss(Exception):
   """The loss of a run became NaN or inf: it has diverged."""
+
+  @classmethod
+  def of_runs(cls, failures: Sequence[str]) -> 'NonFiniteLoss':
+    """The error of several runs: the first of them, and how many more.
+
+    Args:
+      failures: what each of them failed of; at least one.
+    """
+    more = len(failures) - _FAILURES
+    text = '; '.join(failures[:_FAILURES])
+    return cls(f'{text}; and {more} more' if more > 0 else text)

@@ -142,7 +142,7 @@ def run(
   if errors:
     raise errors[0]
   if failed:
-    raise NonFiniteLoss('; '.join(failed))
+    raise NonFiniteLoss.of_runs(failed)
   return written
 
 

@@ -44,4 +44,4 @@ def train(
   )
   failed = [r['failed'] for r in results if 'failed' in r]
   if failed:
-    raise NonFiniteLoss('; '.join(failed))
+    raise NonFiniteLoss.of_runs(failed)
