@@ -7,9 +7,10 @@ correction, which others use, finds nothing in as few blocks as a benchmark has
 noises: of five blocks its smallest p is 0.0625.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -21,6 +22,8 @@ if TYPE_CHECKING:  # Sweeps are planned without pandas.
   import pandas as pd
 
 _SIGNIFICANCE = 0.05
+# Of more methods than there are colours, these are seen at a glance.
+_SEEN = ('SL', 'CE')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,10 +88,15 @@ def plot(ranks: Ranks, wide: float) -> Figure:
   tied = set(ranks.tied)
   half = min(ranks.difference, len(names)) / 2
   for place, (look, (name, value)) in enumerate(
-    zip(style.looks(names), ranks.average.items(), strict=True)
+    zip(_looks(names), ranks.average.items(), strict=True)
   ):
     colour = look['color']
-    ax.plot([value - half, value + half], [place] * 2, color=colour, lw=1)
+    ax.plot(
+      [value - half, value + half],
+      [place] * 2,
+      color=colour,
+      lw=look['linewidth'] / 1.5,
+    )
     ax.plot(
       value,
       place,
@@ -125,3 +133,16 @@ def plot(ranks: Ranks, wide: float) -> Figure:
   ax.set_xlabel('average rank (1 is best), ± half a critical difference')
   ax.grid(axis='x', alpha=0.3)
   return figure
+
+
+def _looks(names: Sequence[str]) -> list[dict[str, Any]]:
+  """The looks of methods; of a crowd only SL and CE have one of their own."""
+  looks = style.looks(names)
+  if len(names) <= len(style.COLOURS):
+    return looks
+  return [
+    look
+    if style.method_of(name) in _SEEN
+    else look | {'color': 'black', 'marker': 'o'}
+    for name, look in zip(names, looks, strict=True)
+  ]

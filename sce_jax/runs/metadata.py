@@ -61,7 +61,8 @@ def processor() -> str:
     lines = []
   names = [x.partition(':')[2].strip() for x in lines if 'model name' in x]
   count = len(os.sched_getaffinity(0)) if lines else os.cpu_count()
-  return f'{names[0] if names else platform.processor()}, {count} cores'
+  cores = '1 core' if count == 1 else f'{count} cores'
+  return f'{names[0] if names else platform.processor()}, {cores}'
 
 
 def _git_commit() -> str | None:

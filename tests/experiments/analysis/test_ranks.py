@@ -73,3 +73,18 @@ def test_the_picture_names_all_and_marks_the_tied():
   ends = [line.get_xdata() for line in ax.lines if len(line.get_xdata()) == 2]
   assert ends[0][1] < ends[1][0]
   plt.close(figure)
+
+
+def test_of_a_crowd_sl_and_ce_stand_out():
+  methods = ['SL', *style.METHODS[2:20], 'CE']
+  scores = pd.DataFrame(np.tile(np.linspace(1, 0, 20), (3, 1)), columns=methods)
+  figure = ranks.plot(ranks.rank(scores), wide=9.0)
+  ax = figure.axes[0]
+  points = [line for line in ax.lines if len(line.get_xdata()) == 1]
+  colours = [point.get_color() for point in points]
+  assert colours[0] == style.method('SL')['color']
+  assert colours[-1] == style.method('CE')['color']
+  assert len({*colours[1:-1]} | {colours[0], colours[-1]}) == 3
+  bars = [line for line in ax.lines if len(line.get_xdata()) == 2]
+  assert bars[0].get_linewidth() > bars[1].get_linewidth()
+  plt.close(figure)
