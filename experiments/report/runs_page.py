@@ -105,8 +105,8 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     return []
   described = [r.description for r in runs if r.description]
 
-  def values(texts):
-    return ', '.join(sorted(set(texts))) or 'none'
+  def values(texts, between=', '):
+    return between.join(sorted(set(texts))) or 'none'
 
   unknown = 'unknown'
   ends = [r.status for r in runs]
@@ -124,7 +124,8 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     *([('initial weights', values(initial))] if initial else []),
     *([('changed on the way', values(changed))] if changed else []),
     ('seeds', ', '.join(map(str, sorted({r.config['seed'] for r in runs})))),
-    ('devices', values(each_run.devices(r) for r in described)),
+    # Of a processor also the number of its cores, after a comma.
+    ('devices', values((each_run.devices(r) for r in described), '; ')),
     # What an earlier version, or another program, did not record is unknown.
     ('trained', values(d.get('created', unknown)[:10] for d in described)),
     (
