@@ -13,8 +13,6 @@ import markupsafe
 from experiments.report import cells, policy
 from experiments.report import page as page_lib
 
-# So many headings are listed at the top of the HTML page.
-_MANY_HEADINGS = 3
 # A table of more rows is folded on the screen, never in print.
 _MOST_ROWS = 20
 # Lines are broken in a column of longer texts.
@@ -62,7 +60,7 @@ def page_text(page: page_lib.Page, pictures: dict[str, dict[str, Any]]) -> str:
   return environment.get_template('page.html.jinja').render(
     page=page,
     blocks=blocks,
-    contents=headings if len(headings) >= _MANY_HEADINGS else [],
+    contents=headings if page.has_contents else [],
     tie=cells.TIE,
     most_rows=_MOST_ROWS,
     css=markupsafe.Markup(css),

@@ -1,5 +1,6 @@
 """Writes a report as Markdown, which refers to the pictures beside it."""
 
+import collections
 import re
 
 import tabulate
@@ -12,18 +13,14 @@ from experiments.report import page as page_lib
 _MARKUP = re.compile(r'[\\`*\[\]<|~$]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)')
 # What would begin a heading, a quotation or a list.
 _LINE_MARKUP = re.compile(r'(\d*)([.)]|[>+-]|#+)(?=\s)')
-# A page of more parts begins with its contents.
-_MOST_PARTS = 5
 
 
 def page_text(page: page_lib.Page) -> str:
   parts = [f'# {_escape(page.title)}', _paragraph(page.summary)]
   facts = [f'- {_escape(name)}: {_escape(value)}' for name, value in page.facts]
   parts.append('\n'.join(facts))
-  headings = [x.text for x in page.blocks if isinstance(x, page_lib.Heading)]
-  if len(headings) > _MOST_PARTS:
-    links = (f'[{_escape(x)}](#{_anchor(x)})' for x in headings)
-    parts.append(' ·\n'.join(links))
+  if page.has_contents:
+    parts.append(_contents(page))
   for block in page.blocks:
     if isinstance(block, page_lib.Figure):
       # A picture's text is not shown where the picture is.
@@ -34,9 +31,17 @@ def page_text(page: page_lib.Page) -> str:
   return '\n\n'.join(part for part in parts if part) + '\n'
 
 
-def _anchor(heading: str) -> str:
-  """Where a link to a heading leads, as GitHub names it."""
-  return re.sub(r'[^\w -]', '', heading.lower()).replace(' ', '-')
+def _contents(page: page_lib.Page) -> str:
+  """Links to the headings, as GitHub names where they lead."""
+  seen: collections.Counter[str] = collections.Counter()
+  links = []
+  for block in page.blocks:
+    if isinstance(block, page_lib.Heading):
+      name = re.sub(r'[^\w -]', '', block.text.lower()).replace(' ', '-')
+      again = f'-{seen[name]}' if seen[name] else ''
+      seen[name] += 1
+      links.append(f'[{_escape(block.text)}](#{name}{again})')
+  return ' ·\n'.join(links)
 
 
 def block_text(block: page_lib.Block) -> str:

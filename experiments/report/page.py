@@ -124,6 +124,10 @@ class Comparison:
 Block: TypeAlias = Heading | Text | Table | Figure | Comparison
 
 
+# Of two parts there is nothing to choose.
+_FEW_PARTS = 2
+
+
 @dataclasses.dataclass(frozen=True)
 class Page:
   """A report.
@@ -139,3 +143,9 @@ class Page:
   summary: str
   blocks: Sequence[Block]
   facts: Sequence[tuple[str, str]] = ()
+
+  @property
+  def has_contents(self) -> bool:
+    """Whether its headings are listed at its top."""
+    parts = sum(isinstance(block, Heading) for block in self.blocks)
+    return parts > _FEW_PARTS
