@@ -110,6 +110,7 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
 
   unknown = 'unknown'
   ends = [r.status for r in runs]
+  seeds = {r.config['seed'] for r in runs if r.status != 'missing'}
   initial = [r.initial for r in runs if r.initial]
   changed = ['; '.join(x) for d in described for x in d.get('changes', ())]
   return [
@@ -123,7 +124,7 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     ),
     *([('initial weights', values(initial))] if initial else []),
     *([('changed on the way', values(changed))] if changed else []),
-    ('seeds', ', '.join(map(str, sorted({r.config['seed'] for r in runs})))),
+    ('seeds', ', '.join(map(str, sorted(seeds))) or 'none'),
     # Of a processor also the number of its cores, after a comma.
     ('devices', values((each_run.devices(r) for r in described), '; ')),
     # What an earlier version, or another program, did not record is unknown.
