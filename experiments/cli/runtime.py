@@ -5,6 +5,7 @@ import errno
 import importlib
 import os
 import pathlib
+import shlex
 import sys
 import tempfile
 import time
@@ -201,7 +202,7 @@ def _crash(error: Exception, workdir: str | None) -> str:
     stamp = time.strftime('%Y-%m-%d %H:%M:%S')
     try:
       with open(folder / 'crash.log', 'a', encoding='utf-8') as file:
-        file.write(f'{stamp} {" ".join(sys.argv)}\n{trace}\n')
+        file.write(f'{stamp} {shlex.join(sys.argv)}\n{trace}\n')
       trace += f'(kept in {folder / "crash.log"})\n'
     except OSError:
       pass

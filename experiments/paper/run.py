@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import datetime
 import os
 import pathlib
-import sys
 import time
 import traceback
 
@@ -268,7 +267,7 @@ def facts(
 ) -> list[tuple[str, str]]:
   """What is to be known of a page: its command, data, dates, runs."""
   known = [
-    ('command', f'python {" ".join(sys.argv)}'),
+    ('command', text.own_command()),
     ('data', dataset),
     ('scale', scale),
     ('written', datetime.datetime.now().astimezone().isoformat(' ', 'minutes')),

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 import datetime
 import json
-import sys
 from typing import Any
 
 from matplotlib import pyplot as plt
@@ -16,7 +15,7 @@ from experiments.analysis import (
   plots,
   style,
 )
-from experiments.report import runs_page, writer
+from experiments.report import runs_page, text, writer
 from experiments.report.page import (
   Block,
   Figure,
@@ -84,7 +83,7 @@ def report(
       blocks(found, title, pictures.about([run.config], '')),
       [
         ('run', str(folder)),
-        ('command', f'python {" ".join(sys.argv)}'),
+        ('command', text.own_command()),
         (
           'written',
           datetime.datetime.now().astimezone().isoformat(' ', 'minutes'),

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 import datetime
 import os
 import re
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +16,7 @@ from experiments.analysis import (
   plots,
   statistics,
 )
-from experiments.report import each_run, run_names, writer
+from experiments.report import each_run, run_names, text, writer
 from experiments.report.page import (
   Block,
   Cell,
@@ -84,7 +83,7 @@ def report(
       f' of the last epoch{over_seeds * has_seeds}.',
       blocks,
       [
-        ('command', f'python {" ".join(sys.argv)}'),
+        ('command', text.own_command()),
         (
           'written',
           datetime.datetime.now().astimezone().isoformat(' ', 'minutes'),

@@ -6,6 +6,7 @@ still be read, and copied; files and pipes get it whole.
 
 from collections.abc import Sequence
 import re
+import shlex
 import shutil
 import sys
 import textwrap
@@ -43,6 +44,11 @@ def aligned(rows: Sequence[Sequence[str]], *, is_whole: bool = False) -> str:
 def columns(text: str) -> int:
   """How wide a text is."""
   return max(map(len, text.splitlines()), default=0)
+
+
+def own_command() -> str:
+  """The command that runs, as a shell takes it."""
+  return f'python {shlex.join(sys.argv)}'
 
 
 def command(line: str) -> str:

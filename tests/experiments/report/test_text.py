@@ -67,3 +67,9 @@ def test_a_long_command_can_be_copied(terminal, columns):
   assert shlex.split(shown.replace('\\\n', '')) == shlex.split(line)
   if columns == 80:
     assert text.columns(shown) <= columns
+
+
+def test_the_own_command_can_be_given_to_a_shell_again(monkeypatch):
+  given = ['launch.py', 'report', '--noises=symmetric 0.4,pair_flip 0.2', "a'b"]
+  monkeypatch.setattr('sys.argv', given)
+  assert shlex.split(text.own_command()) == ['python', *given]
