@@ -91,12 +91,8 @@ def plot(ranks: Ranks, wide: float) -> Figure:
     zip(_looks(names), ranks.average.items(), strict=True)
   ):
     colour = look['color']
-    ax.plot(
-      [value - half, value + half],
-      [place] * 2,
-      color=colour,
-      lw=look['linewidth'] / 1.5,
-    )
+    width = look['linewidth']
+    ax.plot([value - half, value + half], [place] * 2, color=colour, lw=width)
     ax.plot(
       value,
       place,

@@ -9,9 +9,6 @@ from ml_collections.config_flags import tuple_parser
 if TYPE_CHECKING:  # Flags are defined without it.
   from experiments.paper import registry
 
-# The flags of define_choice.
-CHOICE = ('losses', 'noises', 'seeds', 'recipe')
-
 
 def define_config(
   values: flags.FlagValues, argv: list[str], none: str = ''

@@ -7,10 +7,13 @@
 The driver needs no jax. The same command resumes.
 """
 
+import dataclasses
+
 from absl import flags
 from ml_collections import config_flags
 
 from experiments.cli import command_line, common_flags
+from experiments.paper.registry import Choice
 from experiments.sweeps import request
 from experiments.sweeps.ray_cluster import Resources
 from sce_jax import signals
@@ -85,7 +88,7 @@ def opening(values: flags.FlagValues, arguments: list[str]) -> str | None:
   command_line.no_arguments(arguments)
   unused = command_line.refuse_unused
   if values.experiment is None:
-    names = ['dataset', 'scale', *common_flags.CHOICE]
+    names = ['dataset', 'scale', *(x.name for x in dataclasses.fields(Choice))]
     unused(values, names, 'it belongs to --experiment')
   if values.executor != 'ray':
     names = ['address', 'cpus', 'gpus', 'tpus']

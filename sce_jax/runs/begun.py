@@ -167,7 +167,13 @@ class Begun:
 
     return processes.on_primary(get)
 
-  def _check_examples(self, kind: str, saved, ids) -> None:
+  def _check_examples(
+    self,
+    kind: str,
+    saved: Integer[np.ndarray, ' M'],
+    ids: Integer[np.ndarray, ' N'],
+  ) -> None:
+    """Checks that a run has the examples it was begun with."""
     if not np.array_equal(saved, ids):
       raise UserError(
         f'workdir {self.path} holds a run with other {kind} examples'
