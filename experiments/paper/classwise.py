@@ -127,7 +127,7 @@ def _figure(name: str, runs: 'pd.DataFrame', noise: str) -> Figure:
     name,
     f'Test accuracy of each class over the epochs, {noise}: in colour the'
     ' class that is worst and the one that is best in the last epoch, the'
-    ' others in grey. Mean over seeds; of the two one standard deviation as a'
-    ' band.',
+    ' others in grey. Of several seeds the mean, and of the two classes one'
+    ' standard deviation as a band.',
     figure,
   )

@@ -44,7 +44,7 @@ def table(runs: Sequence[Run], folder: paths.Path, start: str) -> Table:
     shown = _picture(run)
     rows.append(
       [
-        Cell(run_names.of_run(run), link=os.path.relpath(run.folder, folder)),
+        _name(run, folder),
         number(100 * figures['test_accuracy'], '.2f'),
         number(run.config['seed'], 'd'),
         Cell(run.status, note=run.failure),
@@ -77,6 +77,13 @@ def table(runs: Sequence[Run], folder: paths.Path, start: str) -> Table:
     "seconds: of runs trained together, each one's share. A failed run's loss"
     ' was not finite.',
   )
+
+
+def _name(run: Run, folder: paths.Path) -> Cell:
+  """A run's name, which leads to its folder where there is one."""
+  is_there = run.status != 'missing'
+  link = os.path.relpath(run.folder, folder) if is_there else ''
+  return Cell(run_names.of_run(run), link=link)
 
 
 def _picture(run: Run) -> paths.Path | None:

@@ -410,6 +410,8 @@ def test_what_breaks_a_group_of_runs_does_not_stop_the_others(
   text = page.read_text()
   # Seeds are those that something is known of.
   assert '3 missing' in text and '- seeds: none\n' in text
+  # Nor is there a folder to be led to.
+  assert '](../' not in text
   assert 'group 2 of 3, 1 runs; about' in capfd.readouterr().out
 
 
