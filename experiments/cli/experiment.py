@@ -66,6 +66,13 @@ def _define_search(values: flags.FlagValues) -> None:
     1,
     flag_values=values,
   )
+  flags.DEFINE_integer(
+    'folds',
+    1,
+    'tune: how many such shares, each held out in turn by runs of its own.',
+    1,
+    flag_values=values,
+  )
 
 
 IMPORTS = ('experiments.paper.registry',)
@@ -95,7 +102,9 @@ def _check_flags(values: flags.FlagValues, name: str) -> None:
   """
   if name != 'tune':
     command_line.refuse_unused(
-      values, ['search', 'trials', 'held_out'], 'it is for experiment tune'
+      values,
+      ['search', 'trials', 'held_out', 'folds'],
+      'it is for experiment tune',
     )
   if name != 'confidence':
     command_line.refuse_unused(
@@ -178,6 +187,7 @@ def _search(values: flags.FlagValues, choice: 'registry.Choice') -> None:
       ranges=values.search,
       trials=values.trials,
       held_out=values.held_out,
+      folds=values.folds,
       seeds=choice.seeds,
     ),
     values.workdir or 'runs',

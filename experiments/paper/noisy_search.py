@@ -5,6 +5,8 @@ optuna says which settings are tried, and keeps them in a journal on disk.
 
 from collections.abc import Mapping, Sequence
 import dataclasses
+import itertools
+import math
 import time
 from typing import Any
 
@@ -19,12 +21,14 @@ from sce_jax.data import labels as labels_lib
 from sce_jax.data.dataset import Dataset, Split
 from sce_jax.errors import UserError
 from sce_jax.noise import hashing
-from sce_jax.runs import progress
+from sce_jax.runs import files, progress
 from sce_jax.storage import paths
 
 # A word of the hash, so that nothing else draws the same numbers.
 _PURPOSE = 1002
 _MOST_TOGETHER = 8
+# The accuracy of settings that diverge: below that of any others.
+DIVERGED = -1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Search:
     ranges: 'FIELD=LOW..HIGH' each; empty: all numbers of the method.
     trials: how many settings are tried.
     held_out: the share of the training examples that chooses between them.
+    folds: how many such shares, of other examples each, are held out in turn.
     seed: of the search, and of the labels that it sees.
     seeds: how many runs test what was chosen; None: as many as the scale has.
   """
@@ -52,6 +57,7 @@ class Search:
   ranges: Sequence[str] = ()
   trials: int = 24
   held_out: float = 0.2
+  folds: int = 1
   seed: int = 0
   seeds: int | None = None
 
@@ -79,25 +85,37 @@ class Trial:
   Attributes:
     number: from 0 on.
     settings: the fields' values by path.
-    accuracy: on held-out noisy labels, from 0 to 1; 0 if the run diverged.
+    accuracy: on held-out noisy labels, from 0 to 1; DIVERGED if a run did.
   """
 
   number: int
   settings: Mapping[str, float]
   accuracy: float
 
+  @property
+  def diverged(self) -> bool:
+    """Whether a run of these settings diverged."""
+    return self.accuracy == DIVERGED
 
-def hide(dataset: Dataset, config: Config, share: float) -> Dataset:
-  """A data set of noisy labels only, a part of them held out as its test split.
+
+def hide(
+  dataset: Dataset, config: Config, share: float, folds: int = 1
+) -> list[Dataset]:
+  """Data sets of noisy labels only, a part of them held out as the test split.
 
   Args:
     dataset: whose test split and true labels are hidden.
     config: its noise and seed make the labels.
     share: of the examples, in (0, 1), that is held out. Which ones depends on
       their ids alone.
+    folds: how many parts there are, each of other examples; at 5 and a share of
+      0.2 each example is held out once.
+
+  Returns:
+    A data set for each part.
 
   Raises:
-    UserError: so small a data set has none to hold out.
+    UserError: so small a data set has none to hold out, or not so many.
   """
   labels = labels_lib.apply_label_noise(
     dataset, config.noise, config.seed
@@ -107,14 +125,19 @@ def hide(dataset: Dataset, config: Config, share: float) -> Dataset:
     rows = np.arange(len(labels))
   ranks = hashing.hash_words(_PURPOSE, dataset.train.example_id[rows])
   order = rows[np.argsort(ranks, kind='stable')]
-  count = round(share * len(rows))
-  if not 0 < count < len(rows):
+  ends = [round(share * len(rows) * k) for k in range(folds + 1)]
+  if not 0 < ends[1] < len(rows):
     raise UserError(
       f'--held_out={share:g} of {len(rows)} examples leaves nothing to train on'
       ' or to choose by: give another share'
     )
+  if ends[-1] > len(rows):
+    raise UserError(
+      f'--folds={folds}, each with --held_out={share:g} of the examples, are'
+      f' more than there are: give at most --folds={int(1 / share + 1e-9)}'
+    )
 
-  def part(chosen: np.ndarray, *, known: bool) -> Split:
+  def split(chosen: np.ndarray, *, known: bool) -> Split:
     given = labels[chosen]
     return dataclasses.replace(
       dataset.train.rows(chosen),
@@ -122,26 +145,31 @@ def hide(dataset: Dataset, config: Config, share: float) -> Dataset:
       clean_label=given if known else None,
     )
 
-  info = dataclasses.replace(
-    dataset.info,
-    num_train=len(rows) - count,
-    num_test=count,
-    clean_labels=False,
-    label_sets=(),
-    noisy_test=True,
-  )
-  # A test split's labels count as right ones; that these are noisy is said.
-  return Dataset(
-    info,
-    part(np.sort(order[count:]), known=False),
-    part(np.sort(order[:count]), known=True),
-  )
+  def hold_out(first: int, last: int) -> Dataset:
+    info = dataclasses.replace(
+      dataset.info,
+      num_train=len(rows) - (last - first),
+      num_test=last - first,
+      clean_labels=False,
+      label_sets=(),
+      noisy_test=True,
+    )
+    # A test split's labels count as right ones; that these are noisy is said.
+    return Dataset(
+      info,
+      split(
+        np.sort(np.concatenate([order[:first], order[last:]])), known=False
+      ),
+      split(np.sort(order[first:last]), known=True),
+    )
+
+  return list(itertools.starmap(hold_out, itertools.pairwise(ends)))
 
 
 def search(
   request: Search,
   space: Mapping[str, Range],
-  data: Dataset,
+  data: Sequence[Dataset],
   folder: paths.Path,
 ) -> list[Trial]:
   """Tries settings until there are enough trials; resumes.
@@ -245,22 +273,28 @@ def _train(
   request: Search,
   space: Mapping[str, Range],
   trials: Sequence[Any],
-  data: Dataset,
+  data: Sequence[Dataset],
   folder: paths.Path,
 ) -> list[float]:
-  """Trains trials together; their accuracy on held-out noisy labels."""
+  """Trains trials together; their accuracy on all held-out noisy labels."""
   hidden = {
     'noise.name': 'clean',
     'noise.rate': 0.0,
     'data.clean_labels': False,
     'eval.train_every': None,
   }
-  results = train.train_many(
-    [
-      request.config(request.seed, {**hidden, **_settings(space, t.params)})
-      for t in trials
-    ],
-    [folder / f'trial-{t.number:03}' for t in trials],
-    dataset=data,
-  )
-  return [r.get('test_accuracy') or 0.0 for r in results]
+  configs = [
+    request.config(request.seed, {**hidden, **_settings(space, t.params)})
+    for t in trials
+  ]
+  right = np.zeros(len(trials))
+  for k, part in enumerate(data):
+    # Reports leave runs out that are called folds.
+    folders = [folder / f'{files.FOLD}{k}-trial-{t.number:03}' for t in trials]
+    results = train.train_many(configs, folders, dataset=part)
+    right += [
+      math.nan if 'failed' in r else r['test_accuracy'] * part.info.num_test
+      for r in results
+    ]
+  accuracy = right / sum(part.info.num_test for part in data)
+  return np.nan_to_num(accuracy, nan=DIVERGED).tolist()

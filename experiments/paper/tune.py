@@ -74,12 +74,13 @@ def run(
   )
   dataset = dataset_lib.read(config.data, data_dir)
   check.check_fits(config, dataset.info)
-  data = hide(dataset, config, request.held_out)
+  data = hide(dataset, config, request.held_out, request.folds)
   digest = fields.fingerprint(
     {
       'config': config.to_dict(),
       'space': {path: str(range_) for path, range_ in space.items()},
       'held_out': request.held_out,
+      'folds': request.folds,
     }
   )
   name = '-'.join(
@@ -89,7 +90,7 @@ def run(
   owner = f'experiment {name}'
   writer.claim(folder, owner)
   trials = search(request, space, data, folder.with_name(f'{name}-trials'))
-  if not trials[0].accuracy:
+  if trials[0].diverged:
     raise NonFiniteLoss('all settings that were tried diverge')
   tested = _test(request, trials[0], paths.path(root), dataset)
   page = _page(request, space, own, data, trials, tested, folder)
@@ -121,21 +122,21 @@ def _page(
   request: Search,
   space: Mapping[str, Range],
   own: Mapping[str, Any],
-  data: Dataset,
+  data: Sequence[Dataset],
   trials: Sequence[Trial],
   tested: Sequence[Run],
   folder: paths.Path,
 ) -> Page:
-  best, count = trials[0], data.info.num_test
+  best, count = trials[0], sum(part.info.num_test for part in data)
   error = math.sqrt(best.accuracy * (1 - best.accuracy) / count)
   flags = ' '.join(f'--config.{k}={v:.9g}' for k, v in best.settings.items())
   blocks: list[Block] = [
     Text(
       f'{plots.label(request.loss)} under {request.noise} noise: {len(trials)}'
       f' settings, chosen by the noisy labels of {count} training examples that'
-      f' the runs were not trained on. A standard error of such an accuracy is'
-      f' {100 * error:.1f} points; differences between settings have less, as'
-      ' all are judged by the same labels.'
+      f' the runs were not trained on{_in_turn(data)}. A standard error of such'
+      f' an accuracy is {100 * error:.1f} points; differences between settings'
+      ' have less, as all are judged by the same labels.'
     ),
     Heading('The search'),
     _table(space, own, trials),
@@ -161,6 +162,12 @@ def _page(
   )
 
 
+def _in_turn(data: Sequence[Dataset]) -> str:
+  if len(data) == 1:
+    return ''
+  return f', in {len(data)} parts: each setting has a run without each of them'
+
+
 def _table(
   space: Mapping[str, Range], own: Mapping[str, Any], trials: Sequence[Trial]
 ) -> Table:
@@ -173,9 +180,9 @@ def _table(
       [
         number(trial.number, 'd'),
         Cell('own' if is_own else ''),
-        number(100 * trial.accuracy, '.2f')
-        if trial.accuracy
-        else Cell('diverged', 0.0),
+        Cell('diverged', 0.0)
+        if trial.diverged
+        else number(100 * trial.accuracy, '.2f'),
         *(number(trial.settings[path], '.4g') for path in space),
       ]
     )
@@ -203,7 +210,7 @@ def _figure(
     sharey=True,
     squeeze=False,
   )
-  known = [t for t in trials if t.accuracy]
+  known = [t for t in trials if not t.diverged]
   look = style.method(method)
   last = max(t.number for t in trials)
   for ax, (path, range_) in zip(axes.flat, space.items(), strict=False):

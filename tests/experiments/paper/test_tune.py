@@ -66,14 +66,14 @@ def trained(monkeypatch):
   return calls
 
 
-def hidden(dataset, config=None):
-  return noisy_search.hide(dataset, config or REQUEST.config(0, {}), 0.2)
+def hidden(dataset, config=None, folds=1):
+  return noisy_search.hide(dataset, config or REQUEST.config(0, {}), 0.2, folds)
 
 
 def test_noisy_labels_are_held_out_and_nothing_else_is_left(digits):
   config = REQUEST.config(0, {})
   labels = labels_lib.apply_label_noise(digits, config.noise, 0).labels
-  data = hidden(digits)
+  (data,) = hidden(digits)
   assert (len(data.train), len(data.test)) == (77, 19)  # A fifth of 96.
   assert data.train.clean_label is None and not data.info.clean_labels
   assert data.info.noisy_test
@@ -84,6 +84,45 @@ def test_noisy_labels_are_held_out_and_nothing_else_is_left(digits):
     found |= dict(zip(split.example_id.tolist(), split.label, strict=True))
   assert found == by_id
   assert (labels != digits.train.label).any()  # Noisy ones indeed.
+
+
+def test_each_example_is_held_out_in_one_of_five_folds(digits):
+  config = REQUEST.config(0, {})
+  labels = labels_lib.apply_label_noise(digits, config.noise, 0).labels
+  data = hidden(digits, folds=5)
+  assert [len(part.test) for part in data] == [19, 19, 20, 19, 19]
+  assert [part.info.num_test for part in data] == [19, 19, 20, 19, 19]
+  held = np.concatenate([part.test.example_id for part in data])
+  assert sorted(held) == sorted(digits.train.example_id)
+  by_id = dict(zip(digits.train.example_id.tolist(), labels, strict=True))
+  for part in data:
+    ids = {*part.train.example_id.tolist(), *part.test.example_id.tolist()}
+    assert len(part.train) + len(part.test) == len(ids) == 96
+    assert part.info.num_train == len(part.train)
+    assert [by_id[i] for i in part.test.example_id] == list(part.test.label)
+  # What was held out alone is the first of them.
+  (alone,) = hidden(digits)
+  assert (alone.test.example_id == data[0].test.example_id).all()
+
+
+def test_a_setting_is_judged_by_all_folds(digits, monkeypatch, tmp_path):
+  # The trials of each fold; 19, 19 and 20 examples.
+  accuracies = iter([0.5, 0.25, 0, 0.5, None, 0, 1, 0.5, 0])
+
+  def train_many(configs, workdirs, data_dir=None, dataset=None):
+    found = [next(accuracies) for _ in workdirs]
+    return [
+      {'failed': 'nan'} if x is None else {'test_accuracy': x} for x in found
+    ]
+
+  monkeypatch.setattr(train, 'train_many', train_many)
+  data = hidden(digits, folds=3)
+  request = dataclasses.replace(REQUEST, trials=3, folds=3)
+  found = noisy_search.search(request, SPACE, data, tmp_path)
+  assert [t.number for t in found] == [0, 2, 1]
+  right = 0.5 * 19 + 0.5 * 19 + 1.0 * 20
+  assert [t.accuracy for t in found[:2]] == [pytest.approx(right / 58), 0]
+  assert [t.diverged for t in found] == [False, False, True]
 
 
 def test_the_choice_sees_neither_true_labels_nor_the_test_split(
@@ -152,14 +191,25 @@ def test_values_below_0_are_searched_by_their_size(digits, trained, tmp_path):
   assert sorted(given) == pytest.approx(sorted(values))
 
 
-def test_the_page(small_network, tmp_path, data_dir, capsys):
+@pytest.mark.parametrize(
+  ('folds', 'said'),
+  [
+    (1, '19 training examples that the runs were not trained on. A'),
+    (2, '38 training examples that the runs were not trained on, in 2 parts:'),
+  ],
+)
+def test_the_page(folds, said, small_network, tmp_path, data_dir, capsys):
   """Trained: two settings, then the chosen one on all examples."""
   request = dataclasses.replace(
-    REQUEST, trials=2, seeds=1, ranges=['loss.alpha=0.001..0.1']
+    REQUEST,
+    trials=2,
+    seeds=1,
+    ranges=['loss.alpha=0.001..0.1'],
+    folds=folds,
   )
   written = tune.run(request, str(tmp_path), data_dir)
   page = written.markdown.read_text()
-  assert 'noisy labels of 19 training examples' in page
+  assert f'noisy labels of {said}' in ' '.join(page.split())
   assert '| own |' in page and '2 settings' in page
   (line,) = [x for x in page.splitlines() if x.startswith('Settings: ')]
   alpha = float(line.rpartition('=')[2])
@@ -170,7 +220,11 @@ def test_the_page(small_network, tmp_path, data_dir, capsys):
     alpha, rel=1e-3
   )
   assert not run.noisy_test
-  for trial in tmp_path.glob('tune-*-trials/trial-*'):
+  trials = [x.parent for x in tmp_path.glob('tune-*-trials/**/config.json')]
+  assert len(trials) == 2 * folds
+  # Reports on all runs hold the tested one alone.
+  assert [x.folder for x in read.find(tmp_path)] == [folder]
+  for trial in trials:
     assert read.Run(trial, {}, {}).noisy_test
     assert read.Run(trial, {}, {}).result['memorised'] is None
   shown = f'{100 * run.result["test_accuracy"]:.1f}'
@@ -185,6 +239,7 @@ def test_the_page(small_network, tmp_path, data_dir, capsys):
     ({'noise': 'nope 0.4'}, "noise 'nope' is not known"),
     ({'loss': 'ce'}, "loss 'ce' has no numbers to search"),
     ({'held_out': 0.001}, '--held_out=0.001 of 96 examples leaves nothing'),
+    ({'folds': 6}, '--folds=6, each with --held_out=0.2 of the examples'),
     ({'ranges': ['loss.q=0..1']}, "the config has no number 'loss.q'"),
   ],
 )
