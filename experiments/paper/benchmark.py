@@ -279,21 +279,32 @@ def _ranks(
   return [
     Figure(
       'ranks',
-      f'Average ranks over {len(noises)} noises and {found.blocks} draws of'
-      ' labels, with half the critical difference to either side: methods'
-      ' whose lines do not overlap are told apart. Filled: overlaps the best.'
+      f'Average ranks over {_counted(found.blocks, "draw")} of labels under'
+      f' {_counted(len(noises), "noise")}, with half the critical difference to'
+      ' either side: methods whose lines do not overlap are told apart. Filled:'
+      ' overlaps the best.'
       f' The critical difference is {found.difference:.1f} ranks for other'
       ' seeds under these noises (Nemenyi, 5 %, each noise and seed a block),'
       f' and {wide:.1f} for other noises of their kind (each noise a block).',
       ranks.plot(named, wide),
     ),
     Text(
-      f'Friedman: p = {found.pvalue:.2g}. {len(tied)} of'
-      f' {len(named.average)} methods are not told apart from the best. A run'
-      ' that diverged has the last rank. Friedman and Nemenyi, as Wilcoxon'
-      ' with the correction of Holm cannot reach p < 0.05 with five noises.'
+      f'{_friedman(found.pvalue)} {len(tied)} of {len(named.average)} methods'
+      ' are not told apart from the best. A run that diverged has the last'
+      ' rank. Friedman and Nemenyi, as Wilcoxon with the correction of Holm'
+      ' cannot reach p < 0.05 with five noises or fewer.'
     ),
   ]
+
+
+def _counted(count: int, noun: str) -> str:
+  return f'{count} {noun}' if count == 1 else f'{count} {noun}s'
+
+
+def _friedman(pvalue: float) -> str:
+  if math.isnan(pvalue):
+    return "Friedman's test needs three methods and two draws of labels."
+  return f'Friedman: p = {pvalue:.2g}.'
 
 
 def _costs(runs: 'pd.DataFrame', names: Mapping[str, str]) -> Table:

@@ -358,6 +358,7 @@ def test_benchmark(report):
   assert float(rows['SL',]['average rank']) == pytest.approx(average, abs=0.051)
   text = (page.folder / 'report.md').read_text()
   assert '†: is told the noise rate' in text
+  assert 'over 4 draws of labels under 2 noises, ' in text
   assert (page.folder / 'ranks.png').exists()
 
 
@@ -387,6 +388,8 @@ def test_a_benchmark_says_what_diverged_and_what_cannot_be_trained(
   text = (page.folder / 'report.md').read_text()
   assert 'GJS‡: loss' in text
   assert 'below 15 %: SL: 1 of 2.' in text
+  assert 'over 2 draws of labels under 1 noise, ' in text
+  assert "Friedman's test needs three methods" in text
 
 
 def test_what_breaks_a_group_of_runs_does_not_stop_the_others(
