@@ -12,20 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from experiments.paper import methods, registry, scales
+from experiments.paper import methods, scales
 from experiments.paper.search_space import Range
 from sce_jax import train
 from sce_jax.config import check, fields
 from sce_jax.config.check import Config
+from sce_jax.data import held_out
 from sce_jax.data import labels as labels_lib
 from sce_jax.data.dataset import Dataset, Split
 from sce_jax.errors import UserError
-from sce_jax.noise import hashing
 from sce_jax.runs import files, progress
 from sce_jax.storage import paths
 
-# A word of the hash, so that nothing else draws the same numbers.
-_PURPOSE = 1002
 _MOST_TOGETHER = 8
 # The accuracy of settings that diverge: below that of any others.
 DIVERGED = -1.0
@@ -123,8 +121,7 @@ def hide(
   rows = dataset.kept
   if rows is None:
     rows = np.arange(len(labels))
-  ranks = hashing.hash_words(_PURPOSE, dataset.train.example_id[rows])
-  order = rows[np.argsort(ranks, kind='stable')]
+  order = rows[held_out.order(dataset.train.example_id[rows])]
   ends = [round(share * len(rows) * k) for k in range(folds + 1)]
   if not 0 < ends[1] < len(rows):
     raise UserError(
@@ -236,7 +233,7 @@ def search(
     seconds = (time.monotonic() - begun) / ended * (request.trials - asked)
     progress.log(
       f'{asked} of {request.trials} settings tried; best noisy accuracy'
-      f' {study.best_value:.4f}; about {registry.duration(seconds)} left'
+      f' {study.best_value:.4f}; about {progress.duration(seconds)} left'
     )
   found = [
     Trial(t.number, _settings(space, t.params), t.value)

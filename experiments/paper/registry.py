@@ -154,11 +154,3 @@ def describe() -> str:
     'Runs are shared between experiments and never trained twice.',
   ]
   return '\n'.join(lines)
-
-
-def duration(value: float) -> str:
-  """A time in seconds, in its largest unit."""
-  for unit, size in (('d', 86400), ('h', 3600), ('min', 60)):
-    if value >= 1.5 * size:
-      return f'{value / size:.0f} {unit}'
-  return f'{value:.0f} s'

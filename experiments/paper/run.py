@@ -95,7 +95,7 @@ def run(
   if waiting:
     have = len(_unique(planned)) - len(waiting)
     progress.log(
-      f'{len(waiting)} runs to train'
+      f'{progress.counted(len(waiting), "run")} to train'
       + (f'; {have} already exist' if have else '')
     )
   errors = _train(groups, data, data_dir)
@@ -162,8 +162,9 @@ def _train(
     left = ''
     if done:
       seconds = (time.monotonic() - begun) / done * (total - done)
-      left = f'; about {registry.duration(seconds)} left over all'
-    progress.log(f'group {number} of {len(groups)}, {len(group)} runs{left}')
+      left = f'; about {progress.duration(seconds)} left over all'
+    size = progress.counted(len(group), 'run')
+    progress.log(f'group {number} of {len(groups)}, {size}{left}')
     try:
       train.train_many(
         [r.config for r in group],

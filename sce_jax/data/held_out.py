@@ -39,8 +39,19 @@ def validation_rows(
       f'config.data.validation={share:g} of {len(example_ids)} training'
       f' examples are {count}: leave some to train on and some to choose by'
     )
+  return np.sort(order(example_ids)[:count])
+
+
+def order(
+  example_ids: Int64[np.ndarray, ' N'],
+) -> Int64[np.ndarray, ' N']:
+  """The rows in the order in which they are held out to choose by.
+
+  It depends on the ids alone: whatever is held out for a choice begins with the
+  same examples.
+  """
   ranks = hashing.hash_words(_VALIDATION, example_ids)
-  return np.sort(np.argsort(ranks, kind='stable')[:count])
+  return np.argsort(ranks, kind='stable')
 
 
 def split(

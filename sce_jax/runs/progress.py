@@ -343,6 +343,11 @@ def duration(seconds: int | float) -> str:
   return f'{minutes}m{seconds:02}s' if minutes else f'{seconds}s'
 
 
+def counted(count: int, noun: str) -> str:
+  """A number of things: 1 run, 2 runs."""
+  return f'{count} {noun}' if count == 1 else f'{count} {noun}s'
+
+
 def log(message: Any) -> None:
   """Prints a line, above the bar if there is one; broken at words if long."""
   if not _is_shown():
