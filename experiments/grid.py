@@ -24,7 +24,7 @@ from sce_jax import methods, train
 from sce_jax.config import choose, fields
 from sce_jax.errors import NonFiniteLoss, UserError, meant
 from sce_jax.parallel import processes
-from sce_jax.runs import files, results_table
+from sce_jax.runs import files, progress, results_table
 from sce_jax.storage import paths
 
 _EXAMPLE = '--trials=seed=0..9 --trials=loss.alpha=0.01,0.1'
@@ -329,9 +329,9 @@ def _heading(
   epochs = sorted({r['epochs'] for r in ended})
   seeds = len({r['seed'] for r in ended})
   return (
-    f'{", ".join(parts)},'
-    f' {" or ".join(map(str, epochs))} epochs, last epoch, mean ± standard'
-    f' deviation over {seeds} seed{"s" * (seeds > 1)}'
+    f'{", ".join(parts)}, {" or ".join(map(str, epochs))}'
+    f' epoch{"s" * (epochs != [1])}, last epoch,'
+    f' mean ± standard deviation over {progress.counted(seeds, "seed")}'
   )
 
 

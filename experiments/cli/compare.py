@@ -68,7 +68,7 @@ def opening(values: flags.FlagValues, arguments: list[str]) -> str:
   config = values.config or digits.get_config()
   given = [values.losses and ', '.join(values.losses), *values.trials]
   if not values.trials:
-    given = [given[0] or 'ce, sl', f'{values.seeds or 3} seeds']
+    given = [given[0] or 'ce, sl', progress.counted(values.seeds or 3, 'seed')]
   what = '; '.join(filter(None, given))
   where = values.workdir or 'runs/compare-...'
   line = f'Compares {what} on {lines.describe(config)}, in {where}'

@@ -25,7 +25,7 @@ def describe(config: fields.RawConfig) -> str:
   added = f' ({noise["name"]}{rate} noise)' if noise['name'] != 'clean' else ''
   # What the data will choose is not known yet.
   epochs = config['train']['epochs']
-  length = '' if epochs is None else f', {epochs} epochs'
+  length = '' if epochs is None else f', {progress.counted(epochs, "epoch")}'
   return f'{config["data"]["name"]}{added}{length}'
 
 

@@ -26,6 +26,7 @@ from experiments.report.page import (
   number,
 )
 from sce_jax.errors import UserError
+from sce_jax.runs import progress
 
 if TYPE_CHECKING:  # Sweeps are planned without pandas.
   import pandas as pd
@@ -279,10 +280,10 @@ def _ranks(
   return [
     Figure(
       'ranks',
-      f'Average ranks over {_counted(found.blocks, "draw")} of labels under'
-      f' {_counted(len(noises), "noise")}, with half the critical difference to'
-      ' either side: methods whose lines do not overlap are told apart. Filled:'
-      ' overlaps the best.'
+      f'Average ranks over {progress.counted(found.blocks, "draw")} of labels'
+      f' under {progress.counted(len(noises), "noise")}, with half the critical'
+      ' difference to either side: methods whose lines do not overlap are told'
+      ' apart. Filled: overlaps the best.'
       f' The critical difference is {found.difference:.1f} ranks for other'
       ' seeds under these noises (Nemenyi, 5 %, each noise and seed a block),'
       f' and {wide:.1f} for other noises of their kind (each noise a block).',
@@ -295,10 +296,6 @@ def _ranks(
       ' cannot reach p < 0.05 with five noises or fewer.'
     ),
   ]
-
-
-def _counted(count: int, noun: str) -> str:
-  return f'{count} {noun}' if count == 1 else f'{count} {noun}s'
 
 
 def _friedman(pvalue: float) -> str:

@@ -133,10 +133,10 @@ def _page(
   blocks: list[Block] = [
     Text(
       f'{plots.label(request.loss)} under {request.noise} noise: {len(trials)}'
-      f' settings, chosen by the noisy labels of {count} training examples that'
-      f' the runs were not trained on{_in_turn(data)}. A standard error of such'
-      f' an accuracy is {100 * error:.1f} points; differences between settings'
-      ' have less, as all are judged by the same labels.'
+      f' settings, chosen by the noisy labels of {count:,} training examples'
+      f' that the runs were not trained on{_in_turn(data)}. A standard error of'
+      f' such an accuracy is {100 * error:.1f} points; differences between'
+      ' settings have less, as all are judged by the same labels.'
     ),
     Heading('The search'),
     _table(space, own, trials),
@@ -241,7 +241,7 @@ def _figure(
   return Figure(
     'search',
     'Each setting that was tried; the later, the darker. The chosen one has a'
-    ' ring. All other settings differ, too.',
+    ' ring.' + ' The others differ, too.' * (len(space) > 1),
     figure,
   )
 

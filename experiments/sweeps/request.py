@@ -17,6 +17,7 @@ from experiments.sweeps.manifest import Entry
 from experiments.sweeps.ray_cluster import Cluster, Resources
 from sce_jax.errors import UserError
 from sce_jax.exit_codes import ExitCode
+from sce_jax.runs import progress
 from sce_jax.storage import lock, paths
 
 EXECUTORS = ('local', 'ray', 'print')
@@ -233,8 +234,9 @@ def _summary(entries: Sequence[Entry]) -> str:
   waiting = [e for e, end in zip(entries, ends, strict=True) if end is None]
   epochs = sum(entry.config['train']['epochs'] for entry in waiting)
   lines = [
-    f'{len(entries)} runs: {ends.count("done")} done,'
-    f' {ends.count("failed")} failed, {len(waiting)} to run; {epochs} epochs'
+    f'{progress.counted(len(entries), "run")}: {ends.count("done")} done,'
+    f' {ends.count("failed")} failed, {len(waiting)} to run;'
+    f' {progress.counted(epochs, "epoch")}'
   ]
   lines += [paths.shown(entry.workdir) for entry in waiting[:_SHOWN]]
   if len(waiting) > _SHOWN:

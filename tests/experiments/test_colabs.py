@@ -165,7 +165,7 @@ def test_train_sce(execute):
 def test_train_sce_on_cifar10(execute):
   text, images = execute('train_sce', 'CIFAR10_EPOCHS = 1')
   assert text.count('symmetric learning (SL)') == images == 2
-  assert 'cifar10, symmetric 0.4 label noise, 1 epochs' in text
+  assert 'cifar10, symmetric 0.4 label noise, 1 epoch,' in text
 
 
 @pytest.mark.slow

@@ -415,7 +415,7 @@ def test_what_breaks_a_group_of_runs_does_not_stop_the_others(
   assert '3 missing' in text and '- seeds: none\n' in text
   # Nor is there a folder to be led to.
   assert '](../' not in text
-  assert 'group 2 of 3, 1 runs; about' in capfd.readouterr().out
+  assert 'group 2 of 3, 1 run; about' in capfd.readouterr().out
 
 
 @pytest.mark.parametrize(
