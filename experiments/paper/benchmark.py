@@ -63,7 +63,8 @@ def _cells(
   """The configs of all seeds by method and noise, or why there are none.
 
   Raises:
-    UserError: a method or noise that is chosen is not known.
+    UserError: a method or noise that is chosen is not known, or none of the
+      chosen methods can be trained.
   """
   # Which methods there are is known where they are.
   from sce_jax import methods as all_methods  # noqa: PLC0415
@@ -96,6 +97,9 @@ def _cells(
         cells[loss, given] = [config(loss, seed) for seed in range(count)]
       except UserError as error:
         cells[loss, given] = str(error)
+  reasons = [why for why in cells.values() if isinstance(why, str)]
+  if len(reasons) == len(cells):
+    raise UserError(f'nothing to train: {reasons[0]}')
   return cells
 
 

@@ -425,6 +425,7 @@ def test_what_breaks_a_group_of_runs_does_not_stop_the_others(
     ('benchmark', {'noises': ['nope 0.4']}, "noise 'nope' is not known"),
     ('benchmark', {'noises': ['symmetric x']}, 'give a name and a rate'),
     ('benchmark', {'recipe': 'apl'}, "recipe 'apl' is not known here"),
+    ('benchmark', {'losses': ['gjs', 'nls']}, 'two augmentations of each'),
     ('ablation', {'seeds': 2}, 'experiment ablation takes no --seeds'),
   ],
 )
