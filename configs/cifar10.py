@@ -38,7 +38,6 @@ SCALES = {
     ' epochs, falling after 41 and 81.',
     few=True,
   ),
-  'tiny': common.SCALES['tiny'],
 }
 
 

@@ -38,7 +38,6 @@ SCALES = {
     ' trains on 50,000 for 150.',
     few=True,
   ),
-  'tiny': common.SCALES['tiny'],
 }
 
 

@@ -13,6 +13,7 @@ from ml_collections import config_dict
 from configs import cifar100, common
 
 DEFAULT = common.ConfigArgs('sl', 'noisy', 0.0, recipe='apl')
+SCALES = cifar100.SCALES
 
 
 def get_config(argument: str | None = None) -> config_dict.ConfigDict:

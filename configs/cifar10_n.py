@@ -15,6 +15,7 @@ from ml_collections import config_dict
 from configs import cifar10, common
 
 DEFAULT = common.ConfigArgs('sl', 'worse', 0.0, recipe='apl')
+SCALES = cifar10.SCALES
 
 
 def get_config(argument: str | None = None) -> config_dict.ConfigDict:

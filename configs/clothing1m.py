@@ -43,14 +43,7 @@ DEFAULT = common.ConfigArgs('sl', 'clean', 0.0, recipe='paper')
 NOISES = (common.GIVEN,)
 RECIPES = ('paper', 'eps_softmax', 'dividemix')
 SCALES = {
-  'full': common.Scale(3),
-  'short': common.Scale(
-    1,
-    {'data.limit': 20_000, 'data.image_size': 64, 'train.epochs': 5},
-    'Short: 20,000 images of each split at 64 pixels, 5 epochs; the papers'
-    ' train on 1,000,000 at 224.',
-    few=True,
-  ),
+  'short': common.WEB_SHORT,
   'tiny': common.Scale(
     1,
     {**common.TINY, 'data.image_size': 32, 'train.balanced_batches': None},

@@ -107,12 +107,15 @@ class Scale:
     note: how this differs from the published protocol, in a sentence; '' if it
       does not.
     few: whether an experiment with many noises takes only a few of them.
+    epochs: how much of the config's epochs is trained, the learning rate
+      falling as much earlier.
   """
 
   seeds: int
   changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   note: str = ''
   few: bool = False
+  epochs: float = 1.0
 
 
 TINY: Mapping[str, Any] = {
@@ -128,15 +131,35 @@ TINY_NOTE = (
   'A tiny run, which only shows that everything works: read no figure.'
 )
 # full is the config's own protocol; short is what two CPU cores can finish.
-# A config file may have SCALES of its own; likewise ASYMMETRIC, the name of its
-# asymmetric noise, RUNS_PER_PROGRAM, how many runs are trained together, and
-# NOISES = (GIVEN,), if its labels come with wrong ones and true ones are not
-# known: experiments then add no noise.
+# What a config file's own SCALES has stands in place of these. It may also have
+# ASYMMETRIC, the name of its asymmetric noise, RUNS_PER_PROGRAM, how many runs
+# are trained together, and NOISES = (GIVEN,), if its labels come with wrong
+# ones and true ones are not known: experiments then add no noise.
 SCALES: Mapping[str, Scale] = {
   'full': Scale(3),
+  'quarter': Scale(
+    1,
+    {'eval.train_every': 10},
+    'A quarter: all images, a quarter of the epochs, the learning rate falling'
+    ' as much earlier.',
+    few=True,
+    epochs=0.25,
+  ),
   'short': Scale(3, few=True),
   'tiny': Scale(1, TINY, TINY_NOTE, few=True),
 }
+WEB_SHORT = Scale(
+  1,
+  {
+    'data.limit': 20_000,
+    'data.image_size': 64,
+    'train.epochs': 5,
+    'optim.boundaries': (3,),
+  },
+  'Short: 20,000 images of each split at 64 pixels and 5 epochs; the papers'
+  ' train on all of them, at their size, for longer.',
+  few=True,
+)
 ASYMMETRIC = 'pair_flip'
 RUNS_PER_PROGRAM = 4
 GIVEN = 'as given'

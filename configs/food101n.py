@@ -21,6 +21,7 @@ from configs import common
 
 DEFAULT = common.ConfigArgs('sl', 'clean', 0.0, recipe='plc')
 NOISES = (common.GIVEN,)
+SCALES = {'short': common.WEB_SHORT}
 
 
 def get_config(argument: str | None = None) -> config_dict.ConfigDict:

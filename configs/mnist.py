@@ -39,7 +39,6 @@ SCALES = {
     ' trains on 60,000 for 50 epochs, falling after 11 and 31, with 0.99.',
     few=True,
   ),
-  'tiny': common.SCALES['tiny'],
 }
 
 

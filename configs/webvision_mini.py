@@ -20,6 +20,7 @@ from configs import common
 
 DEFAULT = common.ConfigArgs('sl', 'clean', 0.0, recipe='apl')
 NOISES = (common.GIVEN,)
+SCALES = {'short': common.WEB_SHORT}
 
 
 def get_config(argument: str | None = None) -> config_dict.ConfigDict:

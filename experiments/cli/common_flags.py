@@ -53,8 +53,8 @@ def define_scale(values: flags.FlagValues) -> None:
   flags.DEFINE_string(
     'scale',
     'short',
-    "full (the paper's protocol), short (hours on a CPU at most) or tiny"
-    ' (seconds, shows nothing).',
+    "full (the paper's protocol), quarter (of its epochs), short (hours on a"
+    ' CPU at most) or tiny (seconds, shows nothing).',
     flag_values=values,
   )
 

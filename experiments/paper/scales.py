@@ -82,7 +82,7 @@ def scale_of(dataset: str, scale: str) -> common.Scale:
     raise UserError(
       f'--scale={scale} is not known: use one of {", ".join(SCALES)}'
     )
-  return _constant(dataset, 'SCALES')[scale]
+  return {**common.SCALES, **_constant(dataset, 'SCALES')}[scale]
 
 
 def asymmetric(dataset: str) -> str:
@@ -138,17 +138,29 @@ def config(
     changes: fields by path, on top of those of the scale.
 
   Raises:
-    UserError: the config file takes no such argument, or has no such field.
+    UserError: the config file takes no such argument, has no such field, or
+      does not say of how many epochs the scale is a part.
   """
   argument = f'{loss},{noise},{rate},seed={seed}'
   if recipe:
     argument += f',recipe={recipe}'
-  scaled = scale_of(dataset, scale).changes
+  scaled = scale_of(dataset, scale)
   try:
     run = module(dataset).get_config(argument)
   except ValueError as error:
     raise UserError(f'{config_file(dataset)}: {error}') from None
-  return change(run, {**scaled, **(changes or {})})
+  if scaled.epochs != 1:
+    if run.train.epochs is None:
+      raise UserError(
+        f'--scale={scale}: {config_file(dataset)} leaves the epochs to the'
+        ' data; use --scale=full, or a config file that says how many'
+      )
+    run.train.epochs, *boundaries = (
+      max(1, round(scaled.epochs * epoch))
+      for epoch in (run.train.epochs, *run.optim.boundaries)
+    )
+    run.optim.boundaries = tuple(boundaries)
+  return change(run, {**scaled.changes, **(changes or {})})
 
 
 def change(

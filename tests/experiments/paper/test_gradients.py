@@ -6,7 +6,7 @@ from matplotlib import pyplot as plt
 import numpy as np
 import pytest
 
-from experiments.paper import gradients
+from experiments.paper import gradients, scales
 from experiments.report import page
 
 P = gradients.probabilities('tiny')
@@ -73,7 +73,7 @@ def test_reverse_term_is_largest_at_a_half(measured):
 
 
 def test_probabilities_hold_those_of_the_table():
-  for scale in ('full', 'short', 'tiny'):
+  for scale in scales.SCALES:
     found = set(gradients.probabilities(scale).tolist())
     assert {0.01, 0.1, 0.5, 0.9, 0.99} <= found
 

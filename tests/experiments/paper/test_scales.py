@@ -5,7 +5,7 @@ import pathlib
 
 import pytest
 
-from configs import common, digits
+from configs import cifar10, common, digits
 from experiments.paper import scales
 from sce_jax.config import fields
 from tests.data.reading import told
@@ -67,15 +67,16 @@ def test_what_a_file_does_not_say_is_the_common_value(own):
     assert scales.scale_of(own, scale) == common.SCALES[scale]
   assert scales.asymmetric(own) == 'pair_flip'
   assert scales.runs_per_program(own) == common.RUNS_PER_PROGRAM
-  # CIFAR-N has labels of its own, and no scales.
-  assert scales.scale_of('cifar10_n', 'tiny') == common.SCALES['tiny']
+  # A file need not say all of them.
+  assert 'tiny' not in cifar10.SCALES
+  assert scales.scale_of('cifar10', 'tiny') == common.SCALES['tiny']
 
 
 def test_what_a_file_says():
   assert scales.asymmetric('cifar10') == 'asymmetric_cifar10'
   assert scales.runs_per_program('digits') == digits.RUNS_PER_PROGRAM
   assert scales.scale_of('digits', 'full').seeds == 5
-  assert 'is not known: use one of full, short, tiny' in told(
+  assert 'is not known: use one of full, quarter, short, tiny' in told(
     scales.scale_of, 'digits', 'large'
   )
 
@@ -95,6 +96,40 @@ def test_a_scales_fields_are_changed_and_then_those_that_are_asked_for(own):
   assert {path: flat[path] for path in changed} == changed
 
 
+@pytest.mark.parametrize(
+  ('name', 'recipe', 'epochs', 'boundaries'),
+  [
+    ('cifar10', 'paper', 30, (10, 20)),  # 120, (41, 81)
+    ('cifar10_n', 'apl', 30, None),  # 120, a cosine.
+    ('mnist', 'paper', 12, (3, 8)),  # 50, (11, 31)
+    ('food101n', 'plc', 8, (2, 5)),  # 30, (10, 20); halves go to even numbers.
+  ],
+)
+def test_a_quarter_has_a_quarter_of_the_epochs(
+  name, recipe, epochs, boundaries
+):
+  quarter = scales.config(name, 'quarter', recipe=recipe)
+  assert quarter.train.epochs == epochs
+  if boundaries:
+    assert quarter.optim.boundaries == boundaries
+  longer = scales.config(name, 'quarter', changes={'train.epochs': 40})
+  assert longer.train.epochs == 40
+  full = scales.config(name, 'full', recipe=recipe)
+  changed = {line.split(':')[0] for line in fields.differences(full, quarter)}
+  assert changed <= {'train.epochs', 'optim.boundaries', 'eval.train_every'}
+
+
+@pytest.mark.parametrize('name', sorted({*scales.names()} - {'digits', 'own'}))
+@pytest.mark.parametrize('scale', ['quarter', 'short'])
+def test_what_is_not_the_published_protocol_is_said(name, scale):
+  full, shorter = (scales.config(name, s) for s in ('full', scale))
+  assert shorter.train.epochs < full.train.epochs
+  assert not scales.scale_of(name, 'full').note
+  note = scales.scale_of(name, scale).note
+  said = {'quarter': 'a quarter', 'short': f'{shorter.train.epochs}'}[scale]
+  assert f'{said} epochs' in note or f'{said} of the epochs' in note
+
+
 def test_fields_that_are_not_there_are_refused():
   message = told(scales.config, 'digits', 'tiny', changes={'optim.nope': 1})
   assert message == (
@@ -106,6 +141,8 @@ def test_fields_that_are_not_there_are_refused():
   # A method's hyper-parameters have defaults, which a config need not name.
   changed = scales.change(digits.get_config('gce'), {'loss.q': 0.5})
   assert changed.loss.q == 0.5
+  message = told(scales.config, 'own', 'quarter')
+  assert 'configs/own.py leaves the epochs to the data' in message
   message = told(scales.config, 'digits', 'tiny', recipe='nope')
   assert message == (
     "configs/digits.py: recipe 'nope' is not known here: use one of small"
