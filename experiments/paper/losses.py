@@ -123,7 +123,7 @@ def measure(
 
   Args:
     specs: of losses, by name.
-    scale: full, short or tiny: at how many probabilities.
+    scale: one of scales.SCALES: at how many probabilities.
 
   Returns:
     Probabilities, losses and weights of each, `[P]`.

@@ -60,7 +60,7 @@ def trial(
 
   Args:
     dataset: the data set.
-    scale: full, short or tiny.
+    scale: one of scales.SCALES.
     method: a key of METHODS.
     noise: as in `noise_of`.
     seed: the seed.
@@ -91,7 +91,7 @@ def trials(
 
   Args:
     dataset: the data set.
-    scale: full, short or tiny.
+    scale: one of scales.SCALES.
     cells: method and noise of each, as in `trial`.
   """
   return [

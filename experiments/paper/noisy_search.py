@@ -35,7 +35,7 @@ class Search:
 
   Attributes:
     dataset: a config file, or the name of one in configs/.
-    scale: full, short or tiny.
+    scale: one of scales.SCALES.
     loss: a method's name in configs.
     noise: such as 'symmetric 0.4'.
     recipe: whose settings; None: the data set's default.

@@ -88,7 +88,7 @@ class Context:
 
   Attributes:
     dataset: a config file, or the name of one in configs/.
-    scale: full, short or tiny.
+    scale: one of scales.SCALES.
     data_dir: as in train.train_and_evaluate.
     named_class: a class that the user asks for; only of an experiment whose
       module has TAKES_CLASS.

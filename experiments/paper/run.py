@@ -47,7 +47,7 @@ def run(
   Args:
     name: one of NAMES.
     dataset: a data set's name.
-    scale: full, short or tiny.
+    scale: one of scales.SCALES.
     root: the folder of all runs; the report gets one of its own in it.
     data_dir: as in train.train_and_evaluate.
     train_missing: False: the report shows what is there.

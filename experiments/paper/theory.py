@@ -101,7 +101,7 @@ def classifiers(scale: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   towards the class after it, which pair flips make of it.
 
   Args:
-    scale: full, short or tiny.
+    scale: one of scales.SCALES.
 
   Returns:
     Logits `[C, N, K]`, clean labels `[N]` and temperatures `[C]`.

@@ -182,7 +182,7 @@ def test_help_has_a_line_each():
     (line,) = [x for x in out.splitlines() if x.split()[:1] == [name]]
     title = registry.load(name).__doc__.partition('\n')[0]
     assert line.split(maxsplit=1) == [name, title]
-  assert '--scale=full|short|tiny' in out
+  assert '--scale=full|quarter|short|tiny' in out
 
 
 def test_embeddings(trained):
