@@ -90,6 +90,7 @@ def trials(
   steps: int | None = None,
   dtype: str | None = None,
   rounds: int = 5,
+  strategies: Sequence[str] = multirun.STRATEGIES,
 ) -> Report:
   """Many runs in one program against the same runs in sequence.
 
@@ -111,7 +112,7 @@ def trials(
         one(),
         *(
           one(runs=count, strategy=strategy)
-          for strategy in multirun.STRATEGIES
+          for strategy in strategies
           if strategy != 'unrolled' or count <= MOST_UNROLLED
         ),
       ],
