@@ -33,9 +33,8 @@ SCALES = {
       'optim.boundaries': (14, 18),
       'eval.train_every': 2,
     },
-    'Short: the first 5,000 training and test images and 20 epochs, the'
-    ' learning rate falling after 14 and 18; the paper trains on 50,000 for 120'
-    ' epochs, falling after 41 and 81.',
+    'Short: the first 5,000 training and test images, 20 epochs with a schedule'
+    ' for them; in full, 50,000 images and 120 epochs.',
     few=True,
   ),
 }

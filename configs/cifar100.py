@@ -34,8 +34,8 @@ SCALES = {
       'optim.boundaries': (14, 18),
       'eval.train_every': 2,
     },
-    'Short: the first 5,000 training and test images and 20 epochs; the paper'
-    ' trains on 50,000 for 150.',
+    'Short: the first 5,000 training and test images, 20 epochs with a schedule'
+    ' for them; in full, 50,000 images and 150 epochs.',
     few=True,
   ),
 }

@@ -107,8 +107,8 @@ class Scale:
     note: how this differs from the published protocol, in a sentence; '' if it
       does not.
     few: whether an experiment with many noises takes only a few of them.
-    epochs: how much of the config's epochs is trained, the learning rate
-      falling as much earlier.
+    epochs: the share of the config's epochs that is trained; the learning rate
+      falls as much earlier.
   """
 
   seeds: int

@@ -34,9 +34,8 @@ SCALES = {
       # and so does the test accuracy.
       'model.batch_norm_momentum': 0.9,
     },
-    'Short: the first 2,000 training and test images and 15 epochs, the'
-    ' learning rate falling after 6 and 11, batch-norm momentum 0.9; the paper'
-    ' trains on 60,000 for 50 epochs, falling after 11 and 31, with 0.99.',
+    'Short: the first 2,000 training and test images, 15 epochs with a schedule'
+    ' for them, batch-norm momentum 0.9; in full, 60,000 images and 50 epochs.',
     few=True,
   ),
 }

@@ -328,9 +328,10 @@ def _heading(
   ]
   epochs = sorted({r['epochs'] for r in ended})
   seeds = len({r['seed'] for r in ended})
+  *others, last = epochs
+  lengths = [*map(str, others), progress.counted(last, 'epoch')]
   return (
-    f'{", ".join(parts)}, {" or ".join(map(str, epochs))}'
-    f' epoch{"s" * (epochs != [1])}, last epoch,'
+    f'{", ".join(parts)}, {" or ".join(lengths)}, last epoch,'
     f' mean ± standard deviation over {progress.counted(seeds, "seed")}'
   )
 

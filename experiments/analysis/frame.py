@@ -1,6 +1,7 @@
 """Runs as a pandas DataFrame: what experiments report on."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+import math
 from typing import TYPE_CHECKING, Any
 
 from sce_jax.runs import read
@@ -39,6 +40,24 @@ def from_runs(runs: Iterable[Run]) -> 'pd.DataFrame':
 def finished(runs: 'pd.DataFrame') -> 'pd.DataFrame':
   """The rows of the runs that ended well."""
   return runs[runs.status == 'finished'] if len(runs) else runs
+
+
+# What tables say of `lost`.
+LOST_NOTE = (
+  'Lost since its best epoch: how far a run has overfitted; the best epoch'
+  " itself is nobody's to choose."
+)
+
+
+def lost(run: Run) -> float:
+  """How far a run's test accuracy has fallen since its best epoch.
+
+  nan where it has not finished, or has no test split.
+  """
+  if run.result is None or run.result.get('test_accuracy') is None:
+    return math.nan
+  best = max(record['test']['accuracy'] for record in run.metrics)
+  return best - run.result['test_accuracy']
 
 
 def metrics(

@@ -5,14 +5,12 @@ reverse cross entropy and scaling up what is left (2 CE, 5 CE) overfits, and the
 reverse cross entropy alone learns slowly, scaled up or not.
 """
 
-import math
 from typing import TYPE_CHECKING
 
 from experiments.analysis import frame, pictures, plots, statistics
 from experiments.paper import methods, scales
 from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import Block, Figure, Heading, Table
-from sce_jax.runs.read import Run
 
 if TYPE_CHECKING:  # Sweeps are planned without pandas.
   import pandas as pd
@@ -45,7 +43,7 @@ def sweep(dataset: str, scale: str) -> list[RunSpec]:
 def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """Curves, and the last epoch's figures."""
   del context
-  runs = runs.assign(overfitted=[_overfitted(run) for run in runs.run])
+  runs = runs.assign(lost=[frame.lost(run) for run in runs.run])
   accuracy = statistics.mark_best(frame.scores(runs, 'method'))
   return [
     Heading(f'{NOISE.capitalize()} noise'),
@@ -62,13 +60,12 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
         [
           name,
           accuracy[name],
-          statistics.format_mean_std(group.overfitted),
+          statistics.format_mean_std(group.lost),
           statistics.format_mean_std(group.memorised),
         ]
         for name, group in runs.groupby('method', sort=False)
       ],
-      'Lost since its best epoch: how far a run has overfitted; the best epoch'
-      " itself is nobody's to choose.",
+      frame.LOST_NOTE,
     ),
     Figure(
       'curves',
@@ -80,11 +77,3 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
       ),
     ),
   ]
-
-
-def _overfitted(run: Run) -> float:
-  """How far its test accuracy has fallen since its best epoch."""
-  if run.result is None:
-    return math.nan
-  best = max(record['test']['accuracy'] for record in run.metrics)
-  return best - run.result['test_accuracy']

@@ -97,9 +97,8 @@ def _cells(
         cells[loss, given] = [config(loss, seed) for seed in range(count)]
       except UserError as error:
         cells[loss, given] = str(error)
-  reasons = [why for why in cells.values() if isinstance(why, str)]
-  if len(reasons) == len(cells):
-    raise UserError(f'nothing to train: {reasons[0]}')
+  if all(isinstance(why, str) for why in cells.values()):
+    raise UserError(f'nothing to train: {next(iter(cells.values()))}')
   return cells
 
 
@@ -168,9 +167,6 @@ def _protocol(context: Context) -> str:
     said = 'The data set has no recipe=apl; its default one is used.'
   else:
     said = f'recipe={recipe}.'
-  if recipe == 'apl' and scales.scale_of(context.dataset, context.scale).note:
-    # The note of a scale is on the data set's default recipe.
-    said += ' Its learning rate follows a cosine over the run, without steps.'
   return (
     f'{said} Asymmetric noise here: {scales.asymmetric(context.dataset)}.'
     ' Methods have the settings that their papers have for this data set, or'

@@ -26,7 +26,7 @@ _PUBLIC = published.PUBLIC_CODES_LOG_ZERO
 _CLASSES = 10
 # Probabilities of the label: 1 / n, 2 / n, .. (n - 1) / n. Each n is a multiple
 # of 100, so that the table's probabilities are among them.
-_POINTS = {'tiny': 100}  # Else 1000.
+_POINTS, _FEW_POINTS = 1000, 100
 _SHOWN = (0.01, 0.1, 0.5, 0.9)
 
 
@@ -145,7 +145,7 @@ def blocks(scale: str) -> list[page.Block]:
 
 def probabilities(scale: str) -> np.ndarray:
   """The probabilities of the label that a scale looks at, `[P]`."""
-  count = _POINTS.get(scale, 1000)
+  count = _FEW_POINTS if scale == 'tiny' else _POINTS
   return np.arange(1, count) / count
 
 

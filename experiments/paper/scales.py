@@ -155,12 +155,21 @@ def config(
         f'--scale={scale}: {config_file(dataset)} leaves the epochs to the'
         ' data; use --scale=full, or a config file that says how many'
       )
-    run.train.epochs, *boundaries = (
-      max(1, round(scaled.epochs * epoch))
-      for epoch in (run.train.epochs, *run.optim.boundaries)
-    )
-    run.optim.boundaries = tuple(boundaries)
+    _shorten(run, scaled.epochs)
   return change(run, {**scaled.changes, **(changes or {})})
+
+
+def _shorten(run: config_dict.ConfigDict, share: float) -> None:
+  """Trains a share of the epochs; the learning rate falls as much earlier."""
+  optim = run.optim
+  run.train.epochs, *boundaries = (
+    max(1, round(share * epoch))
+    for epoch in (run.train.epochs, *optim.boundaries)
+  )
+  optim.boundaries = tuple(boundaries)
+  optim.time_decay /= share
+  if optim.schedule == 'exponential':
+    optim.factor **= 1 / share
 
 
 def change(

@@ -41,7 +41,7 @@ PAIR_RATES = (0.2, 0.4, 0.45, 0.55, 0.6)
 _DRAWN = ('CE', 'MAE', 'RCE', 'SL .1, 1')
 _TEMPERATURES = (0.5, 2.0, 8.0)
 # Of each temperature.
-_COUNTS = {'tiny': 20}  # Else 100.
+_COUNT, _FEW = 100, 20
 _PERFECT = 50.0  # A logit that leaves exp(-50) to the other classes.
 # Relative differences below this are float32's rounding.
 _ROUNDING = 1e-5
@@ -108,7 +108,8 @@ def classifiers(scale: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """
   rng = np.random.default_rng(0)
   clean = np.arange(5 * K) % K
-  temperature = np.repeat(_TEMPERATURES, _COUNTS.get(scale, 100))
+  count = _FEW if scale == 'tiny' else _COUNT
+  temperature = np.repeat(_TEMPERATURES, count)
   lean = rng.uniform(0, 4, temperature.size)
   towards = (clean + np.arange(temperature.size)[:, None] % 2) % K
   logits = rng.normal(size=(temperature.size, clean.size, K))

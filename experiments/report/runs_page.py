@@ -190,7 +190,8 @@ def _named(runs: Sequence[Run]) -> 'pd.DataFrame':
 def _results(runs: 'pd.DataFrame', start: str) -> list[Block]:
   ended = frame.finished(runs)
   test = plots.test_title(run.folder for run in runs.run)
-  shown = ['test_accuracy', 'worst_class', 'memorised']
+  runs = runs.assign(lost=[frame.lost(run) for run in runs.run])
+  shown = ['test_accuracy', 'lost', 'worst_class', 'memorised']
   has_validation = bool(runs.validation_accuracy.notna().any())
   if has_validation:
     shown.append('validation_accuracy')
@@ -212,6 +213,7 @@ def _results(runs: 'pd.DataFrame', start: str) -> list[Block]:
       [
         'runs',
         f'{test.lower()} accuracy',
+        'lost since its best epoch',
         'worst class' + ' (noisy)' * (test != 'Test'),
         'memorised',
         *['validation accuracy'] * has_validation,
@@ -219,7 +221,7 @@ def _results(runs: 'pd.DataFrame', start: str) -> list[Block]:
       ],
       rows,
       'memorised: share of the wrongly labelled training examples that are'
-      ' predicted as their wrong label.'
+      f' predicted as their wrong label. {frame.LOST_NOTE}'
       + (f' {marked}' if (marked := marks.note(map(_mark, runs.run))) else '')
       + ' Test labels were held out of noisy ones: part of them may be wrong,'
       ' in each class too.' * (test != 'Test'),

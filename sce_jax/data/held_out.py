@@ -42,9 +42,7 @@ def validation_rows(
   return np.sort(order(example_ids)[:count])
 
 
-def order(
-  example_ids: Int64[np.ndarray, ' N'],
-) -> Int64[np.ndarray, ' N']:
+def order(example_ids: Int64[np.ndarray, ' N']) -> Int64[np.ndarray, ' N']:
   """The rows in the order in which they are held out to choose by.
 
   It depends on the ids alone: whatever is held out for a choice begins with the
