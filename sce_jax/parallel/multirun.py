@@ -21,15 +21,17 @@ PyTree = Any
 STRATEGIES = ('vmap', 'map', 'unrolled')
 
 # Small networks gain from being trained side by side, larger ones lose: S
-# images of 28x28 no longer fit a CPU's caches, nor a TPU's fast memory.
-_VMAP_PIXELS = 16 * 16
+# images of 28x28 no longer fit a CPU's caches, nor a TPU's fast memory. A GPU
+# gains at 28x28, and loses half its speed at 32x32.
+_VMAP_PIXELS = {'gpu': 28 * 28}
+_VMAP_PIXELS_ELSEWHERE = 16 * 16
 
 
 def choose_strategy(image_shape: tuple[int, ...], platform: str) -> str:
   """The fastest way to map over runs on images of this shape.
 
-  As measured by `python -m experiments.benchmarks trials` on CPUs and estimated
-  by `python -m experiments.benchmarks ahead` for TPUs. On GPUs it is a guess.
+  As measured by `python -m experiments.benchmarks trials` on CPUs and an H100,
+  and estimated by `python -m experiments.benchmarks ahead` for TPUs.
 
   Args:
     image_shape: of an example.
@@ -39,10 +41,9 @@ def choose_strategy(image_shape: tuple[int, ...], platform: str) -> str:
     'vmap': side by side; 'map': in turn, by one compiled body; 'unrolled': a
     Python loop, so each run is compiled separately.
   """
-  if platform not in ('cpu', 'tpu'):
-    return 'vmap'
   pixels = math.prod(image_shape[:2]) if len(image_shape) > 1 else 1
-  return 'vmap' if pixels <= _VMAP_PIXELS else 'map'
+  most = _VMAP_PIXELS.get(platform, _VMAP_PIXELS_ELSEWHERE)
+  return 'vmap' if pixels <= most else 'map'
 
 
 def use_run_parallel(num_runs: int, num_devices: int) -> bool:
