@@ -177,6 +177,7 @@ def test_one_fold_has_nobody_to_judge_it(tmp_path):
   assert 'folds=1: give at least 2' in message
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.usefixtures('small_network')
 def test_dropped_examples_are_neither_trained_on_nor_judged(

@@ -289,6 +289,7 @@ def test_each_trial_is_its_own_run_and_a_bad_one_stops_alone(
   assert len(lines) == 2  # Of the runs that ended.
 
 
+@pytest.mark.slow
 def test_trials_of_several_programs(data_dir, tmp_path, capsys):
   """Trained after each other, as each would be alone."""
   fields = ['noise.rate=0.2,0.6', 'model.initializer=he_normal,apl']

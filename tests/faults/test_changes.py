@@ -271,6 +271,7 @@ def test_the_second_of_two_is_told_of_the_first(copied):
   run(copied)
 
 
+@pytest.mark.slow
 def test_a_comparison_is_extended_too(launch_here, small_network, tmp_path):
   command = (
     'compare',

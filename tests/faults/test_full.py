@@ -29,7 +29,9 @@ def full_for_the_largest(folder):
   ('command', 'folder', 'marked'),
   [
     ('report', 'report', 'results.csv'),
-    ('evaluate', 'run/evaluation', 'figures.csv'),
+    pytest.param(
+      'evaluate', 'run/evaluation', 'figures.csv', marks=pytest.mark.slow
+    ),
   ],
 )
 def test_an_earlier_page_stays(

@@ -7,9 +7,8 @@ import pytest
 from sce_jax.exit_codes import ExitCode
 from tests.faults import kills
 
-pytestmark = [pytest.mark.faults, pytest.mark.process]
-# While figures are written, with state of a method; others are slow.
-FAST = (3,)
+# One kill that is not slow: tests/runs/test_resume.py.
+pytestmark = [pytest.mark.faults, pytest.mark.process, pytest.mark.slow]
 
 
 @pytest.fixture(scope='module')
@@ -29,13 +28,7 @@ def undisturbed(data_dir, tmp_path_factory):
   return run
 
 
-@pytest.mark.parametrize(
-  'seed',
-  [
-    pytest.param(seed, marks=[] if seed in FAST else [pytest.mark.slow])
-    for seed in range(30)
-  ],
-)
+@pytest.mark.parametrize('seed', range(30))
 def test_killed_at(seed, undisturbed, data_dir, tmp_path):
   folder = tmp_path / 'run'
   arguments = kills.arguments(seed)

@@ -63,13 +63,13 @@ def with_other_true_labels(dataset, both):
 @pytest.mark.parametrize(
   ('loss', 'changes'),
   [
-    # A network before it, and a state of its own; a choice by noisy labels.
-    ('t_revision', {'data.validation': 0.25}),
+    # Chosen examples; two networks.
+    ('gmm_selection', {}),
     *(
       pytest.param(loss, changes, marks=pytest.mark.slow)
       for loss, changes in [
-        # Chosen examples; two networks.
-        ('gmm_selection', {}),
+        # A network before it, and a state of its own; a choice by noisy labels.
+        ('t_revision', {'data.validation': 0.25}),
         ('co_teaching', {}),
         ('elr', {}),
         ('dal', {}),

@@ -168,6 +168,7 @@ def test_it_is_evaluated_with_the_weight_that_it_was_trained_with(
     assert figures[split]['loss'] == recorded[split]['loss']
 
 
+@pytest.mark.slow
 def test_together_each_has_its_own_weight(config, data_dir, tmp_path):
   other = copy.deepcopy(config)
   other.seed = 1

@@ -98,6 +98,7 @@ def test_devices_share_a_batch(name, runner, alone):
   check_close(state, alone(name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', NAMES)
 def test_runs_on_devices_of_their_own(name, alone):
   both = run(

@@ -50,7 +50,10 @@ def check_as_alone(states, tests, alone):
     )
 
 
-@pytest.mark.parametrize('strategy', multirun.STRATEGIES)
+@pytest.mark.parametrize(
+  'strategy',
+  ['vmap', 'map', pytest.param('unrolled', marks=pytest.mark.slow)],
+)
 def test_together_as_alone(strategy, alone):
   check_as_alone(*run_epoch(configs(), strategy), alone)
 

@@ -230,6 +230,7 @@ def test_runs_are_spread_over_processes(one, data_dir, home, tmp_path):
   assert len(metrics(folder / 'sl-seed1')) == EPOCHS
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 def test_a_signal_to_one_stops_all(two, data_dir, home, tmp_path):
   folder = tmp_path / 'run'

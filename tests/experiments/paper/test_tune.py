@@ -195,7 +195,11 @@ def test_values_below_0_are_searched_by_their_size(digits, trained, tmp_path):
   ('folds', 'said'),
   [
     (1, '19 training examples that the runs were not trained on. A'),
-    (2, '38 training examples that the runs were not trained on, in 2 parts:'),
+    pytest.param(
+      2,
+      '38 training examples that the runs were not trained on, in 2 parts:',
+      marks=pytest.mark.slow,
+    ),
   ],
 )
 def test_the_page(folds, said, small_network, tmp_path, data_dir, capsys):
