@@ -389,7 +389,9 @@ def test_the_headline_figures_are_those_of_their_pages():
     for cell in cells[1:]:
       assert not cell.text or cell.text in page
     (line,) = (x for x in page.splitlines() if x.startswith('- seeds: '))
-    assert len(line.split(',')) == int(seeds.text)
+    # On a page of more seeds some noises may have one: then nothing spreads.
+    spreads = any('±' in cell.text for cell in cells)
+    assert int(seeds.text) == (len(line.split(',')) if spreads else 1)
 
 
 def test_the_first_page_is_short():
