@@ -119,7 +119,8 @@ FLAGS: dict[str, tuple[Callable[[str], Any], str]] = {
   'runner': (_one_of(_ANY_RUNNER), f'one of {", ".join(_ANY_RUNNER)}'),
   'strategies': (
     _list(_one_of(multirun.STRATEGIES)),
-    f'some of {", ".join(multirun.STRATEGIES)}; default of ahead: the best',
+    f'some of {", ".join(multirun.STRATEGIES)}; default: of trials all,'
+    ' of ahead the best',
   ),
   'programs': (_list(_one_of(PROGRAMS)), f'some of {", ".join(PROGRAMS)}'),
   'recipe': (str, "of the network's config; default: the one that suits it"),

@@ -90,7 +90,7 @@ def trials(
   steps: int | None = None,
   dtype: str | None = None,
   rounds: int = 5,
-  strategies: Sequence[str] = multirun.STRATEGIES,
+  strategies: Sequence[str] | None = None,
 ) -> Report:
   """Many runs in one program against the same runs in sequence.
 
@@ -112,7 +112,7 @@ def trials(
         one(),
         *(
           one(runs=count, strategy=strategy)
-          for strategy in strategies
+          for strategy in strategies or multirun.STRATEGIES
           if strategy != 'unrolled' or count <= MOST_UNROLLED
         ),
       ],

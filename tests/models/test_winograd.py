@@ -93,7 +93,9 @@ def test_where_it_is_used(
   assert bool(used) == chosen
 
 
-@pytest.mark.parametrize('channels', [4, 7])
+@pytest.mark.parametrize(
+  'channels', [4, pytest.param(6, marks=pytest.mark.slow), 7]
+)
 def test_taken_apart_a_group_of_channels_at_a_time(channels, monkeypatch):
   x = normal(2, 6, 5, channels, seed=0)
   kernel = normal(3, 3, channels, 3, seed=1)

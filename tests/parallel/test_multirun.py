@@ -52,7 +52,10 @@ def check_as_alone(states, tests, alone):
 
 @pytest.mark.parametrize(
   'strategy',
-  ['vmap', 'map', pytest.param('unrolled', marks=pytest.mark.slow)],
+  [
+    pytest.param(x, marks=[pytest.mark.slow] * (x == 'unrolled'))
+    for x in multirun.STRATEGIES
+  ],
 )
 def test_together_as_alone(strategy, alone):
   check_as_alone(*run_epoch(configs(), strategy), alone)
@@ -66,6 +69,21 @@ def test_spread_over_devices_as_alone(repeats, alone):
   runner = runners.RunParallelRunner(jax.devices()[:2])
   states, tests = run_epoch(configs() * repeats, runner=runner)
   check_as_alone(states, tests, alone * repeats)
+
+
+@pytest.mark.parametrize(
+  ('shape', 'platform', 'faster'),
+  [
+    # As measured, see experiments/benchmarks/NOTES.md: digits, MNIST and
+    # CIFAR-10.
+    ((8, 8, 1), 'cpu', 'vmap'),
+    ((28, 28, 1), 'cpu', 'map'),
+    ((28, 28, 1), 'gpu', 'vmap'),
+    ((32, 32, 3), 'gpu', 'map'),
+  ],
+)
+def test_the_faster_way_is_chosen(shape, platform, faster):
+  assert multirun.choose_strategy(shape, platform) == faster
 
 
 def test_run_parallel_exchanges_nothing():
