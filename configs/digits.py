@@ -22,6 +22,7 @@ DEFAULT = common.ConfigArgs('sl', 'symmetric', 0.4, recipe='small')
 # few steps a gradient weight of much more than 4 p_y kills the network.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
   'sl': {'alpha': 0.01, 'beta': 1.0, 'log_zero': -4.0},
+  'd2l': {'warm_up': 5},
   'sl_lc': {'alpha': 0.01, 'log_zero': -4.0},
   'sl_annealed': {'alpha': 0.01, 'log_zero': -4.0},
   'rce': {'log_zero': -4.0},

@@ -264,8 +264,11 @@ def table(results: Mapping[str, Sequence[train.Result]]) -> str:
   )
   note = 'init_from=random: the weights were not pretrained' * is_random
   marked = {
-    group: marks.mark(group, next((r for r in runs if 'failed' not in r), None))
-    for group, runs in results.items()
+    group: marks.mark(runs[0].get('loss', group), runs[0]) if runs else ''
+    for group, runs in (
+      (group, [run for run in runs if 'failed' not in run])
+      for group, runs in results.items()
+    )
   }
   shown = [_fitted(rows, marked), marks.note(marked.values()), note]
   return '\n'.join(filter(None, shown))

@@ -12,7 +12,7 @@ import numpy as np
 
 from sce_jax import methods, models
 from sce_jax.config import check as config_lib
-from sce_jax.config import choose, fields
+from sce_jax.config import choose, fields, rates
 from sce_jax.config.check import Config, LossConfig
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data import held_out, open_set
@@ -152,9 +152,11 @@ def train_many(
       )
       for line in open_set.lines(datasets[images_key]):
         progress.log(line)
-  warnings = (
-    labels_lib.warning(c.noise, datasets[(_data_key(c),)].info) for c in checked
-  )
+  warnings: list[str | None] = []
+  for c in checked:
+    info = datasets[(_data_key(c),)].info
+    warnings.append(labels_lib.warning(c.noise, info))
+    warnings.append(rates.warning(c.loss.name, c.loss.hparams, c.noise, info))
   for line in dict.fromkeys(filter(None, warnings)):
     progress.log(progress.styled(line, 'yellow'))
   groups = list(_groups(checked, chosen, validation))

@@ -162,8 +162,16 @@ def compare(mine: Labels, other: Labels) -> str:
   alone = len(mine.ids) - len(left), len(other.ids) - len(right)
   differ = np.flatnonzero(mine.labels[left] != other.labels[right])
   images = _replaced_by(mine)[left] != _replaced_by(other)[right]
+  untrue = 0
+  if mine.clean is not None and other.clean is not None:
+    untrue = int((mine.clean[left] != other.clean[right]).sum())
+  of_true = (
+    f'the true labels of {untrue:,} differ: these are other data, or the ids'
+    ' number the examples in another order'
+  )
   if not differ.size and not any(alone) and not images.any():
-    return f'The same labels of the same {len(left):,} examples.'
+    same = f'The same labels of the same {len(left):,} examples'
+    return f'{same}, but {of_true}.' if untrue else f'{same}.'
   lines = [
     'The labels differ:',
     f'  examples of both: {len(left):,}; only of the first: {alone[0]:,}; only'
@@ -182,13 +190,8 @@ def compare(mine: Labels, other: Labels) -> str:
       f'  the images of {images.sum():,} differ: one set was made with open-set'
       ' noise, or with another'
     )
-  if mine.clean is not None and other.clean is not None:
-    untrue = int((mine.clean[left] != other.clean[right]).sum())
-    if untrue:
-      lines.append(
-        f'  the true labels of {untrue:,} differ, too: these are other data, or'
-        ' the ids number the examples in another order'
-      )
+  if untrue:
+    lines.append(f'  {of_true}')
   return '\n'.join(lines)
 
 

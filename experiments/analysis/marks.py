@@ -42,7 +42,7 @@ def mark(name: str, result: Mapping[str, Any] | None = None) -> str:
   return (
     _TUNED * bool(spec.tuned_per_rate)
     + _KIND * spec.tuned_per_kind
-    + _TOLD * spec.told_rate
+    + _TOLD * bool(spec.told_rate)
     + _MATRIX * (source == 'true')
     + _MEASURED * (source == files.MEASURED)
   )

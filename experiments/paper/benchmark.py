@@ -1,9 +1,9 @@
 """Every method under one protocol, ranked, beside what is published.
 
-All methods, under several noises, with all seeds, where the data set has it
-with the settings of Active Passive Loss (recipe=apl), which later papers
-follow. The figure is the last epoch's, never the best one's. Settings of losses
-are those of their papers, not tuned here.
+Methods under several noises, with several seeds: all that there are unless some
+are chosen; with the settings of Active Passive Loss (recipe=apl), which later
+papers follow, where the data set has them and no others are chosen. The figure
+is the last epoch's, never the best one's.
 """
 
 from collections.abc import Iterable, Mapping

@@ -41,7 +41,7 @@ def sweep(dataset: str, scale: str) -> list:
 
 
 def report(context: registry.Context, runs: Any) -> list[page.Block]:
-  """The losses by the module that they are in, and the other methods.
+  """The losses by the module that they are in.
 
   Args:
     context: its scale says at how many probabilities they are drawn.

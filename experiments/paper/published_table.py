@@ -33,6 +33,7 @@ def blocks(
   """
   # By the data's own name: a config file may be called otherwise.
   dataset = scales.config(context.dataset, context.scale).data.name
+  differs = scales.scale_of(context.dataset, context.scale).note
   rows: list[list[Cell | str]] = []
   sources: dict[str, str] = {}
   for (method, given), some in runs.groupby(['method', 'noise'], sort=False):
@@ -52,7 +53,9 @@ def blocks(
           number(known.accuracy, '.2f'),
           number(difference, '+.2f'),
           number(difference / spread if spread else None, '+.1f'),
-          'the same' if known.protocol == recipe else known.protocol,
+          'the same'
+          if known.protocol == recipe and not differs
+          else known.protocol,
           known.mark,
         ]
       )
@@ -75,7 +78,6 @@ def blocks(
   ]
   if 'recalled' in sources.values():
     notes.append('recalled figures were found in no source: do not quote them.')
-  differs = scales.scale_of(context.dataset, context.scale).note
   if differs:
     notes.append(f'Not the published protocol. {differs}')
   return [

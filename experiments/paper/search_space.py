@@ -53,7 +53,9 @@ def default(
   """
   spec = methods.find(loss)
   if names is None:
-    names = list(methods.of_kind(loss, values, 'traced'))
+    # The floor is a part of epsilon-softmax, not a setting of it.
+    traced = methods.of_kind(loss, values, 'traced')
+    names = [name for name in traced if name != 'floor']
   found = {}
   for name in names:
     made = _around(values[name], spec.hparams[name].rule)

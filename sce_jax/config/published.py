@@ -12,11 +12,14 @@ noise of real data. Methods that are told the rate get the share of all labels
 that is wrong (rates.py), and none where it is not known: it must be given.
 
 Sources, as they are called below:
+  D2L   xingjunm/dimensionality-driven-learning, train_models.py
   SCE   YisenWang/symmetric_cross_entropy_for_noisy_labels
   APL   HanxunH/Active-Passive-Losses, configs/*/sym/*.yaml
   ANL   Virusdoll/Active-Negative-Loss, config/*.json
   EPS   cswjl/eps-softmax, config.py; it has the losses before it as baselines.
-        LDR-KL on WebVision is in its first version only
+        LDR-KL on WebVision is in its first version only. Its LogitClip has
+        another threshold, see methods/loss_wrappers.py; its paper's GCE on
+        CIFAR-100 has q = 0.5, 0.5, 0.7, 0.7, 0.9 by rate, its code 0.7
   JAL   cswjl/joint-asymmetric-loss, config.py
   SR    hitcszx/lnl_sr, config.py, main.py and issue 2
   GJS   ErikEnglesson/GJS, scripts/*/*/*.yaml; its runs are of 400 epochs with
@@ -38,6 +41,7 @@ import math
 from typing import Any
 
 from sce_jax.config import rates
+from sce_jax.noise import FROM_PROBABILITIES
 
 Values = Mapping[str, Any]
 
@@ -56,6 +60,7 @@ _ANYWHERE: Mapping[str, Values] = {
 
 _MNIST: Mapping[str, Values] = {
   'sl': {'alpha': 0.01, 'beta': 1.0, **_RCE},  # SCE.
+  'd2l': {'warm_up': 5},  # D2L.
   'agce': {'a': 4.0, 'q': 0.2},  # ANL, EPS.
   'aul': {'a': 3.0, 'q': 0.1},
   'ael': {'a': 3.5},
@@ -97,6 +102,7 @@ _MNIST: Mapping[str, Values] = {
 
 _CIFAR10: Mapping[str, Values] = {
   'sl': {'alpha': 0.1, 'beta': 1.0, **_RCE},  # SCE.
+  'd2l': {'warm_up': 10},  # D2L.
   'ngce': {'q': 0.1},  # APL. On MNIST it is scaled by 10 there, here it is not.
   # APL, ANL, EPS; half of their beta for our MAE.
   'nce_rce': {'alpha': 1.0, 'beta': 1.0, **_RCE},
@@ -136,6 +142,7 @@ _CIFAR10: Mapping[str, Values] = {
 
 _CIFAR100: Mapping[str, Values] = {
   'sl': {'alpha': 6.0, 'beta': 0.1, **_RCE},  # SCE.
+  'd2l': {'warm_up': 20},  # D2L.
   'ngce': {'q': 0.7},  # APL.
   'phuber': {'tau': 10.0},  # dmizr/phuber.
   'taylor': {'order': 18},  # DAL.
@@ -336,7 +343,7 @@ def _kind(noise: str) -> str:
     return 'symmetric'
   if noise.startswith(('asymmetric', 'random_matrix')) or noise == 'pair_flip':
     return 'asymmetric'
-  if 'dependent' in noise or noise == 'cluster_based':
+  if 'dependent' in noise or noise in (*FROM_PROBABILITIES, 'cluster_based'):
     return 'dependent'
   return 'people'
 

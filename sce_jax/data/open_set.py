@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from typing import NoReturn
 
 import numpy as np
 
@@ -13,9 +14,12 @@ from sce_jax.data.dataset import Dataset, Split
 from sce_jax.data.labels import NoiseConfig
 from sce_jax.data.records import Records
 from sce_jax.errors import UserError
+from sce_jax.storage import digests, paths
 
 # The true label of an image that is of none of the classes.
 _NO_CLASS = -1
+# What the name of data of one's own begins with; their digest follows.
+_OWN = 'own-'
 
 
 def key(noise_config: NoiseConfig, seed: int) -> tuple:
@@ -59,23 +63,22 @@ def apply(
   """
   if dataset.replaced is not None:
     return dataset
-  source, given = noise_config.open_set_from, None
+  name, given = noise_config.open_set_from, None
   if noise_config.name == labels.FROM_FILE and noise_config.path is not None:
     given = label_files.read_replaced(noise_config.path)
-  if given is not None and given.source != source:
-    raise UserError(
-      f'{noise_config.path}: {len(given.ids):,} images of its examples were'
-      f' replaced by those of {given.source!r}: set'
-      f' --config.noise.open_set_from={given.source}'
-    )
-  if not source:
+    _check_rate(noise_config, given)
+  if given is not None and not name:
+    _refuse(noise_config.path, given)
+  if not name:
     return dataset
   if isinstance(dataset.train.image, Records):
     raise UserError(
       'config.noise.open_set_from replaces images in memory, and those of'
       f' {dataset.info.name!r} are decoded as they are read: leave it out'
     )
-  other = _other(dataset, data_config, source, data_dir)
+  other, source = _other(dataset, data_config, name, data_dir)
+  if given is not None and given.source != source:
+    _refuse(noise_config.path, given)
   if given is None:
     rows = labels.left_rows(dataset, noise_config, seed)
     try:
@@ -102,11 +105,48 @@ def lines(dataset: Dataset) -> list[str]:
   ]
 
 
+def _check_rate(
+  noise_config: NoiseConfig, given: noise.Replaced | None
+) -> None:
+  """Checks that either the file or the config says how many are replaced."""
+  name, rate = noise_config.open_set_from, noise_config.open_set_rate
+  if given is not None and rate:
+    raise UserError(
+      f'{noise_config.path} says which images are replaced, {len(given.ids):,}'
+      f' of them, and config.noise.open_set_rate={rate} how many: leave the'
+      ' rate out'
+    )
+  if given is None and name and not rate:
+    raise UserError(
+      f'{noise_config.path} does not say which images are replaced by those of'
+      f' config.noise.open_set_from={name}: give open_set_rate, or leave both'
+      ' out'
+    )
+
+
+def _refuse(path: str | None, given: noise.Replaced) -> NoReturn:
+  name = given.source
+  what = '' if _is_digest(name) else f'={name}'
+  where = ' to these data, wherever they lie' if _is_digest(name) else ''
+  raise UserError(
+    f'{path}: {len(given.ids):,} images of its examples were replaced by those'
+    f' of {name!r}: set --config.noise.open_set_from{what}{where}'
+  )
+
+
+def _is_digest(source: str) -> bool:
+  return source.startswith(_OWN)
+
+
 def _other(
   dataset: Dataset, data_config: DataConfig, name: str, data_dir: str | None
-) -> Split:
-  """The training examples of the other data set whose images are new."""
-  is_path = os.sep in name
+) -> tuple[Split, str]:
+  """The training examples of the other data set whose images are new.
+
+  And what its images are known by: a name of tfds is the same everywhere, but
+  data of one's own may lie anywhere, so these are known by what they hold.
+  """
+  is_path = _is_path(name)
   section = dataclasses.replace(
     data_config,
     source='path' if is_path else 'tfds',
@@ -119,7 +159,10 @@ def _other(
     limit=None,
     relabel=None,
   )
-  other = dataset_lib.load_on_all_processes(section, data_dir).train
+  try:
+    other = dataset_lib.load_on_all_processes(section, data_dir).train
+  except UserError as error:
+    raise UserError(f'config.noise.open_set_from={name}: {error}') from None
   shape = dataset.train.pixels.shape[1:]
   if other.pixels.shape[1:] != shape:
     sizes = ['x'.join(map(str, x)) for x in (other.pixels.shape[1:], shape)]
@@ -127,9 +170,20 @@ def _other(
       f'config.noise.open_set_from={name} has images of {sizes[0]}, and'
       f' {dataset.info.name!r} of {sizes[1]}: name a data set of the same size'
     )
+  source = name
+  if is_path:
+    ids = other.example_id.astype('<i8')
+    source = _OWN + digests.of_arrays(ids, other.pixels)
   own = {image.tobytes() for image in dataset.train.pixels}
   new = [image.tobytes() not in own for image in other.pixels]
-  return other.rows(np.flatnonzero(new))
+  return other.rows(np.flatnonzero(new)), source
+
+
+def _is_path(name: str) -> bool:
+  """Whether this is data of one's own: tfds has NAME and NAME/CONFIG."""
+  is_there = os.sep in name and paths.path(name).exists()
+  is_file = paths.path(name).suffix[1:].isalpha()
+  return is_there or is_file or name.startswith(('.', '~', os.sep))
 
 
 def _replaced(

@@ -24,7 +24,7 @@ def jensen_shannon(
   entropy of the target) as w goes to 0, and to half the mean absolute error as
   w goes to 1, slowly. The gradient in a q_k of 0 is 0.
 
-  The public code clips m at 1e-6 and so stops the gradient of p_k below it.
+  The public code clips m at 1e-7 and so stops the gradient of p_k below it.
 
   Args:
     weight: The weight w of the label; above 0 and below 1. The paper tunes it

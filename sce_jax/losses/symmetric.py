@@ -52,6 +52,11 @@ def reverse_cross_entropy(
   logarithm, which for a tiny q_k lies below `log_zero`. The gradient in a q_k
   of 0 is 0.
 
+  The loss of a class lies between 0 and `-log_zero`; summed over the classes it
+  is a constant, so that it tolerates symmetric noise of a rate below 1 - 1/K
+  (section 3.3). The authors' code clips p at 1e-7 first, which stops the
+  gradient there.
+
   Args:
     log_zero: The constant A that stands for log 0; below 0.
 
@@ -85,7 +90,12 @@ def symmetric_cross_entropy(
 
   The loss is `alpha l_ce + beta l_rce`. For a class y its gradient in the
   logits is `(alpha - beta log_zero p_y) (p - onehot(y))`: cross entropy's own,
-  scaled by how far the network already believes the label.
+  scaled by how far the network already believes the label. It is 0 or more and
+  unbounded unless `alpha` is 0; then it is noise-tolerant, as
+  `reverse_cross_entropy` is.
+
+  The authors' code clips p at 1e-7 in both parts, so that a label of a smaller
+  p_y has no gradient: its cross entropy ends at 16.1. Here it does not end.
 
   Args:
     logits: Unnormalized log probabilities `[K]`.

@@ -77,10 +77,7 @@ def averaged(base: Method, *, margins: bool) -> Method:
       return losses, aux.replace(state=state)
     logits = jax.lax.stop_gradient(aux.logits)
     probability = jax.nn.softmax(logits)
-    # What only fills up the batch is sent past the end, where it is dropped.
-    position = context.gather(
-      jnp.where(batch.counted, batch.position, context.num_examples)
-    )
+    position = context.places(batch)
 
     def add(sums, values):
       return sums.at[position].add(context.gather(values), mode='drop')
@@ -98,10 +95,14 @@ def averaged(base: Method, *, margins: bool) -> Method:
     inner, figures = base.end_epoch(state.base, features, hparams, context)
     return state.replace(base=inner), figures
 
+  def transition(state, hparams):
+    return base.transition(state.base, hparams)
+
   return base._replace(
     init=init,
     loss=loss,
     end_epoch=None if base.end_epoch is None else end_epoch,
+    transition=None if base.transition is None else transition,
   )
 
 

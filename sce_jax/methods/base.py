@@ -53,6 +53,20 @@ class Context(NamedTuple):
   gather: Callable[[Array], Array]
   shard: Callable[[Array], Array]
 
+  def places(
+    self, batch: Any, where: Bool[Array, '...'] | bool = True
+  ) -> Int[Array, ' N']:
+    """Where a whole batch stands in arrays of the training examples [P, ...].
+
+    Past their end for what only fills up the batch: write with mode='drop'.
+
+    Args:
+      batch: this device's share.
+      where: which of it to write; the others are past the end, too.
+    """
+    counted = batch.counted & where
+    return self.gather(jnp.where(counted, batch.position, self.num_examples))
+
 
 @struct.dataclass
 @typing.no_type_check  # A pytree holds whatever jax maps it to.

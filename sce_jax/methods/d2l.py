@@ -9,11 +9,13 @@ is that of hard bootstrapping, with a decreasing weight.
 
 Source: Ma et al., "Dimensionality-Driven Learning with Noisy Labels", ICML 2018
 (arXiv:1806.02612). There the network is also reset to its state one epoch
-before the turning point; here it continues from its current state.
+before the turning point; here it continues from its current state. The LID of
+the network before its first epoch counts there, too, so that the turn can come
+an epoch earlier. A run of no more than `window` + `warm_up` + 1 epochs has no
+turning point: it is one with cross entropy.
 """
 
 from collections.abc import Sequence
-import math
 import typing
 
 from flax import struct
@@ -99,27 +101,6 @@ def turning_point(
   return None
 
 
-def label_weight(
-  lids: Sequence[float], num_epochs: int, *, window: int, warm_up: int
-) -> float:
-  """The weight of the given labels in the next epoch.
-
-  Before the turning point it is 1, then
-  `exp(-(epoch / num_epochs) LID / min(LIDs))`.
-
-  Args:
-    lids: LID after each epoch done.
-    num_epochs: length of the run.
-    window: as in `turning_point`.
-    warm_up: as in `turning_point`.
-  """
-  if turning_point(lids, window=window, warm_up=warm_up) is None:
-    return 1.0
-  lowest = min(lids)
-  expansion = lids[-1] / lowest if lowest > 0 else 1.0
-  return math.exp(-len(lids) / num_epochs * expansion)
-
-
 @struct.dataclass
 @typing.no_type_check  # A pytree holds whatever jax maps it to.
 class D2LState:
@@ -141,7 +122,10 @@ class D2LState:
 
 
 def d2l(window: int, neighbours: int) -> Method:
-  """D2L, for any number of runs; `turning_point` and `label_weight` in JAX.
+  """D2L, for any number of runs; `turning_point` in JAX.
+
+  After it the weight of the given labels is
+  `exp(-(epoch / num_epochs) LID / min(LIDs))`.
 
   Its hyper-parameters are the `weight` of the given labels before the turning
   point, and `warm_up`.
@@ -172,9 +156,10 @@ def d2l(window: int, neighbours: int) -> Method:
     return losses, Aux(logits, batch_stats, state, figures)
 
   def end_epoch(state, features, hparams, context):
-    size = min(context.num_examples, NUM_EXAMPLES)
-    size -= size % min(GROUP, size)
-    lid = mean_lid(features(size), neighbours)
+    # A run may have fewer examples than its split.
+    hidden = features(min(context.num_examples, NUM_EXAMPLES))
+    size = len(hidden) - len(hidden) % min(GROUP, len(hidden))
+    lid = mean_lid(hidden[:size], neighbours)
     lids = jnp.roll(state.lids, -1).at[-1].set(lid)
     before = lids[:-1]
     rises = lid - before.mean() > 2 * before.std()

@@ -49,9 +49,7 @@ def elr() -> Method:
     )
     regularizer = jnp.log(1 - jnp.sum(average * p, axis=1))
     losses = losses + hparams['strength'] * regularizer
-    # What only fills up the batch is sent past the end, where it is dropped.
-    position = jnp.where(batch.counted, batch.position, context.num_examples)
-    state = state.at[context.gather(position)].set(
+    state = state.at[context.places(batch)].set(
       context.gather(average), mode='drop'
     )
     figures = {'regularizer': regularizer}

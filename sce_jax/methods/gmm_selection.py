@@ -79,11 +79,9 @@ def gmm_selection() -> Method:
     # The mean over the batch is to be one over those kept, if there are any.
     scale = total / jnp.maximum(kept, 1.0)
     chosen = jnp.sum(jnp.where(keep, losses, 0.0) * scale[:, None], axis=0)
-    # What only fills up the batch is sent past the end, where it is dropped.
-    position = jnp.where(batch.counted, batch.position, context.num_examples)
     seen = context.gather(lax.stop_gradient(losses).T).T
     state = state.replace(
-      losses=state.losses.at[:, context.gather(position)].set(seen, mode='drop')
+      losses=state.losses.at[:, context.places(batch)].set(seen, mode='drop')
     )
     figures = {'kept': keep.astype(jnp.float32).mean(axis=0)}
     return chosen, first.replace(state=state, figures=figures)

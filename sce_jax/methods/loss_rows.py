@@ -40,6 +40,12 @@ _POWER = number(lambda x: 0 < x <= 1, 'above 0 and at most 1')
 _FLOOR = number(lambda x: 0 < x <= 1e-4, 'above 0 and at most 1e-4')
 _AT_LEAST_1 = number(lambda x: x >= 1, 'of at least 1')
 _SYMMETRIC = 'symmetric noise below 1 - 1/K'
+# The entropy of the smoothed label; of negative smoothing there is no end.
+_SMOOTHED_LOWEST = (
+  '-inf if smoothing < 0 else 0 if smoothing == 0 else'
+  ' -(1 - smoothing + smoothing / K) * log(1 - smoothing + smoothing / K)'
+  ' - (K - 1) * smoothing / K * log(smoothing / K)'
+)
 
 ROWS: dict[str, Spec] = {
   'ce': loss_spec(
@@ -94,7 +100,7 @@ ROWS: dict[str, Spec] = {
     rules={'smoothing': number(lambda x: x < 1, 'below 1 (negative: NLS)')},
     paper='1512.00567',
     formula='-(1 - smoothing) * log(p_y) - smoothing * mean(log(p))',
-    bound=('0 if smoothing >= 0 else -inf', 'inf'),
+    bound=(_SMOOTHED_LOWEST, 'inf'),
     tuned_per_rate=False,  # Below 0 it is nls, which was.
   ),
   'gce': loss_spec(

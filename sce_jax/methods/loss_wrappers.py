@@ -78,8 +78,11 @@ def logit_clip(base: Loss) -> Loss:
   loss that is finite becomes bounded. Predictions are not changed by it.
 
   The authors' code compares the norm with one constant and scales to its
-  inverse; it agrees with the paper's text, and with this, at 1 only. This is
-  what later ports (OGC, epsilon-softmax) do.
+  inverse; it agrees with the paper's text, and with this, at 1 only. OGC's port
+  does what this does. That of epsilon-softmax's code compares with
+  1 / `max_norm` and scales to `max_norm`: above 1 it makes some logits longer,
+  below 1 it leaves some that are too long. The settings and published figures
+  of CE+LC (config/published.py, experiments/paper/published.py) are its.
 
   Source: Wei et al., "Mitigating Memorization of Noisy Labels by Clipping the
   Model Prediction", ICML 2023 (arXiv:2212.04055).
@@ -131,7 +134,8 @@ def epsilon_softmax(base: Loss) -> Loss:
   that the hardest examples, mostly wrong labels, are left out. This is part of
   their results; at floor = 0, the paper's formula, it is another method. After
   the replacement q is scaled to sum to 1 again, which changes it by a factor
-  of at most 1 + K floor; their code does not.
+  of at most 1 + K floor, and leaves a gradient of some 1e-8; their code does
+  not.
 
   Source: Wang et al., "epsilon-Softmax: Approximating One-Hot Vectors for
   Mitigating Label Noise", NeurIPS 2024; code: cswjl/eps-softmax.

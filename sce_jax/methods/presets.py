@@ -249,7 +249,7 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
     'sl_lc': combined(
       logit_clip(of('sl')),
       (single['sl'],),
-      'symmetric learning of clipped logits',
+      'symmetric learning of clipped logits (ours)',
       'SL+LC',
       rules=_RULES,
       hparams={**_SL, 'max_norm': Hparam(10.0, POSITIVE)},
@@ -259,7 +259,7 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
     'sl_annealed': combined(
       of('sl'),
       (single['sl'],),
-      'symmetric learning with an alpha that moves',
+      'symmetric learning with an alpha that moves (ours)',
       'SL annealed',
       rules=_RULES,
       around=lambda base: annealed(base, 'alpha'),

@@ -91,7 +91,8 @@ def sparse_regularization(base: Loss, *, normalize: bool = True) -> Method:
     growth, rest = _split(rest, 'growth')
     every, rest = _split(rest, 'growth_epochs')
     times = jnp.floor(context.epoch.astype(jnp.float32) / every)
-    return {**rest, 'strength': given * growth**times}
+    strength = given * growth**times
+    return {**rest, 'strength': strength if context.training else 0.0}
 
   return scheduled(from_loss(sparse(base, normalize=normalize)), grown)
 

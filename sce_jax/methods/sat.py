@@ -55,15 +55,13 @@ def sat() -> Method:
       (jnp.where(mask, largest, 0.0).sum(), mask.sum(dtype=jnp.float32))
     )
     adapted = -(largest * count / total) * jnp.sum(soft * log_p, axis=1)
-    # What only fills up the batch is sent past the end, where it is dropped.
-    position = jnp.where(late & mask, batch.position, context.num_examples)
-    state = state.at[context.gather(position)].set(
+    state = state.at[context.places(batch, late)].set(
       context.gather(soft), mode='drop'
     )
     own = jnp.take_along_axis(soft, batch.label[:, None], axis=1)[:, 0]
-    figures = {'label_weight': jnp.where(late, own, 1.0)}
+    figures = {'own_label': jnp.where(late, own, 1.0)}
     return jnp.where(late, adapted, losses), Aux(
       logits, batch_stats, state, figures
     )
 
-  return Method(init, loss, figures=('label_weight',))
+  return Method(init, loss, figures=('own_label',))

@@ -60,10 +60,7 @@ def sop() -> Method:
     count = context.psum(batch.counted.sum(dtype=jnp.float32))
     u = u - hparams['rate_u'] / count * slopes[0]
     v = v - hparams['rate_v'] / count * slopes[1]
-    # What only fills up the batch is sent past the end, where it is dropped.
-    position = context.gather(
-      jnp.where(batch.counted, batch.position, context.num_examples)
-    )
+    position = context.places(batch)
     state = {
       'u': state['u'].at[position].set(context.gather(u), mode='drop'),
       'v': state['v'].at[position].set(context.gather(v), mode='drop'),

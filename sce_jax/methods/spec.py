@@ -22,8 +22,8 @@ class Spec:
     tolerant: when it is noise-tolerant in theory; '' if it is not known to be.
     paper: the arXiv identifier, or where there is none the reference.
     loss: the function of sce_jax.losses, if it is that and nothing else.
-    told_rate: whether a hyper-parameter is the noise rate, which a user of real
-      data does not know.
+    told_rate: the hyper-parameter that is the noise rate, which a user of real
+      data does not know; '': there is none.
     positive: hyper-parameters of which one at least must be above 0.
     formula: the loss of a class y, as a Python expression of the
       hyper-parameters and of the names that `table.FORMULA_NAMES`
@@ -46,7 +46,7 @@ class Spec:
   tolerant: str = ''
   paper: str = ''
   loss: Loss | None = None
-  told_rate: bool = False
+  told_rate: str = ''
   positive: tuple[str, ...] = ()
   formula: str = ''
   bound: tuple[str, str] | None = None

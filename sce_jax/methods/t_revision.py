@@ -84,14 +84,14 @@ def t_revision() -> Method:
     weight = jnp.where(revises, weight, lax.stop_gradient(weight))
     weight = jnp.where(reweights, weight, 1.0)
     return weight * losses, Aux(
-      logits, batch_stats, new, {'label_weight': weight}
+      logits, batch_stats, new, {'importance': weight}
     )
 
   return Method(
     init,
     loss,
     prepare=prepare,
-    figures=('label_weight',),
+    figures=('importance',),
     transition=lambda state, hparams: revised(
       state['d'], jnp.asarray(hparams['transition_matrix'], jnp.float32)
     ),

@@ -95,7 +95,11 @@ SPECS: dict[str, Spec] = {
     'Forward',
     hp.transition_matrix(reachable=True),
     formula='-log(sum(p * transition_matrix[:, y]))',
-    bound=('0', 'inf'),
+    bound=(
+      '-log(max(transition_matrix))',
+      '-log(1 - max(1 - transition_matrix))'
+      ' if max(1 - transition_matrix) < 1 else inf',
+    ),
   ),
   'backward': _corrected(
     losses.backward_correction,
@@ -136,7 +140,7 @@ SPECS: dict[str, Spec] = {
       'warm_up': Hparam(10, whole(1)),
     },
     paper='1804.06872',
-    told_rate=True,
+    told_rate='forget_rate',
   ),
   'jocor': Spec(
     jocor,
@@ -148,7 +152,7 @@ SPECS: dict[str, Spec] = {
       'weight': Hparam(0.9, WEIGHT),
     },
     paper='2003.02752',
-    told_rate=True,
+    told_rate='forget_rate',
     tuned_per_rate=True,
   ),
   'sat': Spec(

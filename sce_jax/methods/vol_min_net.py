@@ -90,13 +90,13 @@ def vol_min_net(init: float, optimizer: str) -> Method:
       logits,
       batch_stats,
       {'w': w - rate * update, 'optimizer': moments},
-      {'kept': kept},
+      {'diagonal': kept},
     )
 
   return Method(
     start,
     loss,
-    figures=('kept',),
+    figures=('diagonal',),
     transition=lambda state, hparams: transition(state['w']),
   )
 

@@ -83,8 +83,8 @@ class NoiseSpec:
     dataset: the data set whose classes it needs; '' for those of any.
     classes: names that some of the classes must have, by class, where a data
       set names its classes.
-    rate_is_share: of a noise without a matrix, whether its rate is the share of
-      wrong labels, at least on average.
+    share: of a noise without a matrix, the share of labels that are wrong at a
+      rate, at least on average; None: it is not known.
   """
 
   apply: Noise
@@ -93,7 +93,7 @@ class NoiseSpec:
   num_classes: int | None = None
   dataset: str = ''
   classes: Mapping[int, str] = dataclasses.field(default_factory=dict)
-  rate_is_share: bool = True
+  share: Callable[[float], float] | None = float
 
 
 def from_transition(transition: TransitionFn) -> Noise:

@@ -1,6 +1,6 @@
 """Corrupting labels by a transition matrix."""
 
-from jaxtyping import Float64, Int32, Integer
+from jaxtyping import Float64, Int32, Int64, Integer
 import numpy as np
 
 from sce_jax.noise import checks, hashing
@@ -16,8 +16,9 @@ def corrupt(
 ) -> Int32[np.ndarray, ' N']:
   """Replaces labels as T says: a pure function of (seed, example id).
 
-  The result does not depend on example order. At the same seed a higher rate
-  of the same noise corrupts a superset of the examples.
+  The result does not depend on example order. At the same seed a matrix whose
+  diagonal is smaller in each class, such as that of a higher rate of the same
+  noise, corrupts a superset of the examples.
 
   Mode 'iid' draws each label from its row of T. An example's draw depends on
   (seed, id) and its own row, nothing else, so a shard may be corrupted alone.
@@ -99,15 +100,14 @@ def _counts(sizes, matrix, seed):
   num_classes = len(matrix)
   wrong = np.where(np.eye(num_classes, dtype=bool), 0.0, matrix)
   wrong_rate = wrong.sum(axis=1)
-  # Here and below: to 9 decimals, so that the last bit's rounding does not
-  # decide what is a half, nor which of two equal remainders comes first.
-  num_wrong = np.rint(np.round(sizes * wrong_rate, 9)).astype(np.int64)
+  num_wrong = number_of(wrong_rate, sizes)
   share = wrong / np.where(wrong_rate > 0, wrong_rate, 1.0)[:, None]
   quotas = num_wrong[:, None] * share
   counts = np.floor(quotas).astype(np.int64)
 
   classes = np.arange(num_classes)
   ties = hashing.hash_words(hashing.TIES, seed, classes[:, None], classes)
+  # Or the last bit would decide which of two equal remainders comes first.
   remainders = np.round(quotas - counts, 9)
   order = np.lexsort((ties, -remainders), axis=1)
   left_over = num_wrong - counts.sum(axis=1)
@@ -129,9 +129,11 @@ def _wrong_first(num_classes):
 _MODES = {'exact': _exact, 'iid': _iid}
 
 
-def number_of(rate: float, size: int) -> int:
+def number_of(
+  rate: float | Float64[np.ndarray, ' K'], size: int | Integer[np.ndarray, ' K']
+) -> np.int64 | Int64[np.ndarray, ' K']:
   """The whole number that is nearest to a share of so many examples.
 
   To 9 decimals, so that the last bit does not decide what is a half.
   """
-  return int(np.rint(np.round(rate * size, 9)))
+  return np.rint(np.round(rate * size, 9)).astype(np.int64)

@@ -4,7 +4,7 @@
 four different things in published code, so each has a name here. In all of
 them random directions decide what an image is mistaken for. At the size of an
 image their dot products are large: the wrong class is nearly a function of the
-image. The figures below are of all of CIFAR-10 at rate 0.4 and seed 0.
+image.
 
 How labels are drawn is part of each rule, so a `mode` is not read. At rate 0
 no label is corrupted, although the drawn rates of an example, were they drawn,
@@ -49,8 +49,7 @@ def part_dependent(
   normalised image, W_y one matrix [D, K] for each true class y, of standard
   normal numbers.
 
-  Cut off, the mean of q is above small rates: 0.129 at 0.1, 0.206 at 0.2; at
-  0.4 it is 0.400.
+  Cut off, the mean of q is above small rates, see `mean_flip_rate`.
 
   Args:
     labels: clean labels, integers in [0, K).
@@ -141,11 +140,12 @@ def instance_dependent_sigmoid(
   mode: str,
   images: Images | None = None,
 ) -> NoisyLabels:
-  """What cifar-10-100n's code does under the name of instance noise.
+  """What cifar-10-100n's code holds under the name of instance noise.
 
   The second `noisify_instance` of github.com/UCSC-REAL/cifar-10-100n, which
-  replaces the first: with probability q_i sigmoid(x . w_y) the label is drawn
-  anew, uniformly over all classes, the true one too. q_i is as in
+  stands there as code that is commented out (the first, where it is not, is
+  `part_dependent_shared`): with probability q_i sigmoid(x . w_y) the label is
+  drawn anew, uniformly over all classes, the true one too. q_i is as in
   `part_dependent`, w_y one standard normal vector for each true class, x the
   image as it is stored. On raw pixels the sigmoid is nearly 0 or 1, and for
   most images of a class the same: some classes are nearly left alone, and fewer
@@ -205,6 +205,23 @@ def _flip_rates(rate, seed, ids) -> Float64[np.ndarray, ' N']:
   # Inside (0, 1), where the inverse is finite.
   places = np.clip(places, 2.0**-54, 1 - 2.0**-53)
   return np.clip([normal.inv_cdf(place) for place in places.tolist()], 0, 1)
+
+
+def mean_flip_rate(rate: float) -> float:
+  """The mean of the rates at which examples are corrupted.
+
+  That of a normal distribution of mean `rate` and deviation 0.1 cut off to
+  [0, 1], in [0, 1); at rate 0 it is 0, as no label is corrupted then.
+
+  >>> [round(mean_flip_rate(rate), 3) for rate in (0.1, 0.2, 0.4)]
+  [0.129, 0.206, 0.4]
+  """
+  if rate == 0:
+    return 0.0
+  standard = statistics.NormalDist()
+  low, high = -rate / _SPREAD, (1 - rate) / _SPREAD
+  mass = standard.cdf(high) - standard.cdf(low)
+  return rate + _SPREAD * (standard.pdf(low) - standard.pdf(high)) / mass
 
 
 def _mistaken(

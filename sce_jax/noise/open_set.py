@@ -14,7 +14,8 @@ class Replaced:
   """Which images were replaced, and by which.
 
   Attributes:
-    source: the data set that the other images are of.
+    source: the data set that the other images are of; the same for two programs
+      that have the same images.
     ids: of the examples whose image was replaced.
     images: ids of the images in its training split that replace them.
   """

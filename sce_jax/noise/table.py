@@ -89,11 +89,15 @@ NOISE: dict[str, NoiseSpec] = {
   'random_matrix_sparse20': _random(0.2),
   'random_matrix_sparse40': _random(0.4),
   'random_matrix_sparse60': _random(0.6),
-  'part_dependent': NoiseSpec(instance.part_dependent),
+  'part_dependent': NoiseSpec(
+    instance.part_dependent, share=instance.mean_flip_rate
+  ),
   'part_dependent_exact': NoiseSpec(instance.part_dependent_exact),
-  'part_dependent_shared': NoiseSpec(instance.part_dependent_shared),
+  'part_dependent_shared': NoiseSpec(
+    instance.part_dependent_shared, share=instance.mean_flip_rate
+  ),
   'instance_dependent_sigmoid': NoiseSpec(
-    instance.instance_dependent_sigmoid, rate_is_share=False
+    instance.instance_dependent_sigmoid, share=None
   ),
   'cluster_based': NoiseSpec(clusters.cluster_based),
 }

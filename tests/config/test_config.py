@@ -11,7 +11,9 @@ from configs import digits
 from experiments.paper import scales
 from sce_jax import errors, methods, models, train
 from sce_jax.config import check as config_lib
-from sce_jax.config import fields
+from sce_jax.config import fields, rates
+from sce_jax.data import labels
+from sce_jax.data.info import DatasetInfo
 from sce_jax.engine import optim
 from sce_jax.runs import read
 
@@ -340,3 +342,36 @@ def test_differences_and_fingerprints():
   assert fields.differences(first, second) == ['optim.momentum: 0.9 -> 0.5']
   assert fields.fingerprint(first) != fields.fingerprint(second)
   assert fields.fingerprint(first) == fields.fingerprint(first.to_dict())
+
+
+@pytest.mark.parametrize(
+  ('loss', 'changes', 'share'),
+  [
+    ('co_teaching', {}, None),
+    ('co_teaching', {'rate': 0.6}, '0.6'),
+    ('jocor', {'name': 'clean', 'rate': 0.0}, '0'),
+    ('jocor', {'name': 'pair_flip'}, None),
+    # 0.8 * 0.7 + 0.2 * 0.3 / 9 of the labels are right.
+    ('co_teaching', {'second': 'symmetric', 'second_rate': 0.3}, '0.433'),
+    ('co_teaching', {'open_set_rate': 0.5}, '0.6'),
+    ('co_teaching', {'name': 'part_dependent', 'rate': 0.4}, '0.4'),
+    ('co_teaching', {'name': 'file'}, None),  # Nobody knows.
+    ('sl', {'rate': 0.6}, None),
+  ],
+)
+def test_a_method_that_is_told_another_rate_than_there_is(loss, changes, share):
+  config = digits.get_config(f'{loss},symmetric,0.2')
+  noise = labels.NoiseConfig(
+    **{'name': 'symmetric', 'rate': 0.2, 'mode': 'exact', **changes},
+    seed=None,
+    path=None,
+  )
+  info = DatasetInfo(
+    'digits', 10, (8, 8, 1), (), 16.0, (0.3,), (0.4,), 1198, 599
+  )
+  said = rates.warning(loss, dict(config.loss), noise, info)
+  if share is None:
+    assert said is None
+  else:
+    assert f"under the config's noise it is {share}" in said
+    assert 'config.loss.forget_rate=0.2' in said

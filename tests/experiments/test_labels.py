@@ -90,8 +90,13 @@ def test_how_labels_differ(run, show, tmp_path):
     '  examples of both: 7; only of the first: 1; only of the second: 1\n'
     '  of those of both, 1 are labelled differently\n'
     '    example 40: 2, 1\n'
-    '  the true labels of 1 differ, too: these are other data, or the ids'
-    ' number the examples in another order\n'
+    '  the true labels of 1 differ: these are other data, or the ids number the'
+    ' examples in another order\n'
+  )
+  label_files.save_npz(other, IDS, NOISY, clean)
+  assert (
+    'The same labels of the same 8 examples, but the true labels of 1 differ: '
+    in show(f'--workdir={run}', f'--other={other}')
   )
 
 

@@ -56,3 +56,15 @@ def call(method, logits, given, state, training=True):
     test_elr.HPARAMS,
     test_elr.context(training),
   )
+
+
+def test_the_learned_matrix_is_that_of_the_method_below():
+  method = methods.build('vol_min_net', methods.complete('vol_min_net', {}))
+  state = method.init(jax.random.key(0), 6, 3)
+  recorded = methods.averaged(method, margins=True)
+  np.testing.assert_array_equal(
+    recorded.transition(recorded.init(jax.random.key(0), 6, 3), {}),
+    method.transition(state, {}),
+  )
+  without = methods.averaged(methods.build('ce', {}), margins=False)
+  assert without.transition is None

@@ -67,6 +67,15 @@ def test_the_mean_is_over_groups():
   )
 
 
+def label_weight(lids, num_epochs, *, window, warm_up):
+  """The weight of the given labels in the next epoch, by the paper's rule."""
+  if d2l.turning_point(lids, window=window, warm_up=warm_up) is None:
+    return 1.0
+  lowest = min(lids)
+  expansion = lids[-1] / lowest if lowest > 0 else 1.0
+  return math.exp(-len(lids) / num_epochs * expansion)
+
+
 # A window of 3 after a warm-up of 1: mean 5, standard deviation sqrt(2/3), so
 # that what follows must exceed 6.63.
 FLAT = [9.0, 4.0, 5.0, 6.0]
@@ -82,23 +91,23 @@ def test_the_turning_point_is_where_the_dimensionality_rises():
 
 def test_the_labels_weight_by_hand():
   options = {'window': 3, 'warm_up': 1}
-  assert d2l.label_weight([*FLAT, 6.6], 10, **options) == 1.0
+  assert label_weight([*FLAT, 6.6], 10, **options) == 1.0
   # 5 of 10 epochs are done, the lowest dimensionality is 4.
-  assert d2l.label_weight([*FLAT, 8.0], 10, **options) == pytest.approx(
+  assert label_weight([*FLAT, 8.0], 10, **options) == pytest.approx(
     math.exp(-0.5 * 8 / 4)
   )
-  assert d2l.label_weight([], 10, **options) == 1.0
+  assert label_weight([], 10, **options) == 1.0
 
 
 def run_method(lids, num_epochs, window, warm_up, monkeypatch):
   """The state after each epoch, the dimensionality being given."""
-  monkeypatch.setattr(d2l, 'mean_lid', lambda hidden, neighbours: hidden)
+  monkeypatch.setattr(d2l, 'mean_lid', lambda hidden, neighbours: hidden[0, 0])
   method = d2l.d2l(window, neighbours=20)
   context = types.SimpleNamespace(num_epochs=num_epochs, num_examples=300)
   hparams = {'weight': jnp.float32(1.0), 'warm_up': jnp.float32(warm_up)}
   end_epoch = jax.jit(
     lambda state, lid: method.end_epoch(
-      state, lambda size: lid, hparams, context
+      state, lambda size: jnp.full((size, 1), lid), hparams, context
     )
   )
   state = method.init(jax.random.key(0), 300, 10)
@@ -119,7 +128,7 @@ def test_the_method_is_the_rule_in_jax(monkeypatch):
       states = run_method(lids, 20, window, warm_up, monkeypatch)
       for epoch, state in enumerate(states, 1):
         options = {'window': window, 'warm_up': warm_up}
-        expected = d2l.label_weight(lids[:epoch], 20, **options)
+        expected = label_weight(lids[:epoch], 20, **options)
         # An exponential in float32.
         assert float(state.weight) == pytest.approx(expected, rel=1e-5)
       turned.add(bool(states[-1].turned))
@@ -152,7 +161,7 @@ def test_each_epochs_weight_follows_from_those_before(undisturbed):
   assert len(lids) == 8 and min(lids) > 0
   for epoch, record in enumerate(records):
     assert record['label_weight'] == pytest.approx(
-      d2l.label_weight(lids[:epoch], 8, window=1, warm_up=0), rel=1e-5
+      label_weight(lids[:epoch], 8, window=1, warm_up=0), rel=1e-5
     )
   # Else nothing above is put to the test.
   assert records[-1]['label_weight'] < 1
@@ -179,3 +188,13 @@ def test_together_each_has_its_own_weight(config, data_dir, tmp_path):
   )
   assert len(first) == len(second) == 8
   assert first != second
+
+
+def test_a_run_of_fewer_examples_than_its_split(data_dir, tmp_path):
+  """Some are held back: the groups are those of the others."""
+  config = digits.get_config('d2l,symmetric,0.4')
+  config.data.limit, config.data.validation = 300, 0.2
+  config.train.epochs = 1
+  train.train_many([config], [tmp_path / 'run'], data_dir)
+  (record,) = files.read_metrics(tmp_path / 'run')
+  assert record['method']['lid'] > 0

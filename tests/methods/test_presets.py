@@ -277,6 +277,8 @@ TUNED = [
   ),
   ('own', 'pair_flip', 0.3, 'co_teaching', {'forget_rate': 0.3}),
   ('mnist', 'part_dependent', 0.4, 'jocor', {'forget_rate': 0.4}),
+  # Cut off at 0: the normal distribution's mean is 0.2 + 0.1 pdf(2) / cdf(2).
+  ('mnist', 'part_dependent', 0.2, 'jocor', {'forget_rate': 0.2055}),
   # Labels of people, of which 40 % are wrong.
   ('cifar10_n', 'worse', 0.0, 'co_teaching', {'forget_rate': 0.4021}),
   ('cifar10_n', 'matched_aggre', 0.0, 'jocor', {'forget_rate': 0.0903}),

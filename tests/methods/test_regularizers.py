@@ -115,6 +115,14 @@ def test_evaluations_are_those_of_the_base():
   given, told = calls.batch(images, labels), calls.context(training=False)
   got, *_ = calls.evaluate(method, params, given, hparams, told)
   np.testing.assert_allclose(got, calls.nll(images, labels, params), rtol=1e-5)
+  # Of SR the logits are still those that it has made longer.
+  method = regularizers.sparse_regularization(
+    losses.cross_entropy, normalize=False
+  )
+  hparams = {'temperature': 1.0, 'power': 0.1, 'strength': 4.0, 'growth': 2.0}
+  hparams['growth_epochs'] = 1
+  got, *_ = calls.evaluate(method, params, given, hparams, told)
+  np.testing.assert_allclose(got, calls.nll(images, labels, params), rtol=1e-5)
 
 
 def test_a_schedule_is_seen_by_the_step_at_the_end_of_an_epoch():

@@ -70,7 +70,7 @@ def test_losses_labels_and_gradient_of_two_epochs():
     state, soft = aux.state, new
     np.testing.assert_allclose(state[:5], soft, rtol=1e-5)
     np.testing.assert_allclose(
-      aux.figures['label_weight'][:5],
+      aux.figures['own_label'][:5],
       soft[np.arange(5), labels],
       rtol=1e-5,
     )

@@ -53,7 +53,7 @@ def test_a_class_that_is_hardly_kept_has_a_bounded_weight():
     state=state,
     gradient=False,
   )
-  weight = aux.figures['label_weight']
+  weight = aux.figures['importance']
   assert np.isfinite(weight).all() and 0 < weight.max() <= 100
 
 
@@ -90,7 +90,7 @@ def test_the_phases_before_the_revision(epoch):
   np.testing.assert_allclose(
     gradient, calls.differences(fixed, params), rtol=1e-3, atol=1e-5
   )
-  np.testing.assert_allclose(aux.figures['label_weight'], weight, rtol=1e-4)
+  np.testing.assert_allclose(aux.figures['importance'], weight, rtol=1e-4)
   for a, b in zip(*map(jax.tree.leaves, (aux.state, start())), strict=True):
     np.testing.assert_array_equal(a, b)
 

@@ -89,7 +89,7 @@ def test_losses_gradient_and_matrix_of_two_steps(optimizer):
       gradient, calls.differences(mean, params), rtol=1e-3, atol=1e-5
     )
     np.testing.assert_allclose(
-      aux.figures['kept'], np.full(6, matrix(w).trace() / 3), rtol=1e-5
+      aux.figures['diagonal'], np.full(6, matrix(w).trace() / 3), rtol=1e-5
     )
     w = w - rate * steps.direction(calls.differences(of_matrix, w))
     off = ~np.eye(calls.K, dtype=bool)

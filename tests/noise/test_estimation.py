@@ -26,6 +26,18 @@ def test_a_percentile_passes_over_the_surest():
   np.testing.assert_allclose(t, [[0.2, 0.8], [0.9, 0.1]], rtol=1e-6)
 
 
+def test_anchors_of_many_classes_are_of_their_class():
+  """At 97 % of all examples there is none of a class that has 1 % of them."""
+  matrix = noise.symmetric(100, 0.4)
+  clean = np.arange(2000) % 100
+  estimate = estimation.anchors(matrix[clean])
+  np.testing.assert_allclose(estimate, matrix)
+  # Nor of a class that has 2 % of them, of ten.
+  clean = np.concatenate([np.arange(980) % 9, np.full(20, 9)])
+  matrix = noise.symmetric(10, 0.4)
+  np.testing.assert_allclose(estimation.anchors(matrix[clean]), matrix)
+
+
 def test_a_network_that_predicts_the_noise_gives_it_back():
   true = np.array([[0.7, 0.2, 0.1], [0.0, 0.6, 0.4], [0.3, 0.2, 0.5]])
   clean = np.random.default_rng(0).dirichlet(np.full(3, 0.3), 500)
