@@ -12,7 +12,7 @@ import numpy as np
 
 from sce_jax import methods, models
 from sce_jax.config import check as config_lib
-from sce_jax.config import choose, fields, rates
+from sce_jax.config import choose, fields
 from sce_jax.config.check import Config, LossConfig
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data import held_out, open_set
@@ -156,7 +156,7 @@ def train_many(
   for c in checked:
     info = datasets[(_data_key(c),)].info
     warnings.append(labels_lib.warning(c.noise, info))
-    warnings.append(rates.warning(c.loss.name, c.loss.hparams, c.noise, info))
+    warnings.append(config_lib.warning(c, info))
   for line in dict.fromkeys(filter(None, warnings)):
     progress.log(progress.styled(line, 'yellow'))
   groups = list(_groups(checked, chosen, validation))

@@ -9,7 +9,7 @@ import typing
 from typing import Any
 
 from sce_jax import methods, models, noise
-from sce_jax.config import base, choose, fields
+from sce_jax.config import base, choose, fields, rates
 from sce_jax.data import augment, batches, crops, labels
 from sce_jax.data.data_config import DataConfig
 from sce_jax.data.dataset import SOURCES
@@ -116,6 +116,8 @@ _COUNT = _at_least(1)
 _NOT_NEGATIVE = _at_least(0)
 _REGEX = (_is_regex, 'a regular expression')
 
+# A method is told a wrong noise rate if it is off by more.
+_SMALL = 0.05
 # What each field must be, beyond its type; None passes where it may be None.
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
   'seed': (lambda x: 0 <= x < 2**32, 'in [0, 2^32)'),
@@ -280,6 +282,41 @@ def check_fits(config: Config, info: DatasetInfo) -> None:
   # with clean labels beside their own it is the config that says they are not.
   true = info.clean_labels and config.data.clean_labels
   labels.check_fits(config.noise, dataclasses.replace(info, clean_labels=true))
+
+
+def warning(config: Config, info: DatasetInfo) -> str | None:
+  """What to say if a method is told another noise rate than there is.
+
+  A config file tells it the rate of the noise that was named then; flags may
+  have changed the noise since.
+
+  Args:
+    config: the config.
+    info: the data set's description.
+
+  Returns:
+    A line; None if there is nothing to say, or the rate is not known.
+  """
+  told, noise_config = methods.find(config.loss.name).told_rate, config.noise
+  matrix = labels.transition_matrix(noise_config, info)
+  if matrix is not None:
+    share: float | None = 1 - float(matrix.diagonal().mean())
+  elif noise_config.second:
+    share = None
+  else:
+    share = rates.overall(info.name, noise_config.name, noise_config.rate)
+  if not told or share is None:
+    return None
+  # Of a replaced image no label is right.
+  share += noise_config.open_set_rate * (1 - share)
+  given = config.loss.hparams[told]
+  if abs(given - share) < _SMALL:
+    return None
+  return (
+    f'warning: {config.loss.name} is told by config.loss.{told}={given:g} which'
+    f" share of the labels is wrong, but under the config's noise it is"
+    f' {share:.3g}'
+  )
 
 
 def _section(kind: Any, values: Any, prefix: str) -> Any:

@@ -21,7 +21,8 @@ Sources, as they are called below:
         another threshold, see methods/loss_wrappers.py; its paper's GCE on
         CIFAR-100 has q = 0.5, 0.5, 0.7, 0.7, 0.9 by rate, its code 0.7
   JAL   cswjl/joint-asymmetric-loss, config.py
-  SR    hitcszx/lnl_sr, config.py, main.py and issue 2
+  SR    hitcszx/lnl_sr, config.py and main.py; on CIFAR-100 its issue 2, with
+        which main.py agrees but config.py, 10 for both kinds, does not
   GJS   ErikEnglesson/GJS, scripts/*/*/*.yaml; its runs are of 400 epochs with
         RandAugment and cutout on a PreActResNet, so these are no APL settings
   SOP   shengliu66/SOP, README; of SOP+, and of CIFAR-100 only
@@ -32,7 +33,8 @@ Sources, as they are called below:
   JoCoR hongxin001/JoCoR, README and algorithm/jocor.py; nine layers, Adam
   ELR   shengliu66/ELR, ELR/config_*.json; ResNet-34, weight decay 1e-3
   DAL   XiuchuanLi/DAL, cifar.py and webvision.py; of others' losses, too, on
-        CIFAR-100 only
+        CIFAR-100 only. DAL's own default is that of CIFAR-100: what it had on
+        CIFAR-10 is not known
   TREV  xiaoboxia/T-Revision, main.py and tools.py
 """
 

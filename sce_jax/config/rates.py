@@ -5,15 +5,8 @@ another number where some classes stay clean.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
-from sce_jax import methods
-from sce_jax.data import labels
-from sce_jax.data.info import DatasetInfo
 from sce_jax.noise import FROM_PROBABILITIES, NOISE
-
-# A method is not told of smaller differences than this.
-_SMALL = 0.05
 
 # Data sets whose own labels are the true ones, and how many classes they have.
 _CLASSES: Mapping[str, int] = {
@@ -78,45 +71,3 @@ def overall(dataset: str, noise: str, rate: float) -> float | None:
   except ValueError:
     return None  # The rate is refused when the config is checked.
   return found.pop() if len(found) == 1 else None
-
-
-def warning(
-  loss: str,
-  hparams: Mapping[str, Any],
-  noise: labels.NoiseConfig,
-  info: DatasetInfo,
-) -> str | None:
-  """What to say if a method is told another noise rate than there is.
-
-  A config file tells it the rate of the noise that was named then; flags may
-  have changed the noise since.
-
-  Args:
-    loss: the method's name.
-    hparams: its hyper-parameters.
-    noise: the noise.
-    info: the data set's description.
-
-  Returns:
-    A line; None if there is nothing to say, or the rate is not known.
-  """
-  told = methods.find(loss).told_rate
-  matrix = labels.transition_matrix(noise, info)
-  if matrix is not None:
-    share: float | None = 1 - float(matrix.diagonal().mean())
-  elif noise.second:
-    share = None
-  else:
-    share = overall(info.name, noise.name, noise.rate)
-  if not told or share is None:
-    return None
-  # Of a replaced image no label is right.
-  share = noise.open_set_rate + (1 - noise.open_set_rate) * share
-  given = hparams[told]
-  if abs(given - share) < _SMALL:
-    return None
-  return (
-    f'warning: {loss} is told by config.loss.{told}={given:g} which'
-    f" share of the labels is wrong, but under the config's noise it is"
-    f' {share:.3g}'
-  )

@@ -11,7 +11,7 @@ from configs import digits
 from experiments.paper import scales
 from sce_jax import errors, methods, models, train
 from sce_jax.config import check as config_lib
-from sce_jax.config import fields, rates
+from sce_jax.config import fields
 from sce_jax.data import labels
 from sce_jax.data.info import DatasetInfo
 from sce_jax.engine import optim
@@ -360,7 +360,7 @@ def test_differences_and_fingerprints():
   ],
 )
 def test_a_method_that_is_told_another_rate_than_there_is(loss, changes, share):
-  config = digits.get_config(f'{loss},symmetric,0.2')
+  config = config_lib.check_config(digits.get_config(f'{loss},symmetric,0.2'))
   noise = labels.NoiseConfig(
     **{'name': 'symmetric', 'rate': 0.2, 'mode': 'exact', **changes},
     seed=None,
@@ -369,7 +369,7 @@ def test_a_method_that_is_told_another_rate_than_there_is(loss, changes, share):
   info = DatasetInfo(
     'digits', 10, (8, 8, 1), (), 16.0, (0.3,), (0.4,), 1198, 599
   )
-  said = rates.warning(loss, dict(config.loss), noise, info)
+  said = config_lib.warning(dataclasses.replace(config, noise=noise), info)
   if share is None:
     assert said is None
   else:
