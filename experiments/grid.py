@@ -263,12 +263,13 @@ def table(results: Mapping[str, Sequence[train.Result]]) -> str:
     for run in runs
   )
   note = 'init_from=random: the weights were not pretrained' * is_random
+  ended = {
+    group: next((run for run in runs if 'failed' not in run), {})
+    for group, runs in results.items()
+  }
   marked = {
-    group: marks.mark(runs[0].get('loss', group), runs[0]) if runs else ''
-    for group, runs in (
-      (group, [run for run in runs if 'failed' not in run])
-      for group, runs in results.items()
-    )
+    group: marks.mark(run.get('loss', group), run)
+    for group, run in ended.items()
   }
   shown = [_fitted(rows, marked), marks.note(marked.values()), note]
   return '\n'.join(filter(None, shown))

@@ -232,6 +232,9 @@ def test_methods_that_know_of_the_noise_rate_are_marked(monkeypatch):
     " rate; §: is told the noise's transition matrix, unless it is estimated;"
     ' of real data nobody knows them.'
   )
+  # Rows of --trials are called by their settings.
+  row = {'loss.forget_rate=0.1': [result(0.5) | {'loss': 'co_teaching'}]}
+  assert 'forget_rate=0.1†' in grid.table(row)
   # Where no method is marked there is no note.
   assert '†' not in grid.table({'ce': runs})
 
