@@ -92,9 +92,15 @@ class Driver:
       futures.ThreadPoolExecutor(threads) as pool,
     ):
       try:
-        seen = [pool.submit(self._see_to, job) for job in waiting]
-        for future in futures.as_completed(seen):
-          future.result()
+        seen = {pool.submit(self._see_to, job) for job in waiting}
+        while seen:
+          # With a timeout: Python sees a signal that another thread took, or
+          # that came just before the wait, only after the wait.
+          ended, seen = futures.wait(
+            seen, _POLL_SECONDS, futures.FIRST_COMPLETED
+          )
+          for future in ended:
+            future.result()
       except BaseException:
         self._stopping.set()
         pool.shutdown(wait=False, cancel_futures=True)
