@@ -150,7 +150,8 @@ def train_many(
       datasets[images_key] = open_set.apply(
         own, config.data, config.noise, config.seed, data_dir
       )
-      for line in open_set.lines(datasets[images_key]):
+      given = config.noise.open_set_from
+      for line in open_set.lines(datasets[images_key], given):
         progress.log(line)
   warnings: list[str | None] = []
   for c in checked:

@@ -17,8 +17,8 @@ def from_runs(runs: Iterable[Run]) -> 'pd.DataFrame':
   Returns:
     A data frame with a column for each of the runs' labels (in an experiment
     method, noise and so on), seed as a number, status, the figures of
-    read.figures (nan where a run has not finished), noisy_test as in
-    read.frame, and `run`, the Run itself.
+    read.figures and `lost` (nan where a run has not finished), noisy_test as
+    in read.frame, and `run`, the Run itself.
   """
   import pandas as pd  # noqa: PLC0415  Sweeps are planned without it.
 
@@ -29,6 +29,7 @@ def from_runs(runs: Iterable[Run]) -> 'pd.DataFrame':
         'seed': run.config['seed'],
         'status': run.status,
         **read.figures(run),
+        'lost': lost(run),
         'noisy_test': run.noisy_test,
         'run': run,
       }

@@ -43,7 +43,6 @@ def sweep(dataset: str, scale: str) -> list[RunSpec]:
 def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """Curves, and the last epoch's figures."""
   del context
-  runs = runs.assign(lost=[frame.lost(run) for run in runs.run])
   accuracy = statistics.mark_best(frame.scores(runs, 'method'))
   return [
     Heading(f'{NOISE.capitalize()} noise'),

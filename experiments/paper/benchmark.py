@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ml_collections import config_dict
 
 from experiments.analysis import frame, marks, plots, ranks, statistics
-from experiments.paper import methods, published_table, scales
+from experiments.paper import by_noise, methods, published_table, scales
 from experiments.paper.registry import EVERYTHING, Choice, Context, RunSpec
 from experiments.report.page import (
   Block,
@@ -128,9 +128,10 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """Accuracy, ranks, published figures, what could not be trained."""
   cells = _cells(context.dataset, context.scale, context.choice)
   ended = frame.finished(runs)
-  names = _names(dict.fromkeys(loss for loss, _ in cells), ended)
   scores = _scores(runs)
   found = ranks.rank(scores) if scores.shape[1] else None
+  ranked = found.average.index if found else ()
+  names = _names([*ranked, *(loss for loss, _ in cells)], ended)
   blocks: list[Block] = [
     Text(_protocol(context)),
     Heading('Accuracy'),
@@ -146,6 +147,8 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
       {loss: (plots.label(loss), name) for loss, name in names.items()},
       _recipe(context.dataset, context.choice),
     ),
+    Heading('What was learnt'),
+    *_learnt(ended, names),
     Heading('What it costs'),
     _costs(ended, names),
   ]
@@ -153,11 +156,11 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
 
 
 def _names(losses: Iterable[str], runs: 'pd.DataFrame') -> dict[str, str]:
-  """What tables call each method, with its marks."""
+  """What tables call each method, with its marks, in the order given."""
   results = {run.config['loss']['name']: run.result for run in runs.run}
   return {
     loss: plots.label(loss) + marks.mark(loss, results.get(loss))
-    for loss in losses
+    for loss in dict.fromkeys(losses)
   }
 
 
@@ -199,11 +202,8 @@ def _accuracy(
   status = runs.groupby(['method', 'noise']).status.value_counts()
   ranked = found.average.to_dict() if found else {}
   rows = []
-  for loss in dict.fromkeys([*ranked, *names]):
-    row: list[Cell | str] = [
-      names[loss],
-      number(ranked.get(loss)),
-    ]
+  for loss, name in names.items():
+    row: list[Cell | str] = [name, number(ranked.get(loss))]
     for given, scored in columns.items():
       cell = scored.get(loss, Cell('not trained'))
       failed = status.get((loss, given, 'failed'), 0)
@@ -304,23 +304,34 @@ def _friedman(pvalue: float) -> str:
   return f'Friedman: p = {pvalue:.2g}.'
 
 
-def _costs(runs: 'pd.DataFrame', names: Mapping[str, str]) -> Table:
-  groups = runs.groupby('method', sort=False)
-  rows: list[list[Cell | str]] = [
-    [
-      names[loss],
-      number(some.train_seconds.mean()),
-      statistics.format_mean_std(some.memorised),
-      statistics.format_mean_std(some.worst_class),
-    ]
-    for loss, some in groups
+def _learnt(runs: 'pd.DataFrame', names: Mapping[str, str]) -> list[Block]:
+  trained = set(runs.method)
+  shown = {loss: name for loss, name in names.items() if loss in trained}
+  if not shown:
+    return []
+  return [
+    by_noise.table(
+      'worst_class', 'Test accuracy of the class that is worst', runs, shown
+    ),
+    by_noise.table(
+      'memorised',
+      'Wrongly labelled training examples predicted as their wrong label',
+      runs,
+      shown,
+    ),
+    by_noise.table(
+      'lost', 'Lost since its best epoch', runs, shown, frame.LOST_NOTE
+    ),
   ]
+
+
+def _costs(runs: 'pd.DataFrame', names: Mapping[str, str]) -> Table:
+  seconds = runs.groupby('method').train_seconds.mean()
   return Table(
     'costs',
-    'Over all noises and seeds: seconds a run, of runs trained together each'
-    " one's share, wrong labels memorised and accuracy of the worst class, per"
-    ' cent',
-    ['method', 'seconds', 'memorised', 'worst class'],
-    rows,
+    'Seconds a run over all noises and seeds, of runs trained together each'
+    " one's share",
+    ['method', 'seconds'],
+    [[name, number(seconds[x])] for x, name in names.items() if x in seconds],
     'Seconds include compilation, and whatever else the machine did.',
   )

@@ -13,7 +13,7 @@ import numpy as np
 
 from configs.common import GIVEN
 from experiments.analysis import frame, pictures, plots, statistics, style
-from experiments.paper import methods, published_table, scales
+from experiments.paper import by_noise, methods, published_table, scales
 from experiments.paper.registry import Context, RunSpec
 from experiments.report.page import (
   Block,
@@ -124,18 +124,12 @@ def _accuracy(runs: 'pd.DataFrame', trained: Sequence[str]) -> Table:
 def _memorised(runs: 'pd.DataFrame', trained: Sequence[str]) -> list[Table]:
   if not len(runs):
     return []
-  cells = {
-    key: statistics.format_mean_std(values)
-    for key, values in runs.groupby(['method', 'noise']).memorised
-  }
-  noises = list(dict.fromkeys(runs.noise))
   return [
-    Table(
+    by_noise.table(
       'memorised',
-      'Wrongly labelled training examples predicted as their wrong label, per'
-      ' cent',
-      ['method', *noises],
-      [[m, *(cells.get((m, n), '-') for n in noises)] for m in trained],
+      'Wrongly labelled training examples predicted as their wrong label',
+      runs,
+      {method: method for method in trained},
     )
   ]
 

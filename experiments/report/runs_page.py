@@ -190,7 +190,6 @@ def _named(runs: Sequence[Run]) -> 'pd.DataFrame':
 def _results(runs: 'pd.DataFrame', start: str) -> list[Block]:
   ended = frame.finished(runs)
   test = plots.test_title(run.folder for run in runs.run)
-  runs = runs.assign(lost=[frame.lost(run) for run in runs.run])
   shown = ['test_accuracy', 'lost', 'worst_class', 'memorised']
   has_validation = bool(runs.validation_accuracy.notna().any())
   if has_validation:

@@ -94,14 +94,19 @@ def apply(
   return _replaced(dataset, other, given)
 
 
-def lines(dataset: Dataset) -> list[str]:
-  """What is said of the replaced images, on the screen and on a card."""
+def lines(dataset: Dataset, name: str | None) -> list[str]:
+  """What the screen says of the replaced images.
+
+  Args:
+    dataset: what `apply` returned.
+    name: what the config calls the data set that they are of.
+  """
   replaced = dataset.replaced
   if replaced is None:
     return []
   return [
-    f'{len(replaced.ids):,} training images are replaced by those of'
-    f' {replaced.source}; figures that count against true labels leave them out'
+    f'{len(replaced.ids):,} training images are replaced by those of {name};'
+    ' figures that count against true labels leave them out'
   ]
 
 

@@ -345,6 +345,22 @@ def test_benchmark(scale, protocol, report):
   off = statistics.fmean(ours) - 25.88
   assert row['difference'] == f'{off:+.2f}'
   assert row['in standard deviations'] == f'{off / statistics.stdev(ours):+.1f}'
+  assert page.rows('memorised', 'method')['SL',][noise] == page.shown(
+    'memorised', method='sl', noise=noise
+  )
+  chosen = [x for x in page.specs if x.labels['method'] == 'js']
+  epochs = [
+    [record['test'] for record in files.read_metrics(page.root / name)]
+    for name in (read.run_name(x.config) for x in chosen)
+    if 'symmetric-0.8' in name
+  ]
+  assert page.rows('worst_class', 'method')['JS‡',][noise] == shown(
+    [min(x[-1]['class_accuracy']) for x in epochs]
+  )
+  accuracy = [[one['accuracy'] for one in x] for x in epochs]
+  assert page.rows('lost', 'method')['JS‡',][noise] == shown(
+    [max(x) - x[-1] for x in accuracy]
+  )
   # Four blocks: two noises, two seeds.
   blocks = [
     {
