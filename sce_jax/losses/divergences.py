@@ -9,6 +9,7 @@ from sce_jax.losses.inputs import (
   Scalar,
   check_and_upcast,
   is_integer_label,
+  log_of_target,
   log_softmax_and_softmax,
 )
 
@@ -52,9 +53,7 @@ def jensen_shannon(
   w = jnp.asarray(weight, p.dtype)
   log_w, log_rest = jnp.log(w), jnp.log1p(-w)
   zero = target == 0
-  # The inner where keeps log away from 0: the outer one alone would still send
-  # 0 * inf, a NaN, into the gradient with respect to the target.
-  log_q = jnp.log(jnp.where(zero, 1, target))
+  log_q = log_of_target(target)
   log_m = jnp.logaddexp(log_w + log_q, log_rest + log_p)
   log_m = jnp.where(zero, log_rest + log_p, log_m)
   of_label = jnp.sum(target * (log_q - log_m))

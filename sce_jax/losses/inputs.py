@@ -180,6 +180,13 @@ def mean_over_label(
   return jnp.sum(target * one(log_p))
 
 
+def log_of_target(target: Float[Array, ' K']) -> Float[Array, ' K']:
+  """Computes `log q_k`, and 0 where q_k is 0, with a gradient of 0 there."""
+  # The inner where keeps log away from 0: one around it alone would still send
+  # 0 * inf, a NaN, into the gradient with respect to the target.
+  return jnp.log(jnp.where(target == 0, 1, target))
+
+
 def log_one_minus(
   log_p: Float[Array, ' K'], p: Float[Array, ' K']
 ) -> Float[Array, ' K']:

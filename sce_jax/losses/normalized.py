@@ -12,15 +12,9 @@ from sce_jax.losses.inputs import (
   Label,
   Scalar,
   check_and_upcast,
-  log_one_minus,
   log_softmax_and_softmax,
 )
-
-
-def _focal(log_p: Array, p: Array, gamma: Scalar) -> Array:
-  """The focal loss of every class."""
-  gamma = jnp.asarray(gamma, p.dtype)
-  return -jnp.exp(gamma * log_one_minus(log_p, p)) * log_p
+from sce_jax.losses.powers import focal_of_classes
 
 
 def _share(target: Array, losses: Array) -> Array:
@@ -86,7 +80,9 @@ def normalized_focal(
     <https://arxiv.org/abs/2006.13554>`_, ICML 2020.
   """
   logits, target = check_and_upcast(logits, label)
-  return _share(target, _focal(*log_softmax_and_softmax(logits), gamma))
+  return _share(
+    target, focal_of_classes(*log_softmax_and_softmax(logits), gamma)
+  )
 
 
 def normalized_generalized_cross_entropy(
@@ -212,4 +208,4 @@ def normalized_negative_focal(
   p_min = jnp.asarray(p_min, p.dtype)
   exponent = jnp.asarray(gamma, p.dtype) * jnp.log1p(-p_min)
   ceiling = -jnp.exp(exponent) * jnp.log(p_min)
-  return _negative_share(target, ceiling, _focal(log_p, p, gamma))
+  return _negative_share(target, ceiling, focal_of_classes(log_p, p, gamma))

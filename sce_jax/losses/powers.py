@@ -50,6 +50,14 @@ def generalized_cross_entropy(
   return mean_over_label(one, logits, label)
 
 
+def focal_of_classes(
+  log_p: Float[Array, ' K'], p: Float[Array, ' K'], gamma: Scalar
+) -> Float[Array, ' K']:
+  """The focal loss of every class, `-(1 - p_k)^gamma log p_k`."""
+  gamma = jnp.asarray(gamma, p.dtype)
+  return -jnp.exp(gamma * log_one_minus(log_p, p)) * log_p
+
+
 def focal(
   logits: Float[Array, ' K'], label: Label, *, gamma: Scalar = 2.0
 ) -> Float[Array, '']:
@@ -79,6 +87,4 @@ def focal(
   """
   logits, target = check_and_upcast(logits, label)
   log_p, p = log_softmax_and_softmax(logits)
-  gamma = jnp.asarray(gamma, p.dtype)
-  factor = jnp.exp(gamma * log_one_minus(log_p, p))
-  return -jnp.sum(target * factor * log_p)
+  return jnp.sum(target * focal_of_classes(log_p, p, gamma))

@@ -16,6 +16,7 @@ from sce_jax.losses.inputs import (
   Scalar,
   check_and_upcast,
   is_integer_label,
+  log_of_target,
   log_probability,
   log_softmax_and_softmax,
 )
@@ -27,11 +28,9 @@ LOG_ZERO_PUBLIC_CODES = math.log(1e-4)
 
 
 def _reverse(p: Array, target: Array, log_zero: Scalar) -> Array:
-  zero = target == 0
-  # The inner where keeps log away from 0: the outer one alone would still send
-  # 0 * inf, a NaN, into the gradient with respect to the target.
-  log_q = jnp.log(jnp.where(zero, 1, target))
-  return -jnp.sum(p * jnp.where(zero, jnp.asarray(log_zero, p.dtype), log_q))
+  log_zero = jnp.asarray(log_zero, p.dtype)
+  log_q = jnp.where(target == 0, log_zero, log_of_target(target))
+  return -jnp.sum(p * log_q)
 
 
 def _reverse_of_class(log_p: Array, log_zero: Scalar) -> Array:

@@ -4,7 +4,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from sce_jax.losses.inputs import Label, Scalar, check_and_upcast
+from sce_jax.losses.inputs import (
+  Label,
+  Scalar,
+  check_and_upcast,
+  log_of_target,
+)
 
 # Enough for float64 at temperatures up to 2 and 1000 classes; see the comment
 # where it is used.
@@ -106,9 +111,7 @@ def bi_tempered(
   rest = 1 - jnp.asarray(t1, logits.dtype)
   log_r = log_tempered_softmax(logits, jnp.asarray(t2, logits.dtype) - 1)
   zero = target == 0
-  # The inner where keeps log away from 0: the outer one alone would still send
-  # 0 * inf, a NaN, into the gradient with respect to the target.
-  log_q = jnp.log(jnp.where(zero, 1, target))
+  log_q = log_of_target(target)
   power = 1 + rest
   powers = jnp.where(zero, 0, jnp.exp(power * log_q)) - jnp.exp(power * log_r)
   logs = _log_tempered(log_q, rest) - _log_tempered(log_r, rest)

@@ -52,6 +52,8 @@ NOT_NEGATIVE = number(lambda x: x >= 0, 'of at least 0')
 WEIGHT = number(lambda x: 0 <= x <= 1, 'from 0 to 1')
 POSITIVE = number(lambda x: x > 0, 'above 0')
 SHARE = number(lambda x: 0 < x < 1, 'above 0 and below 1')
+UP_TO_ONE = number(lambda x: 0 < x <= 1, 'above 0 and at most 1')
+BELOW_ONE = number(lambda x: 0 <= x < 1, 'in [0, 1)')
 
 
 def whole(low: int) -> Rule:

@@ -9,11 +9,12 @@ from sce_jax.methods.hparams import (
   NOT_NEGATIVE,
   POSITIVE,
   SHARE,
+  UP_TO_ONE,
   WEIGHT,
   number,
   whole,
 )
-from sce_jax.methods.spec import Spec, loss_spec
+from sce_jax.methods.spec import SYMMETRIC_NOISE, Spec, loss_spec
 
 # What a `formula` of a Spec is made of.
 FORMULA_NAMES = {
@@ -35,11 +36,9 @@ def _if_times_as_likely(factor: str) -> str:
 
 
 _LOG_ZERO = number(lambda x: x < 0, 'below 0 (it stands for log 0)')
-_POWER = number(lambda x: 0 < x <= 1, 'above 0 and at most 1')
 # It must lie below 1 / K for any K that is trained on.
 _FLOOR = number(lambda x: 0 < x <= 1e-4, 'above 0 and at most 1e-4')
 _AT_LEAST_1 = number(lambda x: x >= 1, 'of at least 1')
-_SYMMETRIC = 'symmetric noise below 1 - 1/K'
 # The entropy of the smoothed label; of negative smoothing there is no end.
 _SMOOTHED_LOWEST = (
   '-inf if smoothing < 0 else 0 if smoothing == 0 else'
@@ -61,7 +60,7 @@ ROWS: dict[str, Spec] = {
     'reverse cross entropy',
     'RCE',
     rules={'log_zero': _LOG_ZERO},
-    tolerant='symmetric noise below 1 - 1/K: it is MAE times a constant',
+    tolerant=f'{SYMMETRIC_NOISE}: it is MAE times a constant',
     paper='1908.06112',
     formula='-log_zero * (1 - p_y)',
     bound=('0', '-log_zero'),
@@ -87,7 +86,7 @@ ROWS: dict[str, Spec] = {
     losses.mean_absolute_error,
     'mean absolute error',
     'MAE',
-    tolerant='symmetric noise below 1 - 1/K',
+    tolerant=SYMMETRIC_NOISE,
     paper='1712.09482',
     formula='2 * (1 - p_y)',
     bound=('0', '2'),
@@ -107,7 +106,7 @@ ROWS: dict[str, Spec] = {
     losses.generalized_cross_entropy,
     'generalized cross entropy',
     'GCE',
-    rules={'q': _POWER},
+    rules={'q': UP_TO_ONE},
     tolerant='at q = 1, where it is MAE',
     paper='1805.07836',
     formula='(1 - p_y**q) / q',
@@ -146,7 +145,7 @@ ROWS: dict[str, Spec] = {
     losses.normalized_cross_entropy,
     'normalized cross entropy',
     'NCE',
-    tolerant=_SYMMETRIC,
+    tolerant=SYMMETRIC_NOISE,
     paper='2006.13554',
     formula='log(p_y) / sum(log(p))',
     bound=('0', '1'),
@@ -157,7 +156,7 @@ ROWS: dict[str, Spec] = {
     'normalized focal loss',
     'NFL',
     rules={'gamma': NOT_NEGATIVE},
-    tolerant=_SYMMETRIC,
+    tolerant=SYMMETRIC_NOISE,
     paper='2006.13554',
     formula='FL(p_y) / sum(FL(p))',
     bound=('0', '1'),
@@ -167,8 +166,8 @@ ROWS: dict[str, Spec] = {
     losses.normalized_generalized_cross_entropy,
     'normalized generalized cross entropy',
     'NGCE',
-    rules={'q': _POWER},
-    tolerant=_SYMMETRIC,
+    rules={'q': UP_TO_ONE},
+    tolerant=SYMMETRIC_NOISE,
     paper='2006.13554',
     formula='(1 - p_y**q) / sum(1 - p**q)',
     bound=('0', '1 / (K - (K - 1)**(1 - q))'),
@@ -179,7 +178,7 @@ ROWS: dict[str, Spec] = {
     'normalized negative cross entropy',
     'NNCE',
     rules={'p_min': _FLOOR},
-    tolerant=_SYMMETRIC,
+    tolerant=SYMMETRIC_NOISE,
     paper='2412.02373',
     formula=(
       '1 - log(max(p_y, p_min) / p_min) / sum(log(max(p, p_min) / p_min))'
@@ -192,7 +191,7 @@ ROWS: dict[str, Spec] = {
     'normalized negative focal loss',
     'NNFL',
     rules={'gamma': NOT_NEGATIVE, 'p_min': _FLOOR},
-    tolerant=_SYMMETRIC,
+    tolerant=SYMMETRIC_NOISE,
     paper='2412.02373',
     formula=(
       '1 - (FL(p_min) - FL(max(p_y, p_min)))'
@@ -249,7 +248,7 @@ ROWS: dict[str, Spec] = {
     losses.unhinged,
     'unhinged loss',
     'Unhinged',
-    tolerant='symmetric noise below 1 - 1/K, but it has no minimum',
+    tolerant=f'{SYMMETRIC_NOISE}, but it has no minimum',
     paper='1505.07634',
     formula='mean(z) - z[y]',
     bound=('-inf', 'inf'),
@@ -259,8 +258,8 @@ ROWS: dict[str, Spec] = {
     losses.symmetrized_generalized_cross_entropy,
     'symmetrized generalized cross entropy',
     'SGCE',
-    rules={'q': _POWER},
-    tolerant=_SYMMETRIC,
+    rules={'q': UP_TO_ONE},
+    tolerant=SYMMETRIC_NOISE,
     paper='2605.20347',
     formula='(mean(p**q) - p_y**q) / q',
     bound=('(1 / K - 1) / q', '(K - 1)**(1 - q) / (q * K)'),
@@ -291,7 +290,7 @@ ROWS: dict[str, Spec] = {
     losses.truncated_generalized_cross_entropy,
     'truncated generalized cross entropy',
     'Truncated GCE',
-    rules={'q': _POWER, 'threshold': SHARE},
+    rules={'q': UP_TO_ONE, 'threshold': SHARE},
     paper='1805.07836',
     formula='(1 - max(p_y, threshold)**q) / q',
     bound=('0', '(1 - threshold**q) / q'),

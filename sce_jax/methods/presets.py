@@ -32,6 +32,7 @@ from typing import Any
 from sce_jax.methods.base import from_loss
 from sce_jax.methods.gjs import gjs
 from sce_jax.methods.hparams import (
+  BELOW_ONE,
   NOT_NEGATIVE,
   POSITIVE,
   Hparam,
@@ -52,7 +53,7 @@ from sce_jax.methods.regularizers import (
   l1_penalty,
   sparse_regularization,
 )
-from sce_jax.methods.spec import Spec, combined
+from sce_jax.methods.spec import SYMMETRIC_NOISE, Spec, combined
 
 # Of what the wrappers add to the losses.
 _RULES = {
@@ -60,7 +61,7 @@ _RULES = {
   'beta': NOT_NEGATIVE,
   'max_norm': POSITIVE,
   'm': NOT_NEGATIVE,
-  'floor': number(lambda x: 0 <= x < 1, 'in [0, 1)'),
+  'floor': BELOW_ONE,
 }
 # Of variants of SL that nobody has published: the paper's for CIFAR-10.
 _SL = {'alpha': Hparam(0.1, NOT_NEGATIVE), 'beta': Hparam(1.0, NOT_NEGATIVE)}
@@ -73,7 +74,6 @@ _SR = {
   'growth_epochs': Hparam(1, whole(1)),
   'normalize': Hparam(True, flag(), 'static'),
 }
-_SYMMETRIC = 'symmetric noise below 1 - 1/K'
 _ASYMMETRIC = 'where its asymmetric part is'
 
 
@@ -105,7 +105,7 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
       (single[first], single['mae']),
       rules=_RULES,
       positive=('alpha', 'beta'),
-      tolerant='nearly, symmetric noise below 1 - 1/K, as m grows',
+      tolerant=f'nearly, {SYMMETRIC_NOISE}, as m grows',
       paper='2508.02387',
       tuned_per_rate=True,
       **facts,
@@ -127,7 +127,7 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
       'rce',
       title='normalized plus reverse cross entropy',
       short='NCE+RCE',
-      tolerant=_SYMMETRIC,
+      tolerant=SYMMETRIC_NOISE,
       paper='2006.13554',
     ),
     'nce_mae': pair(
@@ -135,7 +135,7 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
       'mae',
       title='normalized cross entropy plus MAE',
       short='NCE+MAE',
-      tolerant=_SYMMETRIC,
+      tolerant=SYMMETRIC_NOISE,
       paper='2006.13554',
     ),
     'nfl_rce': pair(
@@ -143,7 +143,7 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
       'rce',
       title='normalized focal plus reverse cross entropy',
       short='NFL+RCE',
-      tolerant=_SYMMETRIC,
+      tolerant=SYMMETRIC_NOISE,
       paper='2006.13554',
     ),
     'nfl_mae': pair(
@@ -151,7 +151,7 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
       'mae',
       title='normalized focal loss plus MAE',
       short='NFL+MAE',
-      tolerant=_SYMMETRIC,
+      tolerant=SYMMETRIC_NOISE,
       paper='2006.13554',
     ),
     'nce_agce': pair(
@@ -185,7 +185,7 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
       short='ANL-CE',
       around=l1_penalty,
       hparams=_L1,
-      tolerant=f'{_SYMMETRIC}, but for its L1 term',
+      tolerant=f'{SYMMETRIC_NOISE}, but for its L1 term',
       paper='2412.02373',
     ),
     'anl_fl': pair(
@@ -195,7 +195,7 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
       short='ANL-FL',
       around=l1_penalty,
       hparams=_L1,
-      tolerant=f'{_SYMMETRIC}, but for its L1 term',
+      tolerant=f'{SYMMETRIC_NOISE}, but for its L1 term',
       paper='2412.02373',
     ),
     'anl_ce_er': pair(

@@ -9,6 +9,9 @@ from sce_jax.methods.base import Method, from_loss
 from sce_jax.methods.hparams import Hparam, Rule, number
 from sce_jax.methods.loss_wrappers import Loss, keywords
 
+# What a symmetric loss tolerates; see Spec.tolerant.
+SYMMETRIC_NOISE = 'symmetric noise below 1 - 1/K'
+
 
 @dataclasses.dataclass(frozen=True)
 class Spec:

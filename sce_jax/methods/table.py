@@ -21,8 +21,10 @@ from sce_jax.methods.elr import elr
 from sce_jax.methods.forward import TRANSITIONS, corrected
 from sce_jax.methods.gmm_selection import gmm_selection
 from sce_jax.methods.hparams import (
+  BELOW_ONE,
   NOT_NEGATIVE,
   SHARE,
+  UP_TO_ONE,
   WEIGHT,
   Hparam,
   number,
@@ -50,9 +52,7 @@ def _estimated(
       number(lambda x: 0 <= x <= 100, 'from 0 to 100'),
       'host',
     ),
-    'fit_share': Hparam(
-      fit_share, number(lambda x: 0 < x <= 1, 'above 0 and at most 1'), 'host'
-    ),
+    'fit_share': Hparam(fit_share, UP_TO_ONE, 'host'),
     'transition_matrix': Hparam(None, rule, 'computed'),
   }
 
@@ -72,8 +72,6 @@ def _corrected(
     **facts,
   )
 
-
-_POWER = number(lambda x: 0 < x <= 1, 'above 0 and at most 1')
 
 SPECS: dict[str, Spec] = {
   **loss_rows.ROWS,
@@ -114,7 +112,7 @@ SPECS: dict[str, Spec] = {
     'dynamics-aware loss',
     'DAL',
     {
-      'q_start': Hparam(0.6, _POWER),
+      'q_start': Hparam(0.6, UP_TO_ONE),
       'q_end': Hparam(1.5, number(lambda x: x > 1, 'above 1')),
     },
     paper='2303.11562',
@@ -126,7 +124,7 @@ SPECS: dict[str, Spec] = {
     'ELR',
     {
       'strength': Hparam(3.0, NOT_NEGATIVE),
-      'decay': Hparam(0.7, number(lambda x: 0 <= x < 1, 'in [0, 1)')),
+      'decay': Hparam(0.7, BELOW_ONE),
     },
     paper='2007.00151',
     tuned_per_kind=True,
@@ -136,7 +134,7 @@ SPECS: dict[str, Spec] = {
     'co-teaching',
     'Co-teaching',
     {
-      'forget_rate': Hparam(None, number(lambda x: 0 <= x < 1, 'in [0, 1)')),
+      'forget_rate': Hparam(None, BELOW_ONE),
       'warm_up': Hparam(10, whole(1)),
     },
     paper='1804.06872',
@@ -147,7 +145,7 @@ SPECS: dict[str, Spec] = {
     'joint training with co-regularization',
     'JoCoR',
     {
-      'forget_rate': Hparam(None, number(lambda x: 0 <= x < 1, 'in [0, 1)')),
+      'forget_rate': Hparam(None, BELOW_ONE),
       'warm_up': Hparam(10, whole(1)),
       'weight': Hparam(0.9, WEIGHT),
     },
@@ -160,7 +158,7 @@ SPECS: dict[str, Spec] = {
     'self-adaptive training',
     'SAT',
     {
-      'decay': Hparam(0.9, number(lambda x: 0 <= x < 1, 'in [0, 1)')),
+      'decay': Hparam(0.9, BELOW_ONE),
       'start': Hparam(0.3, WEIGHT),
     },
     paper='2002.10319',
