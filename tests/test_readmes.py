@@ -356,7 +356,7 @@ def test_the_table_of_methods_is_that_of_the_code():
     if paper[:1].isdigit():  # An arXiv identifier.
       paper = f'[{paper}](https://arxiv.org/abs/{paper})'
     tolerant = spec.tolerant or '-'
-    known = marks.mark(name) or '-'
+    known = marks.mark(name) or ('?' if spec.tuned_per_rate is None else '-')
     cells = (f'`{name}`', spec.title, hparams, tolerant, known, paper)
     return f'| {" | ".join(cells)} |'
 

@@ -20,6 +20,8 @@ from sce_jax.runs import dataset_record, files
 from sce_jax.storage import paths
 
 _SHOWN = 5
+# The largest transition matrix that is printed.
+_MOST_CLASSES = 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +106,7 @@ def _made(folder: paths.Path) -> str:
 
 
 def card(found: Labels) -> str:
-  """What there is to say of labels: fingerprint, rates, confusions."""
+  """What there is to say of labels: fingerprint, rates, realised T."""
   lines = [
     f'labels:       {found.path}',
     *([f'made by:      {found.made}'] if found.made else []),
@@ -142,7 +144,20 @@ def card(found: Labels) -> str:
           f'{100 * others[most]:.1f} %' if is_wrong else '-',
         ]
       )
-  return '\n'.join([*lines, text.aligned(rows)])
+  return '\n'.join([*lines, text.aligned(rows), *_matrix(found, matrix, sizes)])
+
+
+def _matrix(found: Labels, matrix: np.ndarray, sizes: np.ndarray) -> list[str]:
+  """The lines of the realised T, if there are few classes."""
+  if len(matrix) > _MOST_CLASSES:
+    return []
+  rows = [['true class', *map(str, range(len(matrix)))]]
+  for k, title in enumerate(found.classes):
+    if sizes[k]:
+      called = title if title == str(k) else f'{k} {title}'
+      rows.append([called, *(f'{100 * x:.1f}' for x in matrix[k])])
+  said = 'Realised T: share of each true class with each given label, per cent'
+  return ['', said, '', text.aligned(rows)]
 
 
 def _sizes_line(sizes: np.ndarray) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from experiments.analysis import (
   frame,
+  label_card,
   marks,
   noise_plots,
   pictures,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 # More panels than these make no readable figure.
 _MAX_PANELS = 4
 _MAX_CLASSES = 20
+# Of the 64 of a fingerprint.
+_DIGITS = 16
 
 
 def report(
@@ -323,7 +326,7 @@ def _noise(runs: Sequence[Run], start: str) -> list[Block]:
     called = pictures.noise_title(noise) or noise['name']
     called = ', '.join([called, *pictures.changes_of_examples(noise)])
     first.setdefault(called, run)
-  matrices = {}
+  matrices, fingerprints = {}, []
   for called, run in first.items():
     measured = (files.read_summary(run.folder) or {}).get('transition')
     if measured is not None and len(measured) <= _MAX_CLASSES:
@@ -332,9 +335,14 @@ def _noise(runs: Sequence[Run], start: str) -> list[Block]:
     if realised and len(realised['matrix']) <= _MAX_CLASSES:
       title = f'{called}, {100 * realised["rate"]:.1f} % wrong'
       matrices[title] = np.array(realised['matrix'])
+    if (run.folder / 'noise.npz').exists():
+      digest = label_card.read(str(run.folder)).fingerprint
+      fingerprints.append(f'{called}: {digest[:_DIGITS]}')
   if not matrices:
     return []
   caption = 'As realised in the first run of each noise setting.'
+  if fingerprints:
+    caption += f' Fingerprints of its labels: {"; ".join(fingerprints)}.'
   if any(title.endswith(', measured') for title in matrices):
     caption += ' Measured: on images with a noisy and a clean label.'
   figure = noise_plots.heat_maps(

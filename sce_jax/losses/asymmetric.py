@@ -157,6 +157,9 @@ def asymmetric_mean_square(
   other's by at least 1 / a: the lowest expected loss is at the prediction next
   to a times the probabilities of the labels.
 
+  The authors' code also has a form with another exponent than 2, which none of
+  their configs uses.
+
   Args:
     a: What the target is multiplied with; at least 1.
 

@@ -85,7 +85,8 @@ def bi_tempered(
   softmax; the largest is the same class.
 
   Here r is normalized to rounding. The authors' code takes 5 steps of a fixed
-  point iteration, and also offers a t2 below 1.
+  point iteration, adds 1e-10 to q_k within log_t1, and also offers a t2 below
+  1.
 
   Args:
     t1: The temperature of the logarithm, from 0 to 1. Below 1 the loss is

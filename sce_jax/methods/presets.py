@@ -255,6 +255,7 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
       hparams={**_SL, 'max_norm': Hparam(10.0, POSITIVE)},
       positive=('alpha', 'beta'),
       paper='1908.06112',
+      tuned_per_rate=False,
     ),
     'sl_annealed': combined(
       of('sl'),
@@ -266,6 +267,7 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
       hparams={**_SL, 'alpha_end': Hparam(0.0, NOT_NEGATIVE)},
       positive=('alpha', 'beta'),
       paper='1908.06112',
+      tuned_per_rate=False,
     ),
     'ce_sr': sr(
       'ce', title='cross entropy with sparse regularization', short='CE+SR'

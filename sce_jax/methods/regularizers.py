@@ -49,7 +49,8 @@ def entropy_of_mean(base: Method) -> Method:
   been scaled to sum to 1. The batch is the whole one, on however many devices.
 
   Source: Ye et al., "Active Negative Loss: A Robust Framework for Learning
-  with Noisy Labels" (arXiv:2412.02373), and its code.
+  with Noisy Labels" (arXiv:2412.02373), and its code, whose own configs for
+  this term lack a key that it reads, so that they do not run as they are.
   """
 
   def loss(apply, params, batch, state, hparams, context):

@@ -58,11 +58,18 @@ def test_the_card_of_a_run(run, show, tmp_path):
   assert re.search(f'made by: +{made}\n', out)
   assert re.search('class sizes: +1 to 4, ratio 4\n', out)
   assert 'open-set' not in out
-  table = [re.split(' {2,}', line) for line in out.splitlines()[-3:]]
+  counted, _, realised = out.partition('\nRealised T')
+  table = [re.split(' {2,}', line) for line in counted.splitlines()[-3:]]
   assert table == [
     ['cat', '4', '50.0 %', 'dog', '25.0 %'],
     ['dog', '2', '50.0 %', 'cat', '50.0 %'],
     ['frog', '1', '0.0 %', '-', '-'],
+  ]
+  table = [re.split(' {2,}', line) for line in realised.splitlines()[-3:]]
+  assert table == [
+    ['0 cat', '50.0', '25.0', '25.0'],
+    ['1 dog', '50.0', '50.0', '0.0'],
+    ['2 frog', '0.0', '0.0', '100.0'],
   ]
   with Image.open(tmp_path / 'T.png') as picture:
     assert picture.format == 'PNG'

@@ -147,11 +147,10 @@ def test_losses_and_gradients_are_those_of_the_formula(name):
 
 
 @pytest.mark.parametrize('scale', [1e4, -1e4])
-@pytest.mark.parametrize(
-  'name', ['mixup', 'anl_ce_er', 'sl_annealed', 'ce_sr', 'ce_lc', 'eps_fl_mae']
-)
+@pytest.mark.parametrize('name', [x for x in NAMES if x != 'gjs'])
 def test_confident_logits_stay_finite(name, scale):
-  h = methods.complete(name, CIFAR10.get(name, {}))
+  given = {**CIFAR10, 'nls': {'smoothing': -2.0}}
+  h = methods.complete(name, given.get(name, {}))
   method = methods.build(name, h)
   calls.check_confident(
     method, methods.of_kind(name, h, 'traced'), epoch=5, scale=scale

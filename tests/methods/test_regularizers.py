@@ -10,6 +10,7 @@ from sce_jax.methods import loss_wrappers, regularizers
 from sce_jax.methods.base import Method, from_loss, no_state
 from sce_jax.methods.mixup import mixup
 from sce_jax.parallel import runners
+from tests import synthetic
 from tests.methods import calls
 
 CE = from_loss(losses.cross_entropy)
@@ -44,6 +45,25 @@ def test_l1_of_all_parameters():
     {'l1': 0.2},
     lambda x, y, w: calls.nll(x, y, w) + 0.2 * np.abs(w).sum(),
   )
+
+
+@pytest.mark.usefixtures('small_network')
+def test_l1_is_clipped_with_the_rest_of_the_gradient():
+  config = synthetic.config('anl_ce,symmetric,0.4')
+  config.model.name = 'digits_cnn'
+  config.loss.l1 = 100.0
+  config.optim.update({'clip_norm': 0.5, 'momentum': 0.0, 'boundaries': ()})
+  trainer, inputs, _ = synthetic.program([config])
+  start = trainer.init(inputs)
+  before = jax.device_get(start.params)
+  end, _ = synthetic.run_epochs(trainer, inputs, 1, start)
+  moved = jax.tree.map(
+    lambda a, b: np.square(a - b).sum(), jax.device_get(end.params), before
+  )
+  # A step of each of three batches, of the learning rate times the norm.
+  longest = 3 * config.optim.learning_rate * 0.5
+  length = float(np.sqrt(sum(jax.tree.leaves(moved))))
+  assert 0.5 * longest < length <= longest * (1 + 1e-5)
 
 
 def missing_entropy(images, params):
