@@ -67,9 +67,9 @@ def report(context: registry.Context, runs: Any) -> list[page.Block]:
       f' other {K - 1} classes share what the label leaves equally, their'
       ' logits are 0, and hyper-parameters have their defaults (SL: those for'
       ' CIFAR-10). "Tuned per rate": whether the published settings differ from'
-      ' noise rate to noise rate, which a user of real data does not know; -:'
+      ' noise rate to noise rate, which a user of real data does not know; ?:'
       ' not known. "Noise-tolerant": noise of that kind does not change which'
-      ' classifier minimises the expected loss.'
+      ' classifier minimises the expected loss.' + _measured(COST)
     ),
     _names(methods.FORMULA_NAMES),
   ]
@@ -114,6 +114,19 @@ def costs(file: pathlib.Path = COST) -> dict[str, float]:
     for key, value in row.items()
     if row['K'] == fewest and key.startswith('over ')
   }
+
+
+def _measured(file: pathlib.Path) -> str:
+  """How the costs were measured, a sentence; '' if there are none."""
+  if not file.exists():
+    return ''
+  record = json.loads(file.read_text())
+  machine, fewest = record['machine'], min(r['K'] for r in record['rows'])
+  return (
+    f" Time over that of optax's cross entropy, with {fewest} classes: measured"
+    f' on {machine["device"]}, {machine["date"]}, jax {machine["jax"]}; -: not'
+    ' measured.'
+  )
 
 
 def measure(
@@ -194,7 +207,7 @@ def _table(
         for key, h in spec.hparams.items()
         if h.kind != 'computed'
       ),
-      {True: 'yes', False: 'no', None: '-'}[spec.tuned_per_rate],
+      {True: 'yes', False: 'no', None: '?'}[spec.tuned_per_rate],
       _paper(spec.paper),
     ]
     for name, spec in specs.items()

@@ -48,7 +48,8 @@ def test_every_loss_has_a_row_and_a_curve(blocks):
   ]
   assert rows['gce'][8].link == 'https://arxiv.org/abs/1805.07836'
   assert rows['js'][7] == 'yes'
-  assert rows['sgce'][7] == '-'
+  assert rows['sgce'][7] == '?'
+  assert ', jax 0.' in blocks[0].text
   assert rows['taylor'][8].link == ''
   figures = [b.drawing for b in blocks if isinstance(b, page.Figure)]
   drawn = {line.get_label() for f in figures for line in f.axes[0].lines}
