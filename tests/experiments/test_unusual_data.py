@@ -60,8 +60,11 @@ class Data:
 
 @pytest.fixture(
   scope='module',
-  params=[(False, True), (True, False), (False, False)],
-  ids=['no test split', 'no clean labels', 'neither'],
+  params=[
+    pytest.param((False, True), id='no test split'),
+    pytest.param((True, False), id='no clean labels'),
+    pytest.param((False, False), id='neither', marks=pytest.mark.slow),
+  ],
 )
 def data(request, tmp_path_factory):
   folder = tmp_path_factory.mktemp('unusual')
