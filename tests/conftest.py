@@ -45,8 +45,10 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-  """Marks the tests whose fixtures start processes."""
+  """Marks the tests whose fixtures start processes, and the slow ones."""
   for item in items:
+    if item.get_closest_marker('landing'):
+      item.add_marker('slow')
     if {'launch', 'cloud', 'comparison'} & set(item.fixturenames):
       item.add_marker('process')
 

@@ -256,6 +256,7 @@ def test_a_learned_matrix_is_among_the_estimates(
   )
 
 
+@pytest.mark.landing
 # How ml_collections reads a config file.
 @pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
 def test_audit(data_dir, tmp_path, capsys):

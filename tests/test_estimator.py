@@ -330,6 +330,7 @@ def test_label_issues_finds_the_wrong_labels(digits):
     model.label_issues(examples, noisy, folds=1)
 
 
+@pytest.mark.landing
 def test_inside_cross_validation_and_a_grid_search(digits):
   examples, labels, _ = digits
   # These differ in an argument of the program, which is compiled once.

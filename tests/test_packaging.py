@@ -81,7 +81,7 @@ def content():
   return {x for x in found if '__pycache__' not in x.parts}
 
 
-@pytest.mark.slow
+@pytest.mark.landing
 def test_its_wheel_is_whole_and_can_be_imported(tmp_path):
   before = content()
   subprocess.run(

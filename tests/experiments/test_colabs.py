@@ -150,7 +150,7 @@ def test_links_lead_here(name):
   assert [link for link in links if not (FOLDER / link).exists()] == []
 
 
-@pytest.mark.slow  # A minute each; .ci/run executes them.
+@pytest.mark.landing  # A minute each.
 def test_train_sce(execute):
   text, images = execute('train_sce')
   assert text.count('symmetric learning (SL)') == images == 1
@@ -161,14 +161,14 @@ def test_train_sce(execute):
   assert end == again
 
 
-@pytest.mark.slow
+@pytest.mark.landing
 def test_train_sce_on_cifar10(execute):
   text, images = execute('train_sce', 'CIFAR10_EPOCHS = 1')
   assert text.count('symmetric learning (SL)') == images == 2
   assert 'cifar10, symmetric 0.4 label noise, 1 epoch,' in text
 
 
-@pytest.mark.slow
+@pytest.mark.landing
 def test_your_data(execute):
   text, images = execute('your_data')
   assert 'training: 1,198 examples, 10 classes' in text
@@ -178,7 +178,7 @@ def test_your_data(execute):
   assert images == 1
 
 
-@pytest.mark.slow
+@pytest.mark.landing
 def test_explore_noise(execute):
   text, images = execute('explore_noise')
   assert 'exact 40.00 % of all are wrong; of a class 40.0 to 40.0 %' in text
@@ -190,7 +190,7 @@ def test_explore_noise(execute):
   assert images == 6
 
 
-@pytest.mark.slow
+@pytest.mark.landing
 def test_losses(execute):
   text, images = execute('losses')
   by_jax, by_hand = re.findall(r'by \w+ +(\[.*\])', text)

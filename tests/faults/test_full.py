@@ -28,7 +28,7 @@ def full_for_the_largest(folder):
 @pytest.mark.parametrize(
   ('command', 'folder', 'marked'),
   [
-    ('report', 'report', 'results.csv'),
+    pytest.param('report', 'report', 'results.csv', marks=pytest.mark.landing),
     pytest.param(
       'evaluate', 'run/evaluation', 'figures.csv', marks=pytest.mark.slow
     ),

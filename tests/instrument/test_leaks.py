@@ -64,7 +64,9 @@ def with_other_true_labels(dataset, both):
   ('loss', 'changes'),
   [
     # A network before it, and a state of its own; a choice by noisy labels.
-    ('t_revision', {'data.validation': 0.25}),
+    pytest.param(
+      't_revision', {'data.validation': 0.25}, marks=pytest.mark.landing
+    ),
     *(
       pytest.param(loss, changes, marks=pytest.mark.slow)
       for loss, changes in [

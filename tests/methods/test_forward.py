@@ -22,6 +22,7 @@ def config(**changes):
   return c
 
 
+@pytest.mark.landing
 def test_a_run_trains_a_network_to_estimate_from_first(
   data_dir, tmp_path, capsys
 ):

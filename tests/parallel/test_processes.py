@@ -179,6 +179,7 @@ def two(data_dir, home, tmp_path_factory):
   return folder
 
 
+@pytest.mark.landing
 def test_two_end_as_one_pmap(one, two):
   check_close(two, one)
 
@@ -208,6 +209,7 @@ def test_four_end_as_one(runner, one, data_dir, home, tmp_path):
   check_close(folder, one)
 
 
+@pytest.mark.landing
 def test_the_folder_is_that_of_one_process(one, two):
   def names(folder: pathlib.Path):
     return sorted(
@@ -337,6 +339,7 @@ def test_processes_of_other_code_are_refused(what, monkeypatch, tmp_path):
   assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.landing
 @pytest.mark.faults
 def test_processes_that_differ_are_refused(data_dir, home, tmp_path):
   own = arguments(tmp_path / 'run', 2)
@@ -364,6 +367,7 @@ def test_processes_of_other_data_are_refused(data_dir, home, tmp_path):
   assert not (tmp_path / 'run').exists()
 
 
+@pytest.mark.landing
 @pytest.mark.faults
 def test_an_error_of_one_ends_all(data_dir, home, tmp_path):
   own = arguments(tmp_path / 'run', 2)

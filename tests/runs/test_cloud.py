@@ -100,6 +100,7 @@ def check_record(folder, local):
   assert results[0] == results[1]
 
 
+@pytest.mark.landing
 def test_a_run_on_s3_ends_as_a_local_one(
   ended, cloud, data_dir, no_tensorflow, tmp_path
 ):

@@ -20,8 +20,9 @@ import threadpoolctl
 from configs import cifar10
 from experiments.paper import methods, parameters, published, registry, scales
 from experiments.paper import run as paper_run
-from sce_jax import errors, noise, train
+from sce_jax import errors, train
 from sce_jax import methods as all_methods
+from sce_jax import noise as noise_lib
 from sce_jax.config import check as config_lib
 from sce_jax.config import fields
 from sce_jax.data import label_files
@@ -197,7 +198,7 @@ def test_embeddings(trained):
   text = (page.folder / 'report.md').read_text()
   assert 'read no figure' in text and '6 finished' in text
   (run,) = folder.glob('digits-sl-symmetric-0.4-seed0-*')
-  digest = noise.fingerprint(*label_files.read(run / 'noise.npz'))
+  digest = noise_lib.fingerprint(*label_files.read(run / 'noise.npz'))
   assert f'symmetric 0.4: {digest[:16]}' in text
   with Image.open(page.folder / 'tsne.png') as picture:
     assert picture.width > picture.height

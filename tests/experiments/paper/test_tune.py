@@ -194,7 +194,11 @@ def test_values_below_0_are_searched_by_their_size(digits, trained, tmp_path):
 @pytest.mark.parametrize(
   ('folds', 'said'),
   [
-    (1, '19 training examples that the runs were not trained on. A'),
+    pytest.param(
+      1,
+      '19 training examples that the runs were not trained on. A',
+      marks=pytest.mark.landing,
+    ),
     pytest.param(
       2,
       '38 training examples that the runs were not trained on, in 2 parts:',

@@ -202,7 +202,7 @@ def wait_for(condition, seconds=120):
   ('number', 'code'),
   [
     pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
-    (signal.SIGKILL, -9),
+    pytest.param(signal.SIGKILL, -9, marks=pytest.mark.landing),
   ],
 )
 @pytest.mark.process
