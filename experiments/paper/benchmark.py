@@ -290,10 +290,10 @@ def _ranks(
       ranks.plot(named, wide),
     ),
     Text(
-      f'{_friedman(found.pvalue)} {len(tied)} of {len(named.average)} methods'
-      ' are not told apart from the best. A run that diverged has the last'
-      ' rank. Friedman and Nemenyi, as Wilcoxon with the correction of Holm'
-      ' cannot reach p < 0.05 with five noises or fewer.'
+      f'{_friedman(found.pvalue)} Other methods that are not told apart from'
+      f' the best: {len(tied) - 1} of {len(named.average) - 1}. A run that'
+      ' diverged has the last rank. Friedman and Nemenyi, as Wilcoxon with the'
+      ' correction of Holm cannot reach p < 0.05 with five noises or fewer.'
     ),
   ]
 
@@ -313,12 +313,7 @@ def _learnt(runs: 'pd.DataFrame', names: Mapping[str, str]) -> list[Block]:
     by_noise.table(
       'worst_class', 'Test accuracy of the class that is worst', runs, shown
     ),
-    by_noise.table(
-      'memorised',
-      'Wrongly labelled training examples predicted as their wrong label',
-      runs,
-      shown,
-    ),
+    by_noise.memorised(runs, shown),
     by_noise.table(
       'lost', 'Lost since its best epoch', runs, shown, frame.LOST_NOTE
     ),

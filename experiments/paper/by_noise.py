@@ -10,6 +10,16 @@ if TYPE_CHECKING:  # Sweeps are planned without pandas.
   import pandas as pd
 
 
+def memorised(runs: 'pd.DataFrame', methods: Mapping[str, str]) -> Table:
+  """The share of wrong labels that each method has learnt; see `table`."""
+  return table(
+    'memorised',
+    'Wrongly labelled training examples predicted as their wrong label',
+    runs,
+    methods,
+  )
+
+
 def table(
   name: str,
   title: str,

@@ -124,14 +124,7 @@ def _accuracy(runs: 'pd.DataFrame', trained: Sequence[str]) -> Table:
 def _memorised(runs: 'pd.DataFrame', trained: Sequence[str]) -> list[Table]:
   if not len(runs):
     return []
-  return [
-    by_noise.table(
-      'memorised',
-      'Wrongly labelled training examples predicted as their wrong label',
-      runs,
-      {method: method for method in trained},
-    )
-  ]
+  return [by_noise.memorised(runs, {method: method for method in trained})]
 
 
 def _curves(

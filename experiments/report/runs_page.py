@@ -1,6 +1,6 @@
 """What any folder of runs shows, on a page or at the end of every report."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import datetime
 import os
 import re
@@ -317,7 +317,7 @@ def _class_names(runs: Sequence[Run]) -> Sequence[str] | None:
 
 
 def _noise(runs: Sequence[Run], start: str) -> list[Block]:
-  """The realised noise of each setting's first run."""
+  """The labels of the first run of each noise: fingerprints, realised T."""
   first: dict[str, Run] = {}
   for run in runs:
     noise = run.config['noise']
@@ -326,7 +326,27 @@ def _noise(runs: Sequence[Run], start: str) -> list[Block]:
     called = pictures.noise_title(noise) or noise['name']
     called = ', '.join([called, *pictures.changes_of_examples(noise)])
     first.setdefault(called, run)
-  matrices, fingerprints = {}, []
+  return [*_fingerprints(first), *_matrices(first, start)]
+
+
+def _fingerprints(first: Mapping[str, Run]) -> list[Block]:
+  known = [
+    f'{called}: {label_card.read(str(run.folder)).fingerprint[:_DIGITS]}'
+    for called, run in first.items()
+    if (run.folder / 'noise.npz').exists()
+  ]
+  if not known:
+    return []
+  return [
+    Text(
+      "Fingerprints of the labels of each noise's first run (`launch.py"
+      f' labels` prints the whole): {"; ".join(known)}.'
+    )
+  ]
+
+
+def _matrices(first: Mapping[str, Run], start: str) -> list[Block]:
+  matrices = {}
   for called, run in first.items():
     measured = (files.read_summary(run.folder) or {}).get('transition')
     if measured is not None and len(measured) <= _MAX_CLASSES:
@@ -335,18 +355,16 @@ def _noise(runs: Sequence[Run], start: str) -> list[Block]:
     if realised and len(realised['matrix']) <= _MAX_CLASSES:
       title = f'{called}, {100 * realised["rate"]:.1f} % wrong'
       matrices[title] = np.array(realised['matrix'])
-    if (run.folder / 'noise.npz').exists():
-      digest = label_card.read(str(run.folder)).fingerprint
-      fingerprints.append(f'{called}: {digest[:_DIGITS]}')
   if not matrices:
     return []
   caption = 'As realised in the first run of each noise setting.'
-  if fingerprints:
-    caption += f' Fingerprints of its labels: {"; ".join(fingerprints)}.'
   if any(title.endswith(', measured') for title in matrices):
     caption += ' Measured: on images with a noisy and a clean label.'
   figure = noise_plots.heat_maps(
-    matrices, _class_names(runs), name=f'{start}matrices', caption=caption
+    matrices,
+    _class_names(list(first.values())),
+    name=f'{start}matrices',
+    caption=caption,
   )
   about = pictures.about((run.config for run in first.values()), '')
   pictures.add_title(figure.drawing, about)
