@@ -124,6 +124,7 @@ class Unpickler(pickle.Unpickler):
     return super().find_class(module, name)
 
 
+@pytest.mark.landing
 @pytest.mark.process
 def test_it_is_pickled_as_data_and_works_in_another_process(
   digits, fitted, tmp_path

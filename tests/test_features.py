@@ -68,6 +68,7 @@ def test_a_run_learns_them(data):
   assert result['memorised'] is not None and not info.noisy_test
 
 
+@pytest.mark.landing
 def test_it_is_evaluated_and_reported(data, capsys):
   flag = f'--workdir={data.run}'
   assert data.launch('evaluate', flag, config=False) == 0

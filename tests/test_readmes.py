@@ -170,6 +170,7 @@ def experiment(data_dir, tmp_path_factory):
     del sys.modules[name]
 
 
+@pytest.mark.landing
 def test_the_experiment_can_be_added(experiment):
   written, described = experiment
   page = written.markdown.read_text()

@@ -1,8 +1,9 @@
 """Every loss: formula, range, when it is noise-tolerant, how hard it pulls.
 
-All of it is read from the table of methods and from the losses themselves. The
-cost is that of experiments/results/loss_cost.json, if there is one; this makes
-it:
+Then what is made of them, as published: sums, wrappers, losses that change in
+training. All of it is read from the table of methods and from the losses
+themselves. The cost is that of experiments/results/loss_cost.json, if there is
+one; this makes it:
 
 python -m experiments.benchmarks loss --classes=10 --losses=ce,nce,...
   --json=experiments/results/loss_cost.json
@@ -30,8 +31,20 @@ K = 10
 COST = pathlib.Path(__file__).parents[1] / 'results' / 'loss_cost.json'
 # Probabilities of the label: 1 / n, 2 / n, .. (n - 1) / n.
 _POINTS, _FEW_POINTS = 500, 20
-# What has no default, for the curves: the settings for CIFAR-10.
-_NEEDED = {'sl': {'alpha': 0.1, 'beta': 1.0}}
+# What has no default, for the curves: the settings for CIFAR-10; one of those
+# that the paper of NLS searched, which does not say what it chose.
+_NEEDED = {'sl': {'alpha': 0.1, 'beta': 1.0}, 'nls': {'smoothing': -1.0}}
+# Settings of what is made of losses are shown for these data sets.
+_DATASETS = {'mnist': 'MNIST', 'cifar10': 'CIFAR-10', 'cifar100': 'CIFAR-100'}
+_NOISE = ('symmetric', 0.4)
+_EPOCHS = 120
+_LAST = ', last epoch'
+_TUNED = {True: 'yes', False: 'no', None: '?'}
+_CURVES = (
+  'Left: the loss against the probability p_y of its label, less its value'
+  ' near p_y = 1 and over what is left at 1 / K, where an untrained network is.'
+  ' Right: its weight beside that of cross entropy, which is 1. By jax.grad.'
+)
 
 
 def sweep(dataset: str, scale: str) -> list:
@@ -83,18 +96,127 @@ def report(context: registry.Context, runs: Any) -> list[page.Block]:
       if 'transition_matrix' not in spec.hparams
     }
     if curves:
-      values = measure(curves, context.scale)
-      blocks.append(
-        page.Figure(
-          f'curves-{group}',
-          'Left: the loss against the probability p_y of its label, less its'
-          ' value near p_y = 1 and over what is left at 1 / K, where an'
-          ' untrained network is. Right: its weight beside that of cross'
-          ' entropy, which is 1. By jax.grad.',
-          _draw(values, {name: spec.short for name, spec in curves.items()}),
-        )
+      drawn = {
+        curves[name].short: curve
+        for name, curve in measure(curves, context.scale).items()
+      }
+      blocks.append(page.Figure(f'curves-{group}', _CURVES, _draw(drawn)))
+  return blocks + _made(context.scale)
+
+
+def _made(scale: str) -> list[page.Block]:
+  """What is made of the losses and needs nothing but an example's logits."""
+  from sce_jax import methods  # noqa: PLC0415
+  from sce_jax.config import published  # noqa: PLC0415
+
+  settings = {x: published.presets(x, *_NOISE) for x in _DATASETS}
+  specs = {
+    name: spec
+    for name, spec in methods.SPECS.items()
+    if spec.loss is None and _is_stateless(spec)
+  }
+  own = settings['cifar10']
+  first = measure(specs, scale, own)
+  last = measure(specs, scale, own, epoch=_EPOCHS - 1)
+  whole = measure(specs, scale, own, epoch=_EPOCHS - 1, together=True)
+
+  def same(one, other):
+    return np.allclose(one[1], other[1], rtol=1e-4, atol=1e-5)
+
+  figures: dict[str, dict[str, Sequence[np.ndarray]]] = {}
+  for name, spec in specs.items():
+    # A partner in the batch, or the mean of its predictions, has no curve; of
+    # logits that are normalised only their direction is left.
+    if not same(last[name], whole[name]) or 'normalize' in spec.hparams:
+      continue
+    kind = 'sums' if spec.positive else 'others'
+    figure = figures.setdefault('l1' if 'l1' in spec.hparams else kind, {})
+    figure[spec.short] = first[name]
+    if not same(first[name], last[name]):
+      figure[f'{spec.short}{_LAST}'] = last[name]
+  return [
+    page.Heading('Made of these, as published'),
+    page.Text(
+      'Sums, wrappers, and losses that change in training, but for methods with'
+      ' a state, several networks or two views. Without a curve: what depends'
+      ' on others of the batch, and what normalises the logits. Where they are'
+      ' clipped, p_y is that before.'
+    ),
+    page.Table(
+      'made',
+      'Sums, wrappers, and losses that change',
+      ['config', 'name', 'method', 'noise-tolerant', 'tuned per rate', 'paper'],
+      [
+        [
+          name,
+          spec.short,
+          spec.title,
+          spec.tolerant or '-',
+          _TUNED[spec.tuned_per_rate],
+          _paper(spec.paper),
+        ]
+        for name, spec in specs.items()
+      ],
+    ),
+    *(
+      page.Figure(
+        f'curves-{key}',
+        f'{_CURVES} Settings for CIFAR-10 (NLS: smoothing -1), in the first'
+        f' epoch, and in the last of {_EPOCHS} where the loss has changed;'
+        ' penalties on parameters are left out.',
+        _draw(curves),
       )
-  return blocks
+      for key, curves in figures.items()
+    ),
+    page.Heading('Settings by data set'),
+    page.Text(
+      'The values of sce_jax/config/published.py, which names the source of'
+      f' each; under {_NOISE[0]} {_NOISE[1]} where they differ by noise. Where'
+      ' a paper says nothing of a data set they are those for CIFAR-10. What is'
+      ' not here has its defaults.'
+    ),
+    page.Table(
+      'settings',
+      'Settings by data set',
+      ['config', *_DATASETS.values()],
+      [
+        [name, *(_settings(x.get(name, {})) for x in settings.values())]
+        for name in methods.SPECS
+        if any(name in x for x in settings.values())
+      ],
+    ),
+  ]
+
+
+def _is_stateless(spec: Any) -> bool:
+  from sce_jax.methods import base  # noqa: PLC0415
+
+  method = spec.make(**_hyper(spec, {})[0])
+  return (
+    method.init is base.no_state
+    and method.num_networks == 1
+    and not method.two_views
+    and method.prepare is None
+  )
+
+
+def _hyper(
+  spec: Any, values: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+  """What `make` and what the loss are given: values, else the defaults."""
+  chosen = {k: values.get(k, h.default) for k, h in spec.hparams.items()}
+  static = {k: v for k, v in chosen.items() if spec.hparams[k].kind == 'static'}
+  return static, {k: v for k, v in chosen.items() if k not in static}
+
+
+def _settings(values: Mapping[str, Any]) -> str:
+  return (
+    ', '.join(
+      f'{k} {v:.6g}' if isinstance(v, float) else f'{k} {v}'
+      for k, v in values.items()
+    )
+    or '-'
+  )
 
 
 def costs(file: pathlib.Path = COST) -> dict[str, float]:
@@ -130,13 +252,21 @@ def _measured(file: pathlib.Path) -> str:
 
 
 def measure(
-  specs: Mapping[str, Any], scale: str
+  specs: Mapping[str, Any],
+  scale: str,
+  settings: Mapping[str, Mapping[str, Any]] | None = None,
+  epoch: int = 0,
+  together: bool = False,
 ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
   """Losses and weights against the probability of the label.
 
   Args:
-    specs: of losses, by name.
+    specs: rows of methods whose loss needs the logits alone, by name.
     scale: one of scales.SCALES: at how many probabilities.
+    settings: hyper-parameters by name, in place of the defaults.
+    epoch: how many of 120 epochs are done.
+    together: whether all probabilities are those of one batch, which matters
+      where a loss is more than that of one example.
 
   Returns:
     Probabilities, losses and weights of each, `[P]`.
@@ -144,31 +274,57 @@ def measure(
   import jax  # noqa: PLC0415
   import jax.numpy as jnp  # noqa: PLC0415
 
+  from sce_jax.data.batches import Batch  # noqa: PLC0415
+  from sce_jax.methods import Context  # noqa: PLC0415
+
   count = _FEW_POINTS if scale == 'tiny' else _POINTS
   p = np.arange(1, count) / count
   own = np.log(p * (K - 1) / (1 - p))
   logits = jnp.asarray(np.outer(own, np.eye(K)[0]), jnp.float32)
-  label = jnp.asarray(0, jnp.int32)
 
-  def loss(name):
+  def same(x):
+    return x
+
+  context = Context(
+    key=jax.random.key(0),
+    step=jnp.int32(0),
+    epoch=jnp.int32(epoch),
+    num_epochs=_EPOCHS,
+    num_examples=p.size,
+    training=True,
+    psum=same,
+    gather=same,
+    shard=same,
+  )
+
+  def losses(name):
     spec = specs[name]
-    hyper = {k: h.default for k, h in spec.hparams.items()}
-    hyper |= _NEEDED.get(name, {})
-    one = jax.value_and_grad(lambda z: spec.loss(z, label, **hyper))
-    return jax.vmap(one)
+    values = {**(settings or {}).get(name, {}), **_NEEDED.get(name, {})}
+    static, hyper = _hyper(spec, values)
+    method = spec.make(**static)
 
-  @jax.jit
-  def every(logits):
-    return {name: loss(name)(logits) for name in specs}
+    def of_batch(logits):
+      labels = jnp.zeros(len(logits), jnp.int32)
+      batch = Batch(logits, labels, None, jnp.arange(len(logits)))
+      # A network whose logits are its input.
+      return method.loss(lambda _, z: (z, {}), {}, batch, (), hyper, context)[0]
 
-  found = every(logits)
+    def of_one(z):
+      return of_batch(z[None])[0]
+
+    if together:
+      gradient = jax.grad(lambda z: jnp.sum(of_batch(z)))(logits)
+      return of_batch(logits), gradient
+    return jax.vmap(jax.value_and_grad(of_one))(logits)
+
+  found = jax.jit(lambda: {name: losses(name) for name in specs})()
   return {
     name: (
       p,
-      np.asarray(found[name][0], np.float64),
-      np.asarray(found[name][1], np.float64)[:, 0] / (p - 1),
+      np.asarray(value, np.float64),
+      np.asarray(gradient, np.float64)[:, 0] / (p - 1),
     )
-    for name in specs
+    for name, (value, gradient) in found.items()
   }
 
 
@@ -207,7 +363,7 @@ def _table(
         for key, h in spec.hparams.items()
         if h.kind != 'computed'
       ),
-      {True: 'yes', False: 'no', None: '?'}[spec.tuned_per_rate],
+      _TUNED[spec.tuned_per_rate],
       _paper(spec.paper),
     ]
     for name, spec in specs.items()
@@ -228,15 +384,14 @@ def _paper(paper: str) -> page.Cell:
   )
 
 
-def _draw(
-  curves: Mapping[str, Sequence[np.ndarray]], shorts: Mapping[str, str]
-) -> Drawing:
+def _draw(curves: Mapping[str, Sequence[np.ndarray]]) -> Drawing:
   figure, axes = plt.subplots(1, 2, figsize=(11, 4.8), layout='constrained')
   for number, (name, (p, value, weight)) in enumerate(curves.items()):
-    look = style.method(shorts[name]) | {
-      'label': shorts[name],
+    look = style.method(name) | {
+      'label': name,
       'markersize': 5,
       'markevery': (0.03 * (number + 1), 0.21),
+      'alpha': 0.5 if name.endswith(_LAST) else 1,
     }
     drop = value - value[-1]
     axes[0].plot(p, drop / np.interp(1 / K, p, drop), **look)

@@ -53,7 +53,11 @@ def check_same(found, expected):
 
 
 @pytest.mark.parametrize(
-  'runner', ['pmap', pytest.param('jit', marks=pytest.mark.slow)]
+  'runner',
+  [
+    pytest.param('pmap', marks=pytest.mark.landing),
+    pytest.param('jit', marks=pytest.mark.slow),
+  ],
 )
 def test_the_same_as_resident_on_eight_devices(runner):
   """44 examples: two batches of 16, and 12 that eight devices share.

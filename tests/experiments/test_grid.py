@@ -263,6 +263,7 @@ def test_runs_that_failed_do_not_count():
   ]
 
 
+@pytest.mark.landing
 def test_each_trial_is_its_own_run_and_a_bad_one_stops_alone(
   data_dir, tmp_path, capsys
 ):

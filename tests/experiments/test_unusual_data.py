@@ -154,6 +154,7 @@ def test_runs_on_it_are_compared(data, capsys):
   assert (folder / 'comparison.png').exists()
 
 
+@pytest.mark.landing
 def test_an_experiment_takes_a_config_file_of_ones_own(tmp_path):
   data = Data(tmp_path, has_test=True, is_clean=True)
   code = data.run(

@@ -166,6 +166,7 @@ def in_a_namespace(script, folder, data_dir, home):
   )
 
 
+@pytest.mark.landing
 @pytest.mark.process
 def test_a_disk_that_is_read_only_and_one_that_is_full(data_dir, tmp_path):
   disk = tmp_path / 'disk'
@@ -263,6 +264,7 @@ def test_a_cache_that_cannot_be_written_is_no_error(launch, tmp_path):
   assert 'Traceback' not in done.stderr
 
 
+@pytest.mark.landing
 @pytest.mark.process
 def test_compiled_programs_that_are_damaged_are_compiled_again(tmp_path):
   """Also where jax finds zstandard, whose frames it writes without checksums.

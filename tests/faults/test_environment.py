@@ -43,13 +43,15 @@ time.time = stepping
 from experiments.cli import runtime
 sys.exit(runtime.run(sys.argv))
 """
-FAST = ('spaces and unicode',)
+LANDING = ('spaces and unicode',)
 
 
 @pytest.mark.parametrize(
   'name',
   [
-    pytest.param(x, marks=[] if x in FAST else [pytest.mark.slow])
+    pytest.param(
+      x, marks=pytest.mark.landing if x in LANDING else pytest.mark.slow
+    )
     for x in SETUPS
   ],
 )

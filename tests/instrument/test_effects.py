@@ -33,6 +33,7 @@ def spec(monkeypatch):
   return add
 
 
+@pytest.mark.landing
 def test_a_loss_that_is_better_by_construction_wins(
   small_network, spec, data_dir, tmp_path
 ):

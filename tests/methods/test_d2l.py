@@ -155,6 +155,7 @@ def undisturbed(config, data_dir, tmp_path_factory):
   return folder
 
 
+@pytest.mark.landing
 def test_each_epochs_weight_follows_from_those_before(undisturbed):
   records = [r['method'] for r in files.read_metrics(undisturbed)]
   lids = [record['lid'] for record in records]
@@ -167,6 +168,7 @@ def test_each_epochs_weight_follows_from_those_before(undisturbed):
   assert records[-1]['label_weight'] < 1
 
 
+@pytest.mark.landing
 def test_it_is_evaluated_with_the_weight_that_it_was_trained_with(
   undisturbed, data_dir
 ):

@@ -20,7 +20,7 @@ from tests import synthetic
 from tests.conftest import REPOSITORY
 
 NAMES = (
-  'elr',
+  pytest.param('elr', marks=pytest.mark.landing),
   'co_teaching',
   *(
     pytest.param(name, marks=pytest.mark.slow)

@@ -193,6 +193,7 @@ def test_another_machine_goes_on(
   check_record(folder, undisturbed)
 
 
+@pytest.mark.landing
 @pytest.mark.faults
 def test_a_checkpoint_that_was_cut_is_not_there(ended, cloud):
   folder = paths.path(cloud('s3')[0])

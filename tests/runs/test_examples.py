@@ -27,6 +27,7 @@ def get_config(others, seed):
   return c
 
 
+@pytest.mark.landing
 def test_runs_on_other_examples(others, data_dir, tmp_path, capsys):
   folders = [tmp_path / 'zero', tmp_path / 'one']
   configs = [get_config(others, seed) for seed in (0, 1)]

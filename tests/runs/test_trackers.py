@@ -85,6 +85,7 @@ def logged(folder, run):
   return history, config
 
 
+@pytest.mark.landing
 def test_weights_and_biases_has_the_figures(
   tiny, wandb_offline, data_dir, capfd
 ):
@@ -107,6 +108,7 @@ def test_weights_and_biases_has_the_figures(
   }
 
 
+@pytest.mark.landing
 def test_runs_that_train_together_are_told_apart(tiny, wandb_offline, data_dir):
   other = tiny.copy_and_resolve_references()
   other.seed = 1

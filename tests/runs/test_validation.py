@@ -40,6 +40,7 @@ def trained(tmp_path_factory):
   return data, configs, folders, results
 
 
+@pytest.mark.landing
 def test_they_are_not_trained_on_and_as_noisy(trained):
   data, configs, folders, _ = trained
   chosen = []
@@ -57,6 +58,7 @@ def test_they_are_not_trained_on_and_as_noisy(trained):
   np.testing.assert_array_equal(*chosen)
 
 
+@pytest.mark.landing
 def test_figures_are_of_noisy_labels_alone(trained, monkeypatch):
   data, _, folders, results = trained
   monkeypatch.setattr(restore, '_data', lambda *_: data)
@@ -77,6 +79,7 @@ def test_figures_are_of_noisy_labels_alone(trained, monkeypatch):
     assert files.read_metrics(folder)[-1]['validation'] == found
 
 
+@pytest.mark.landing
 def test_other_examples_are_refused(trained):
   data, configs, folders, _ = trained
   config = configs[0].copy_and_resolve_references()
