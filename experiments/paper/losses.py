@@ -11,10 +11,11 @@ python -m experiments.benchmarks loss --classes=10 --losses=ce,nce,...
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import importlib
 import json
 import pathlib
+import types
 from typing import TYPE_CHECKING, Any
 
 from matplotlib import pyplot as plt
@@ -27,6 +28,8 @@ from experiments.report import page
 if TYPE_CHECKING:
   from experiments.paper import registry
 
+# Hyper-parameters by method.
+Settings = Mapping[str, Mapping[str, Any]]
 K = 10
 COST = pathlib.Path(__file__).parents[1] / 'results' / 'loss_cost.json'
 # Probabilities of the label: 1 / n, 2 / n, .. (n - 1) / n.
@@ -110,12 +113,12 @@ def _made(scale: str) -> list[page.Block]:
   from sce_jax.config import published  # noqa: PLC0415
 
   settings = {x: published.presets(x, *_NOISE) for x in _DATASETS}
+  own = settings['cifar10']
   specs = {
     name: spec
     for name, spec in methods.SPECS.items()
-    if spec.loss is None and _is_stateless(spec)
+    if spec.loss is None and _is_stateless(name, own)
   }
-  own = settings['cifar10']
   first = measure(specs, scale, own)
   last = measure(specs, scale, own, epoch=_EPOCHS - 1)
   whole = measure(specs, scale, own, epoch=_EPOCHS - 1, together=True)
@@ -188,25 +191,24 @@ def _made(scale: str) -> list[page.Block]:
   ]
 
 
-def _is_stateless(spec: Any) -> bool:
+def _values(name: str, settings: Settings) -> dict[str, Any]:
+  from sce_jax import methods  # noqa: PLC0415
+
+  given = {**settings.get(name, {}), **_NEEDED.get(name, {})}
+  return methods.complete(name, given)
+
+
+def _is_stateless(name: str, settings: Settings) -> bool:
+  from sce_jax import methods  # noqa: PLC0415
   from sce_jax.methods import base  # noqa: PLC0415
 
-  method = spec.make(**_hyper(spec, {})[0])
+  method = methods.build(name, _values(name, settings))
   return (
     method.init is base.no_state
     and method.num_networks == 1
     and not method.two_views
     and method.prepare is None
   )
-
-
-def _hyper(
-  spec: Any, values: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-  """What `make` and what the loss are given: values, else the defaults."""
-  chosen = {k: values.get(k, h.default) for k, h in spec.hparams.items()}
-  static = {k: v for k, v in chosen.items() if spec.hparams[k].kind == 'static'}
-  return static, {k: v for k, v in chosen.items() if k not in static}
 
 
 def _settings(values: Mapping[str, Any]) -> str:
@@ -252,16 +254,16 @@ def _measured(file: pathlib.Path) -> str:
 
 
 def measure(
-  specs: Mapping[str, Any],
+  names: Iterable[str],
   scale: str,
-  settings: Mapping[str, Mapping[str, Any]] | None = None,
+  settings: Settings = types.MappingProxyType({}),
   epoch: int = 0,
   together: bool = False,
 ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
   """Losses and weights against the probability of the label.
 
   Args:
-    specs: rows of methods whose loss needs the logits alone, by name.
+    names: of methods whose loss needs the logits alone.
     scale: one of scales.SCALES: at how many probabilities.
     settings: hyper-parameters by name, in place of the defaults.
     epoch: how many of 120 epochs are done.
@@ -274,8 +276,8 @@ def measure(
   import jax  # noqa: PLC0415
   import jax.numpy as jnp  # noqa: PLC0415
 
+  from sce_jax import methods  # noqa: PLC0415
   from sce_jax.data.batches import Batch  # noqa: PLC0415
-  from sce_jax.methods import Context  # noqa: PLC0415
 
   count = _FEW_POINTS if scale == 'tiny' else _POINTS
   p = np.arange(1, count) / count
@@ -285,7 +287,7 @@ def measure(
   def same(x):
     return x
 
-  context = Context(
+  context = methods.Context(
     key=jax.random.key(0),
     step=jnp.int32(0),
     epoch=jnp.int32(epoch),
@@ -298,10 +300,9 @@ def measure(
   )
 
   def losses(name):
-    spec = specs[name]
-    values = {**(settings or {}).get(name, {}), **_NEEDED.get(name, {})}
-    static, hyper = _hyper(spec, values)
-    method = spec.make(**static)
+    values = _values(name, settings)
+    method = methods.build(name, values)
+    hyper = methods.of_kind(name, values, 'traced')
 
     def of_batch(logits):
       labels = jnp.zeros(len(logits), jnp.int32)
@@ -317,7 +318,7 @@ def measure(
       return of_batch(logits), gradient
     return jax.vmap(jax.value_and_grad(of_one))(logits)
 
-  found = jax.jit(lambda: {name: losses(name) for name in specs})()
+  found = jax.jit(lambda: {name: losses(name) for name in names})()
   return {
     name: (
       p,
