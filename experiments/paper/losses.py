@@ -42,7 +42,6 @@ _DATASETS = {'mnist': 'MNIST', 'cifar10': 'CIFAR-10', 'cifar100': 'CIFAR-100'}
 _NOISE = ('symmetric', 0.4)
 _EPOCHS = 120
 _LAST = ', last epoch'
-_TUNED = {True: 'yes', False: 'no', None: '?'}
 _CURVES = (
   'Left: the loss against the probability p_y of its label, less its value'
   ' near p_y = 1 and over what is left at 1 / K, where an untrained network is.'
@@ -155,7 +154,7 @@ def _made(scale: str) -> list[page.Block]:
           spec.short,
           spec.title,
           spec.tolerant or '-',
-          _TUNED[spec.tuned_per_rate],
+          _tuned(spec),
           _paper(spec.paper),
         ]
         for name, spec in specs.items()
@@ -364,7 +363,7 @@ def _table(
         for key, h in spec.hparams.items()
         if h.kind != 'computed'
       ),
-      _TUNED[spec.tuned_per_rate],
+      _tuned(spec),
       _paper(spec.paper),
     ]
     for name, spec in specs.items()
@@ -376,6 +375,12 @@ def _table(
   return page.Table(
     f'losses-{group}', f'sce_jax/losses/{group}.py', columns, rows
   )
+
+
+def _tuned(spec: Any) -> str:
+  if spec.tuned_per_kind:
+    return 'per kind of noise'
+  return {True: 'yes', False: 'no', None: '?'}[spec.tuned_per_rate]
 
 
 def _paper(paper: str) -> page.Cell:

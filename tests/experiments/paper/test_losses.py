@@ -98,6 +98,9 @@ def _drawn(blocks):
 def test_what_is_made_of_losses(blocks):
   (table,) = [b for b in blocks if getattr(b, 'name', '') == 'made']
   made = {row[0] for row in table.rows}
+  tuned = {row[0]: row[4] for row in table.rows}
+  assert tuned['nce_rce'] == 'no' and tuned['ce_lc'] == 'yes'
+  assert tuned['ce_sr'] == 'per kind of noise'
   assert {'dal', 'anl_ce', 'eps_fl_mae', 'ce_lc', 'ce_sr', 'mixup'} < made
   # A state, two networks, two views.
   assert not made & {'ce', 'elr', 'co_teaching', 'gjs', 'd2l', 't_revision'}
