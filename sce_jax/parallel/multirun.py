@@ -4,6 +4,11 @@ Steps, epochs and evaluations are written for a single run. Here they are mapped
 over S runs: what is per run (state, key, examples, labels, hyper-parameters)
 has a leading axis of size S, the rest is shared.
 
+Side by side (vmap), products are summed in an order that depends on S, so a run
+is the same to the bit only in a group of the same size; rounding is what
+differs, and training can make much of it. In turn (map) a run's program is the
+same for any S above 1.
+
 A single run has no such axis and pays nothing. Where there are several devices
 and enough runs, each device trains its share of them
 (runners.RunParallelRunner).
