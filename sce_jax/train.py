@@ -357,6 +357,8 @@ def _train_group(
         ' already ended; name another --workdir to train anew'
       )
     if unfinished:
+      for run in unfinished:
+        run.workdir.note_environment(len(unfinished))
       Loop(unfinished, dataset).run()
     return [run.result or {} for run in runs]
   finally:

@@ -1,4 +1,4 @@
-"""Runs that are continued with another config, code or jax than before."""
+"""Runs that are continued with another config, code, jax or company."""
 
 import collections
 from collections.abc import Collection, Mapping, Sequence
@@ -102,15 +102,20 @@ def check_epochs(
 
 
 def note_environment(path: paths.Path, now: Mapping[str, Any]) -> None:
-  """Says and records that a run continues with other versions or devices.
+  """Says and records that a run continues with what rounds otherwise.
 
-  Nothing is refused for that.
+  Nothing is refused for that: other versions, other devices, another number of
+  runs in its program.
 
   Args:
     path: the run's folder.
-    now: versions and devices, see metadata.environment.
+    now: versions and devices, see metadata.environment; 'together': the number
+      of runs.
   """
   found = files.read_description(path)
+  if not (path / files.SAVED).exists() and _together(found) != _together(now):
+    found = {**found, 'together': now['together']}
+    paths.write(path / 'config.json', digests.dumps(found, indent=2))
   different = fields.differences(_rounds_by(found), _rounds_by(now))
   if not different:
     return
@@ -124,13 +129,19 @@ def note_environment(path: paths.Path, now: Mapping[str, Any]) -> None:
     paths.write(path / 'config.json', digests.dumps(record, indent=2))
 
 
-def _rounds_by(record: Mapping[str, Any]) -> dict[str, str]:
-  """What of versions and devices decides how a run's figures are rounded."""
+def _together(record: Mapping[str, Any]) -> int:
+  """How many runs are trained in one program; not recorded if it is one."""
+  return record.get('together', 1)
+
+
+def _rounds_by(record: Mapping[str, Any]) -> dict[str, Any]:
+  """What decides, beside config and code, how a run's figures are rounded."""
   counted = collections.Counter(record.get('devices', ()))
   rounds = {name: record.get('versions', {}).get(name) for name in _ROUNDING}
   rounds['devices'] = ', '.join(f'{n} {x}' for x, n in counted.items())
   if 'cpu cpu' in counted:  # The number of its cores may change all the time.
     rounds['processor'] = record.get('processor', '').rpartition(',')[0]
+  rounds['runs trained together'] = _together(record)
   return rounds
 
 

@@ -58,6 +58,7 @@ class Description(TypedDict, total=False):
   git_commit: str | None
   code: dict[str, str]
   changes: list[list[str]]
+  together: Whole
 
 
 class _Dataset(TypedDict, total=False):

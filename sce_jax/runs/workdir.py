@@ -93,8 +93,16 @@ class Workdir:
     changed = changes.check(self.path, found, self._config, code, self._allowed)
     if changed:
       changes.carry_out(self.path, found, self._config, code, changed)
-    if not is_over:
-      changes.note_environment(self.path, metadata.environment())
+
+  def note_environment(self, together: int) -> None:
+    """Says and records what will round figures otherwise than before.
+
+    Args:
+      together: how many runs are trained in one program, this among them.
+    """
+    now = {**metadata.environment(), 'together': together}
+    if self._writes:
+      changes.note_environment(self.path, now)
 
   def close(self) -> None:
     """Releases the folder."""

@@ -231,6 +231,32 @@ def test_another_jax_and_other_devices_are_told_and_recorded(copied, capsys):
   assert facts['changed on the way'] == '; '.join(recorded)
 
 
+def test_another_number_of_runs_together_is_told_and_recorded(
+  small_network, tmp_path, capsys
+):
+  configs = [config(), config()]
+  configs[1].seed = 1
+  folders = [tmp_path / 'a', tmp_path / 'b']
+  train.train_many(configs, folders, dataset=synthetic.data())
+  assert files.read_description(folders[0])['together'] == 2
+  (folders[0] / 'result.json').unlink()
+  capsys.readouterr()
+  run(folders[0])
+  assert 'runs trained together: 2 -> 1' in capsys.readouterr().out
+  found = files.read_description(folders[0])
+  assert found['changes'] == [['runs trained together: 2 -> 1']]
+  # What has saved nothing begins anew in its new company.
+  run(tmp_path / 'c')
+  (tmp_path / 'c' / files.SAVED).unlink()
+  shutil.rmtree(tmp_path / 'c' / 'checkpoints')
+  (tmp_path / 'c' / 'result.json').unlink()
+  assert 'together' not in files.read_description(tmp_path / 'c')
+  both = [tmp_path / 'c', tmp_path / 'd']
+  train.train_many(configs, both, dataset=synthetic.data())
+  assert 'continues with' not in capsys.readouterr().out
+  assert files.read_description(both[0])['together'] == 2
+
+
 def test_other_data_are_refused(copied):
   (copied / 'result.json').unlink()
   before = inject.contents(copied)
