@@ -11,37 +11,23 @@ python -m experiments.benchmarks loss --classes=10 --losses=ce,nce,...
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 import importlib
 import json
 import pathlib
-import types
 from typing import TYPE_CHECKING, Any
 
-from matplotlib import pyplot as plt
-from matplotlib.figure import Figure as Drawing
 import numpy as np
 
-from experiments.analysis import pictures, style
 from experiments.report import page
 
 if TYPE_CHECKING:
   from experiments.paper import registry
 
-# Hyper-parameters by method.
-Settings = Mapping[str, Mapping[str, Any]]
-K = 10
 COST = pathlib.Path(__file__).parents[1] / 'results' / 'loss_cost.json'
-# Probabilities of the label: 1 / n, 2 / n, .. (n - 1) / n.
-_POINTS, _FEW_POINTS = 500, 20
-# What has no default, for the curves: the settings for CIFAR-10; one of those
-# that the paper of NLS searched, which does not say what it chose.
-_NEEDED = {'sl': {'alpha': 0.1, 'beta': 1.0}, 'nls': {'smoothing': -1.0}}
 # Settings of what is made of losses are shown for these data sets.
 _DATASETS = {'mnist': 'MNIST', 'cifar10': 'CIFAR-10', 'cifar100': 'CIFAR-100'}
 _NOISE = ('symmetric', 0.4)
-_EPOCHS = 120
-_LAST = ', last epoch'
 _CURVES = (
   'Left: the loss against the probability p_y of its label, less its value'
   ' near p_y = 1 and over what is left at 1 / K, where an untrained network is.'
@@ -66,6 +52,7 @@ def report(context: registry.Context, runs: Any) -> list[page.Block]:
     The page's blocks.
   """
   # Sweeps are planned without jax, by importing this module.
+  from experiments.paper import loss_curves  # noqa: PLC0415
   from sce_jax import methods  # noqa: PLC0415
 
   del runs
@@ -79,12 +66,12 @@ def report(context: registry.Context, runs: Any) -> list[page.Block]:
       'The loss of an example of class y. The weight of a loss is its slope in'
       " the label's logit over that of cross entropy, p_y - 1: how hard it"
       ' pulls at an example, by how far the label is believed. In pictures the'
-      f' other {K - 1} classes share what the label leaves equally, their'
-      ' logits are 0, and hyper-parameters have their defaults (SL: those for'
-      ' CIFAR-10). "Tuned per rate": whether the published settings differ from'
-      ' noise rate to noise rate, which a user of real data does not know; ?:'
-      ' not known. "Noise-tolerant": noise of that kind does not change which'
-      ' classifier minimises the expected loss.' + _measured(COST)
+      f' other {loss_curves.K - 1} classes share what the label leaves equally,'
+      ' their logits are 0, and hyper-parameters have their defaults (SL: those'
+      ' for CIFAR-10). "Tuned per rate": whether the published settings differ'
+      ' from noise rate to noise rate, which a user of real data does not know;'
+      ' ?: not known. "Noise-tolerant": noise of that kind does not change'
+      ' which classifier minimises the expected loss.' + _measured(COST)
     ),
     _names(methods.FORMULA_NAMES),
   ]
@@ -100,14 +87,17 @@ def report(context: registry.Context, runs: Any) -> list[page.Block]:
     if curves:
       drawn = {
         curves[name].short: curve
-        for name, curve in measure(curves, context.scale).items()
+        for name, curve in loss_curves.measure(curves, context.scale).items()
       }
-      blocks.append(page.Figure(f'curves-{group}', _CURVES, _draw(drawn)))
+      blocks.append(
+        page.Figure(f'curves-{group}', _CURVES, loss_curves.draw(drawn))
+      )
   return blocks + _made(context.scale)
 
 
 def _made(scale: str) -> list[page.Block]:
   """What is made of the losses and needs nothing but an example's logits."""
+  from experiments.paper import loss_curves  # noqa: PLC0415
   from sce_jax import methods  # noqa: PLC0415
   from sce_jax.config import published  # noqa: PLC0415
 
@@ -116,11 +106,12 @@ def _made(scale: str) -> list[page.Block]:
   specs = {
     name: spec
     for name, spec in methods.SPECS.items()
-    if spec.loss is None and _is_stateless(name, own)
+    if spec.loss is None and loss_curves.is_stateless(name, own)
   }
-  first = measure(specs, scale, own)
-  last = measure(specs, scale, own, epoch=_EPOCHS - 1)
-  whole = measure(specs, scale, own, epoch=_EPOCHS - 1, together=True)
+  late = loss_curves.EPOCHS - 1
+  first = loss_curves.measure(specs, scale, own)
+  last = loss_curves.measure(specs, scale, own, epoch=late)
+  whole = loss_curves.measure(specs, scale, own, epoch=late, together=True)
 
   def same(one, other):
     return np.allclose(one[1], other[1], rtol=1e-4, atol=1e-5)
@@ -135,7 +126,7 @@ def _made(scale: str) -> list[page.Block]:
     figure = figures.setdefault('l1' if 'l1' in spec.hparams else kind, {})
     figure[spec.short] = first[name]
     if not same(first[name], last[name]):
-      figure[f'{spec.short}{_LAST}'] = last[name]
+      figure[f'{spec.short}{loss_curves.LAST}'] = last[name]
   return [
     page.Heading('Made of these, as published'),
     page.Text(
@@ -164,9 +155,9 @@ def _made(scale: str) -> list[page.Block]:
       page.Figure(
         f'curves-{key}',
         f'{_CURVES} Settings for CIFAR-10 (NLS: smoothing -1), in the first'
-        f' epoch, and in the last of {_EPOCHS} where the loss has changed;'
-        ' penalties on parameters are left out.',
-        _draw(curves),
+        f' epoch, and in the last of {loss_curves.EPOCHS} where the loss has'
+        ' changed; penalties on parameters are left out.',
+        loss_curves.draw(curves),
       )
       for key, curves in figures.items()
     ),
@@ -188,26 +179,6 @@ def _made(scale: str) -> list[page.Block]:
       ],
     ),
   ]
-
-
-def _values(name: str, settings: Settings) -> dict[str, Any]:
-  from sce_jax import methods  # noqa: PLC0415
-
-  given = {**settings.get(name, {}), **_NEEDED.get(name, {})}
-  return methods.complete(name, given)
-
-
-def _is_stateless(name: str, settings: Settings) -> bool:
-  from sce_jax import methods  # noqa: PLC0415
-  from sce_jax.methods import base  # noqa: PLC0415
-
-  method = methods.build(name, _values(name, settings))
-  return (
-    method.init is base.no_state
-    and method.num_networks == 1
-    and not method.two_views
-    and method.prepare is None
-  )
 
 
 def _settings(values: Mapping[str, Any]) -> str:
@@ -250,82 +221,6 @@ def _measured(file: pathlib.Path) -> str:
     f' on {machine["device"]}, {machine["date"]}, jax {machine["jax"]}; -: not'
     ' measured.'
   )
-
-
-def measure(
-  names: Iterable[str],
-  scale: str,
-  settings: Settings = types.MappingProxyType({}),
-  epoch: int = 0,
-  together: bool = False,
-) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
-  """Losses and weights against the probability of the label.
-
-  Args:
-    names: of methods whose loss needs the logits alone.
-    scale: one of scales.SCALES: at how many probabilities.
-    settings: hyper-parameters by name, in place of the defaults.
-    epoch: how many of 120 epochs are done.
-    together: whether all probabilities are those of one batch, which matters
-      where a loss is more than that of one example.
-
-  Returns:
-    Probabilities, losses and weights of each, `[P]`.
-  """
-  import jax  # noqa: PLC0415
-  import jax.numpy as jnp  # noqa: PLC0415
-
-  from sce_jax import methods  # noqa: PLC0415
-  from sce_jax.data.batches import Batch  # noqa: PLC0415
-
-  count = _FEW_POINTS if scale == 'tiny' else _POINTS
-  p = np.arange(1, count) / count
-  own = np.log(p * (K - 1) / (1 - p))
-  logits = jnp.asarray(np.outer(own, np.eye(K)[0]), jnp.float32)
-
-  def same(x):
-    return x
-
-  context = methods.Context(
-    key=jax.random.key(0),
-    step=jnp.int32(0),
-    epoch=jnp.int32(epoch),
-    num_epochs=_EPOCHS,
-    num_examples=p.size,
-    training=True,
-    psum=same,
-    gather=same,
-    shard=same,
-  )
-
-  def losses(name):
-    values = _values(name, settings)
-    method = methods.build(name, values)
-    hyper = methods.of_kind(name, values, 'traced')
-
-    def of_batch(logits):
-      labels = jnp.zeros(len(logits), jnp.int32)
-      batch = Batch(logits, labels, None, jnp.arange(len(logits)))
-      # A network whose logits are its input.
-      return method.loss(lambda _, z: (z, {}), {}, batch, (), hyper, context)[0]
-
-    def of_one(z):
-      return of_batch(z[None])[0]
-
-    if together:
-      gradient = jax.grad(lambda z: jnp.sum(of_batch(z)))(logits)
-      return of_batch(logits), gradient
-    return jax.vmap(jax.value_and_grad(of_one))(logits)
-
-  found = jax.jit(lambda: {name: losses(name) for name in names})()
-  return {
-    name: (
-      p,
-      np.asarray(value, np.float64),
-      np.asarray(gradient, np.float64)[:, 0] / (p - 1),
-    )
-    for name, (value, gradient) in found.items()
-  }
 
 
 def _names(names: Mapping[str, str]) -> page.Table:
@@ -388,31 +283,3 @@ def _paper(paper: str) -> page.Cell:
   return page.Cell(
     paper, link=f'https://arxiv.org/abs/{paper}' if is_arxiv else ''
   )
-
-
-def _draw(curves: Mapping[str, Sequence[np.ndarray]]) -> Drawing:
-  figure, axes = plt.subplots(1, 2, figsize=(11, 4.8), layout='constrained')
-  for number, (name, (p, value, weight)) in enumerate(curves.items()):
-    look = style.method(name) | {
-      'label': name,
-      'markersize': 5,
-      'markevery': (0.03 * (number + 1), 0.21),
-      'alpha': 0.5 if name.endswith(_LAST) else 1,
-    }
-    drop = value - value[-1]
-    axes[0].plot(p, drop / np.interp(1 / K, p, drop), **look)
-    axes[1].plot(p, weight, **look)
-  axes[0].set(ylabel='loss, 1 at p_y = 1 / K')
-  # Weights differ by orders of magnitude; 0 has no place on the axis.
-  axes[1].set(ylabel='weight beside cross entropy', yscale='log')
-  low, high = axes[1].get_ylim()
-  axes[1].set_ylim(max(low, 1e-4), min(high, 1e4))
-  axes[1].axhline(1, color='black', linewidth=0.8, linestyle=(0, (2, 3)))
-  for ax in axes:
-    ax.set(xlabel='probability of the label, p_y', xlim=(0, 1))
-    ax.grid(alpha=0.3)
-  pictures.add_legend(figure)
-  pictures.add_title(
-    figure, f'losses of one example of {K} classes; no data, no noise, no seed'
-  )
-  return figure

@@ -7,14 +7,14 @@ from matplotlib import pyplot as plt
 import numpy as np
 import pytest
 
-from experiments.paper import losses
+from experiments.paper import loss_curves, losses
 from experiments.report import page
 from sce_jax import methods
 
 
 def test_weights_by_hand():
   names = ('ce', 'mae', 'unhinged')
-  found = losses.measure(names, 'tiny')
+  found = loss_curves.measure(names, 'tiny')
   p, value, weight = found['ce']
   np.testing.assert_allclose(p, np.arange(1, 20) / 20)
   np.testing.assert_allclose(value, -np.log(p), rtol=1e-5)
@@ -28,8 +28,8 @@ def test_weights_of_what_is_made_of_losses_by_hand():
   names = ('sl_annealed', 'dal', 'nce_mae', 'anl_ce')
   weights = {'alpha': 2.0, 'beta': 3.0}
   settings = {'nce_mae': weights, 'anl_ce': {**weights, 'l1': 5.0}}
-  found = losses.measure(names, 'tiny', settings)
-  late = losses.measure(names, 'tiny', settings, epoch=60)
+  found = loss_curves.measure(names, 'tiny', settings)
+  late = loss_curves.measure(names, 'tiny', settings, epoch=60)
   p = found['dal'][0]
   # q is 0.6 at first and 1.05 after half of the epochs, when a tenth of the
   # entropy over q log K counts. Its slope in the label's logit is
