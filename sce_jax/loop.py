@@ -25,7 +25,10 @@ _NAMED_RUNS = 6
 
 
 class Loop:
-  """Trains runs together, from their last common checkpoint to the end."""
+  """Trains runs together, from their last common checkpoint to the end.
+
+  Runs that have diverged may be among them: they fill a place in the program.
+  """
 
   def __init__(self, runs: Sequence[TrainingRun], dataset: Dataset):
     self._runs = list(runs)
@@ -150,16 +153,17 @@ class Loop:
     return report
 
   def _restore(self) -> tuple[TrainState, int]:
-    checkpoints = [run.checkpoints for run in self._runs]
+    unfinished = [run for run in self._runs if run.result is None]
+    checkpoints = [run.checkpoints for run in unfinished]
     found = None
     if any(each.steps() for each in checkpoints):  # To trace takes time.
       found = restore_newest(checkpoints, self._trainer.abstract_state())
     step = found[0] if found else 0
-    for run in self._runs:  # Before anything is changed.
+    for run in unfinished:  # Before anything is changed.
       if found:
         run.workdir.begun.check_initial()
       run.workdir.epochs.check(step, step // self._plan.steps)
-    for run in self._runs:
+    for run in unfinished:
       run.checkpoints.set_damaged_aside()
       run.workdir.epochs.truncate_after(step)
     if found is None:
@@ -167,17 +171,23 @@ class Loop:
         self._runs[0].config.model, self._trainer.abstract_variables
       )
       if loaded.record is not None:
-        for run in self._runs:
+        for run in unfinished:
           run.workdir.begun.record_initial(loaded.record)
       return self._trainer.init(self._inputs, loaded.variables), 0
     self._seconds_before = found[1][0][1]['seconds']
-    state = multirun.stack([state for state, _ in found[1]])
+    # Where one has diverged, any state will do.
+    own = iter(state for state, _ in found[1])
+    spare = found[1][0][0]
+    states = [spare if run.result else next(own) for run in self._runs]
+    state = multirun.stack(states)
     return self._trainer.device_put(state), step
 
   def _announce(self, step: int) -> None:
     resumed = f'; resumes at step {step}' if step else ''
     alike: dict[str, list[str]] = {}
     for run in self._runs:
+      if run.result is not None:
+        continue
       name, size = run.config.noise.name, len(run.labels)
       if run.noise is None:
         what = f'{size} labels, of which it is not known how many are wrong'

@@ -357,13 +357,31 @@ def _train_group(
         ' already ended; name another --workdir to train anew'
       )
     if unfinished:
+      lanes = _with_diverged(runs)
       for run in unfinished:
-        run.workdir.note_environment(len(unfinished))
-      Loop(unfinished, dataset).run()
+        run.workdir.note_environment(len(lanes))
+      Loop(lanes, dataset).run()
     return [run.result or {} for run in runs]
   finally:
     for run in runs:
       run.close()
+
+
+def _with_diverged(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
+  """The unfinished, and those that diverged while they were trained together.
+
+  These keep their place in the program, as if it had never stopped: in a
+  smaller group the others would be rounded otherwise.
+  """
+  unfinished = [run for run in runs if run.result is None]
+  size = max(run.workdir.together for run in unfinished)
+  group = [
+    run
+    for run in runs
+    if run.result is None
+    or ('failed' in run.result and run.workdir.together == size)
+  ]
+  return group if len(group) == size else unfinished
 
 
 def _prepare(

@@ -28,7 +28,7 @@ from experiments.report.page import (
   Text,
   number,
 )
-from sce_jax.runs import files, read
+from sce_jax.runs import changes, files, read
 from sce_jax.runs.read import Run
 from sce_jax.storage import paths
 
@@ -115,6 +115,7 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
   seeds = {r.config['seed'] for r in runs if r.status != 'missing'}
   initial = [r.initial for r in runs if r.initial]
   changed = ['; '.join(x) for d in described for x in d.get('changes', ())]
+  together = [changes.together(d) for d in described] or [1]
   return [
     (
       'runs',
@@ -127,6 +128,8 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     *([('initial weights', values(initial))] if initial else []),
     *([('changed on the way', values(changed))] if changed else []),
     ('seeds', ', '.join(map(str, sorted(seeds))) or 'none'),
+    # Small networks are trained side by side, and rounded by how many.
+    *([('runs in a program', _extent(together))] if max(together) > 1 else []),
     # Of a processor also the number of its cores, after a comma.
     ('devices', values((each_run.devices(r) for r in described), '; ')),
     # What an earlier version, or another program, did not record is unknown.
@@ -138,6 +141,11 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     ('python', values(d.get('python', unknown) for d in described)),
     ('code', values((d.get('git_commit') or unknown)[:8] for d in described)),
   ]
+
+
+def _extent(numbers: Sequence[int]) -> str:
+  low, high = min(numbers), max(numbers)
+  return str(low) if low == high else f'{low} to {high}'
 
 
 def blocks_of_runs(

@@ -113,7 +113,7 @@ def note_environment(path: paths.Path, now: Mapping[str, Any]) -> None:
       of runs.
   """
   found = files.read_description(path)
-  if not (path / files.SAVED).exists() and _together(found) != _together(now):
+  if not (path / files.SAVED).exists() and together(found) != together(now):
     found = {**found, 'together': now['together']}
     paths.write(path / 'config.json', digests.dumps(found, indent=2))
   different = fields.differences(_rounds_by(found), _rounds_by(now))
@@ -129,7 +129,7 @@ def note_environment(path: paths.Path, now: Mapping[str, Any]) -> None:
     paths.write(path / 'config.json', digests.dumps(record, indent=2))
 
 
-def _together(record: Mapping[str, Any]) -> int:
+def together(record: Mapping[str, Any]) -> int:
   """How many runs are trained in one program; not recorded if it is one."""
   return record.get('together', 1)
 
@@ -141,7 +141,7 @@ def _rounds_by(record: Mapping[str, Any]) -> dict[str, Any]:
   rounds['devices'] = ', '.join(f'{n} {x}' for x, n in counted.items())
   if 'cpu cpu' in counted:  # The number of its cores may change all the time.
     rounds['processor'] = record.get('processor', '').rpartition(',')[0]
-  rounds['runs trained together'] = _together(record)
+  rounds['runs trained together'] = together(record)
   return rounds
 
 

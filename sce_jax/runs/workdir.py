@@ -104,6 +104,13 @@ class Workdir:
     if self._writes:
       changes.note_environment(self.path, now)
 
+  @property
+  def together(self) -> int:
+    """How many runs began in one program, this among them."""
+    return processes.on_primary(
+      lambda: changes.together(files.read_description(self.path))
+    )
+
   def close(self) -> None:
     """Releases the folder."""
     self.epochs.close()

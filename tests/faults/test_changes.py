@@ -257,6 +257,47 @@ def test_another_number_of_runs_together_is_told_and_recorded(
   assert files.read_description(both[0])['together'] == 2
 
 
+@pytest.mark.parametrize('at_start', [False, True])
+def test_who_diverged_keeps_a_place_in_the_program(
+  at_start, small_network, tmp_path, monkeypatch, capsys
+):
+  """So that the others' bits are those of a job that was never killed."""
+
+  def go(name):
+    configs = [config(3), config(3)]
+    for seed, made in enumerate(configs):
+      made.seed, made.checkpoint.keep = seed, 3
+    configs[0].loss.alpha = 1e30
+    folders = [tmp_path / name / x for x in ('diverges', 'other')]
+    train.train_many(configs, folders, dataset=synthetic.data())
+    return folders
+
+  expected = final(go('undisturbed')[1])
+
+  def stop(*_):
+    raise KeyboardInterrupt
+
+  with monkeypatch.context() as patch:
+    patch.setattr(TrainingRun, 'save' if at_start else 'finish', stop)
+    with pytest.raises(KeyboardInterrupt):
+      go('killed')
+  diverged, other = (tmp_path / 'killed' / x for x in ('diverges', 'other'))
+  failed = files.read_result(diverged)
+  assert failed is not None and 'not finite' in failed['failed']
+  for step in ('6', '9'):  # As if it had been killed in the second epoch.
+    shutil.rmtree(files.checkpoints(other) / step, ignore_errors=True)
+  capsys.readouterr()
+  go('killed')
+  said = capsys.readouterr().out
+  assert ('resumes at step 3' in said) != at_start
+  assert 'continues with' not in said
+  jax.tree.map(np.testing.assert_array_equal, final(other), expected)
+  assert files.read_description(other)['together'] == 2
+  assert files.read_result(diverged) == failed
+  runs = [Run(x, {}, files.read_config(x)) for x in (diverged, other)]
+  assert dict(runs_page.facts(runs))['runs in a program'] == '2'
+
+
 def test_other_data_are_refused(copied):
   (copied / 'result.json').unlink()
   before = inject.contents(copied)
