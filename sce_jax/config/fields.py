@@ -37,6 +37,7 @@ LATER: Mapping[str, Any] = {
   'train.record_averages': False,
   'train.record_margins': False,
   'loss.fit_share': 1.0,
+  'loss.detach': False,
   'data.feed': 'resident',
   'data.workers': None,
   'data.augment.crop': 'center',

@@ -51,12 +51,15 @@ Values = Mapping[str, Any]
 # paper's text speaks of -4 (benchmarks) and -6 (CIFAR-10 analysis).
 PUBLIC_CODES_LOG_ZERO = math.log(1e-4)
 _RCE = {'log_zero': PUBLIC_CODES_LOG_ZERO}
-_FOCAL = {'gamma': 0.5}  # APL, and all codes after it.
+_FOCAL = {'gamma': 0.5, 'detach': True}  # APL, and all codes after it.
 _EPS = {'floor': 1e-8}  # EPS.
+_EPS_FOCAL = {**_EPS, **_FOCAL, 'gamma': 0.1}
 
 _ANYWHERE: Mapping[str, Values] = {
   'rce': _RCE,
   'focal': _FOCAL,
+  'nfl': _FOCAL,
+  'nnfl': _FOCAL,
   'mixup': {'concentration': 1.0},  # facebookresearch/mixup-cifar10.
 }
 
@@ -196,7 +199,7 @@ _WEBVISION: Mapping[str, Values] = {
   'jal_fl': {'alpha': 50.0, 'beta': 1.0, 'a': 30.0, 'l1': 0.0, **_FOCAL},
   # EPS.
   'eps_ce_mae': {'alpha': 0.015, 'beta': 0.3, 'm': 1e3, **_EPS},
-  'eps_fl_mae': {'alpha': 0.015, 'beta': 0.3, 'm': 1e3, **_EPS, 'gamma': 0.1},
+  'eps_fl_mae': {'alpha': 0.015, 'beta': 0.3, 'm': 1e3, **_EPS_FOCAL},
   'ce_lc': {'max_norm': 1.2},
   'ldr_kl': {'temperature': 1.0},
   'dal': {'q_start': 0.4, 'q_end': 1.5},  # DAL.
@@ -217,7 +220,7 @@ _CLOTHING1M: Mapping[str, Values] = {
   'anl_ce': {'alpha': 5.0, 'beta': 0.1, 'l1': 0.0},
   'anl_fl': {'alpha': 5.0, 'beta': 0.1, 'l1': 0.0, **_FOCAL},
   'eps_ce_mae': {'alpha': 0.012, 'beta': 0.1, 'm': 1e3, **_EPS},
-  'eps_fl_mae': {'alpha': 0.012, 'beta': 0.1, 'm': 1e3, **_EPS, 'gamma': 0.1},
+  'eps_fl_mae': {'alpha': 0.012, 'beta': 0.1, 'm': 1e3, **_EPS_FOCAL},
   # JAL.
   'jal_ce': {'alpha': 5.0, 'beta': 0.1, 'a': 5.0, 'l1': 0.0},
   'jal_fl': {'alpha': 5.0, 'beta': 0.1, 'a': 5.0, 'l1': 0.0, **_FOCAL},
@@ -332,7 +335,7 @@ def _tuned(
 ) -> dict[str, Values]:
   return {
     'eps_ce_mae': {**eps, **_EPS},
-    'eps_fl_mae': {**eps, **_EPS, 'gamma': 0.1},
+    'eps_fl_mae': {**eps, **_EPS_FOCAL},
     'ce_lc': {'max_norm': max_norm},
     'gjs': {'weight': gjs},
     'js': {'weight': js},

@@ -51,7 +51,11 @@ def normalized_cross_entropy(
 
 
 def normalized_focal(
-  logits: Float[Array, ' K'], label: Label, *, gamma: Scalar = 0.5
+  logits: Float[Array, ' K'],
+  label: Label,
+  *,
+  gamma: Scalar = 0.5,
+  detach: bool = False,
 ) -> Float[Array, '']:
   """Normalized focal loss (NFL) of one example.
 
@@ -59,11 +63,10 @@ def normalized_focal(
   `l_y / sum_k l_k`, that of a target the mean over its classes. It is
   symmetric: over all labels it sums to 1. At gamma = 0 it is NCE.
 
-  The public codes hold `(1 - p_k)^gamma` constant in the gradient. Here it is
-  differentiated like all the rest; the values agree.
-
   Args:
     gamma: How strongly well classified examples are played down; at least 0.
+    detach: Whether the factors `(1 - p_k)^gamma` are held constant in the
+      gradient, as in all public codes, see `focal`.
 
   Returns:
     The loss `[]`, between 0 and 1.
@@ -81,7 +84,8 @@ def normalized_focal(
   """
   logits, target = check_and_upcast(logits, label)
   return _share(
-    target, focal_of_classes(*log_softmax_and_softmax(logits), gamma)
+    target,
+    focal_of_classes(*log_softmax_and_softmax(logits), gamma, detach=detach),
   )
 
 
@@ -172,6 +176,7 @@ def normalized_negative_focal(
   *,
   gamma: Scalar = 0.5,
   p_min: Scalar = 1e-7,
+  detach: bool = False,
 ) -> Float[Array, '']:
   """Normalized negative focal loss (NNFL) of one example.
 
@@ -180,12 +185,11 @@ def normalized_negative_focal(
   class y is `1 - n_y / sum_k n_k`, that of a target the mean over its classes.
   It is symmetric: over all labels it sums to K - 1. At gamma = 0 it is NNCE.
 
-  The public code holds `(1 - p_k)^gamma` constant in the gradient. Here it is
-  differentiated like all the rest; the values agree.
-
   Args:
     gamma: The exponent of the focal loss; at least 0.
     p_min: As in `normalized_negative_cross_entropy`.
+    detach: Whether the factors `(1 - p_k)^gamma` are held constant in the
+      gradient, as in the public code, see `focal`.
 
   Returns:
     The loss `[]`, between 0 and 1.
@@ -208,4 +212,5 @@ def normalized_negative_focal(
   p_min = jnp.asarray(p_min, p.dtype)
   exponent = jnp.asarray(gamma, p.dtype) * jnp.log1p(-p_min)
   ceiling = -jnp.exp(exponent) * jnp.log(p_min)
-  return _negative_share(target, ceiling, focal_of_classes(log_p, p, gamma))
+  values = focal_of_classes(log_p, p, gamma, detach=detach)
+  return _negative_share(target, ceiling, values)

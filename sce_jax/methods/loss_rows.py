@@ -11,6 +11,7 @@ from sce_jax.methods.hparams import (
   SHARE,
   UP_TO_ONE,
   WEIGHT,
+  flag,
   number,
   whole,
 )
@@ -38,6 +39,7 @@ def _if_times_as_likely(factor: str) -> str:
 _LOG_ZERO = number(lambda x: x < 0, 'below 0 (it stands for log 0)')
 # It must lie below 1 / K for any K that is trained on.
 _FLOOR = number(lambda x: 0 < x <= 1e-4, 'above 0 and at most 1e-4')
+_FOCAL = {'gamma': NOT_NEGATIVE, 'detach': flag()}
 _AT_LEAST_1 = number(lambda x: x >= 1, 'of at least 1')
 # The entropy of the smoothed label; of negative smoothing there is no end.
 _SMOOTHED_LOWEST = (
@@ -135,7 +137,8 @@ ROWS: dict[str, Spec] = {
     losses.focal,
     'focal loss',
     'Focal',
-    rules={'gamma': NOT_NEGATIVE},
+    rules=_FOCAL,
+    static=('detach',),
     paper='1708.02002',
     formula='FL(p_y)',
     bound=('0', 'inf'),
@@ -155,7 +158,8 @@ ROWS: dict[str, Spec] = {
     losses.normalized_focal,
     'normalized focal loss',
     'NFL',
-    rules={'gamma': NOT_NEGATIVE},
+    rules=_FOCAL,
+    static=('detach',),
     tolerant=SYMMETRIC_NOISE,
     paper='2006.13554',
     formula='FL(p_y) / sum(FL(p))',
@@ -190,7 +194,8 @@ ROWS: dict[str, Spec] = {
     losses.normalized_negative_focal,
     'normalized negative focal loss',
     'NNFL',
-    rules={'gamma': NOT_NEGATIVE, 'p_min': _FLOOR},
+    rules={**_FOCAL, 'p_min': _FLOOR},
+    static=('detach',),
     tolerant=SYMMETRIC_NOISE,
     paper='2412.02373',
     formula=(

@@ -3,9 +3,9 @@
 What they are made of stands in loss_wrappers.py, regularizers.py, mixup.py and
 gjs.py; which values their papers use on which data in config/published.py.
 alpha and beta are the weights of the two losses in their order, so beta weighs
-our MAE, 2 (1 - p_y), where some of the papers' codes have 1 - p_y. The focal
-losses' factor (1 - p)^gamma is differentiated, which all those codes hold
-constant.
+our MAE, 2 (1 - p_y), where some of the papers' codes have 1 - p_y. Configs hold
+the focal losses' factor (1 - p)^gamma constant in the gradient (`detach`), as
+all those codes do.
 
 Sources:
   APL (NCE+RCE, NCE+MAE, NFL+RCE, NFL+MAE): Ma et al., "Normalized Loss

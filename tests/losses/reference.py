@@ -87,18 +87,18 @@ def backward(x, target, transition_matrix):
   return target @ inverse @ x.nll, -target @ inverse
 
 
-def _focal(x, gamma):
+def _focal(x, gamma, detach):
   """The focal loss of every class, and its derivative in its log p."""
   factor = np.exp(gamma * x.log_rest)
   with np.errstate(divide='ignore'):
     log_nll = np.log(x.nll)
   # d(1 - p)^gamma / d log p = -gamma (1 - p)^(gamma - 1) p, times -log p.
   slope = gamma * np.exp((gamma - 1) * x.log_rest - x.nll + log_nll)
-  return factor * x.nll, -factor - slope
+  return factor * x.nll, -factor if detach else -factor - slope
 
 
-def focal(x, target, gamma):
-  values, slopes = _focal(x, gamma)
+def focal(x, target, gamma, detach=False):
+  values, slopes = _focal(x, gamma, detach)
   return target @ values, target * slopes
 
 
@@ -112,8 +112,8 @@ def nce(x, target):
   return _share(target, x.nll, -np.ones(target.size))
 
 
-def nfl(x, target, gamma):
-  return _share(target, *_focal(x, gamma))
+def nfl(x, target, gamma, detach=False):
+  return _share(target, *_focal(x, gamma, detach))
 
 
 def ngce(x, target, q):
@@ -130,9 +130,9 @@ def nnce(x, target, p_min):
   return _negative(target, -np.log(p_min), x.nll, -np.ones(target.size))
 
 
-def nnfl(x, target, gamma, p_min):
+def nnfl(x, target, gamma, p_min, detach=False):
   ceiling = -((1 - p_min) ** gamma) * np.log(p_min)
-  return _negative(target, ceiling, *_focal(x, gamma))
+  return _negative(target, ceiling, *_focal(x, gamma, detach))
 
 
 def agce(x, target, a, q):

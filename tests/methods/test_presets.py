@@ -123,6 +123,7 @@ def test_losses_and_gradients_are_those_of_the_formula(name):
   h |= {key: 0.3 for key in ('l1',) if key in h}
   h |= {'m': 20.0, 'floor': 1e-3} if 'm' in h else {}
   h |= {'max_norm': 1.0} if 'max_norm' in h else {}
+  h |= {'detach': False} if 'detach' in h else {}
   images, labels, params = calls.arrays()
   got, _, gradient = calls.evaluate(
     methods.build(name, h),
@@ -144,6 +145,31 @@ def test_losses_and_gradients_are_those_of_the_formula(name):
   np.testing.assert_allclose(
     gradient, differences, rtol=rtol, atol=rtol * scale
   )
+
+
+def test_the_focal_factor_is_held_constant_as_published():
+  h = methods.complete('nfl_mae', CIFAR10['nfl_mae'])
+  images, labels, params = calls.arrays()
+  rows = np.arange(calls.N)
+  images_2d = images.reshape(calls.N, -1)
+  factor = (1 - calls.softmax(images_2d @ params)) ** 0.5
+  *_, gradient = calls.evaluate(
+    methods.build('nfl_mae', h),
+    params,
+    calls.batch(images, labels),
+    methods.of_kind('nfl_mae', h, 'traced'),
+  )
+
+  def mean(w):
+    p = calls.softmax(images_2d @ w)
+    parts = factor * np.log(p)
+    share = parts[rows, labels] / parts.sum(1)
+    return (share + 0.5 * (2 - 2 * p[rows, labels])).mean()
+
+  differences = calls.differences(mean, params)
+  # As above, of float32.
+  atol = 2e-5 * np.abs(differences).max()
+  np.testing.assert_allclose(gradient, differences, rtol=2e-5, atol=atol)
 
 
 @pytest.mark.parametrize('scale', [1e4, -1e4])
@@ -207,7 +233,7 @@ def test_mnist_s_logits_are_not_normalised():
 
 def test_what_they_are_made_of_says_what_they_take():
   hparams = methods.SPECS['anl_fl'].hparams
-  assert list(hparams) == ['alpha', 'beta', 'gamma', 'p_min', 'l1']
+  assert list(hparams) == ['alpha', 'beta', 'gamma', 'detach', 'p_min', 'l1']
   # The ranges are those of the parts.
   for name, key in (('anl_fl', 'p_min'), ('nce_aul', 'a'), ('gce_sr', 'q')):
     assert methods.SPECS[name].hparams[key].rule(0)
