@@ -344,7 +344,7 @@ def test_the_exit_codes_are_those_of_the_code():
 
 def test_the_table_of_methods_is_that_of_the_code():
   def hparam(name, default):
-    shown = f'{default:g}' if isinstance(default, int | float) else default
+    shown = f'{default:g}' if type(default) in (int, float) else default
     return f'`{name}`' + ('' if default is None else f' ({shown})')
 
   def line(name, spec):
