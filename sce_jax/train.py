@@ -157,7 +157,7 @@ def train_many(
   for c in checked:
     info = datasets[(_data_key(c),)].info
     warnings.append(labels_lib.warning(c.noise, info))
-    warnings.append(config_lib.warning(c, info))
+    warnings += config_lib.warnings(c, info)
   for line in dict.fromkeys(filter(None, warnings)):
     progress.log(progress.styled(line, 'yellow'))
   groups = list(_groups(checked, chosen, validation))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # Sweeps are planned without pandas.
 Row = TypeVar('Row', bound=Hashable)
 
 # Above this a difference over paired seeds is taken for chance.
-_SIGNIFICANCE = 0.05
+SIGNIFICANCE = 0.05
 # With fewer, nearly everything would be called alike.
 _LEAST_SEEDS = 3
 
@@ -47,9 +47,10 @@ def mark_best(
 ) -> dict[Row, Cell]:
   """A column of a table, its best in bold, those within its noise marked.
 
-  A row is tied with the best if a two-sided paired t-test over the seeds that
-  both have does not tell them apart at the 5 % level. With fewer than three
-  common seeds that is not claimed of any.
+  A row is tied with the best if a two-sided paired t-test over the seeds does
+  not tell them apart at the 5 % level. With fewer than three seeds that is not
+  claimed of any. A row that lacks a seed which another one has, say because a
+  run diverged, is neither.
 
   Args:
     scores: by row, a score per seed, indexed by the seed; higher is better.
@@ -59,14 +60,15 @@ def mark_best(
     row: format_mean_std(values, percent=percent)
     for row, values in scores.items()
   }
-  means = {row: values.mean() for row, values in scores.items() if len(values)}
-  if not means:
+  count = max((len(values) for values in scores.values()), default=0)
+  whole = {row: x for row, x in scores.items() if 0 < len(x) == count}
+  if not whole:
     return cells
-  top = max(means, key=lambda row: means[row])
-  for row, values in scores.items():
-    differences = (scores[top] - values).dropna()
-    p = _p_value(differences)
-    tied = row != top and p is not None and p >= _SIGNIFICANCE
+  top = max(whole, key=lambda row: whole[row].mean())
+  for row, values in whole.items():
+    differences = (whole[top] - values).dropna()
+    p = paired_p_value(differences)
+    tied = row != top and p is not None and p >= SIGNIFICANCE
     cells[row] = dataclasses.replace(
       cells[row],
       bold=row == top,
@@ -76,8 +78,12 @@ def mark_best(
   return cells
 
 
-def _p_value(differences: 'pd.Series') -> float | None:
-  """Of the hypothesis that the mean difference is 0; None: too few seeds."""
+def paired_p_value(differences: 'pd.Series') -> float | None:
+  """Of the hypothesis that the mean difference is 0; None: too few seeds.
+
+  Args:
+    differences: of two methods, one for each seed that both have.
+  """
   if len(differences) < _LEAST_SEEDS:
     return None
   if np.ptp(differences) < 1e-12:  # The test divides by their spread.

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 from ml_collections import config_dict
 
 from experiments.analysis import frame, marks, plots, ranks, statistics
-from experiments.paper import by_noise, methods, published_table, scales
+from experiments.paper import (
+  by_noise,
+  methods,
+  orderings,
+  published_table,
+  scales,
+)
 from experiments.paper.registry import EVERYTHING, Choice, Context, RunSpec
 from experiments.report.page import (
   Block,
@@ -103,10 +109,9 @@ def _cells(
 
 
 def _noises(dataset: str, scale: str, choice: Choice) -> list[str]:
-  if choice.noises:
-    return list(choice.noises)
   few = scales.scale_of(dataset, scale).few
-  noises = scales.noises(dataset, SHORT if few else NOISES)
+  noises = choice.noises or scales.noises(dataset, SHORT if few else NOISES)
+  # Of two names for one noise the first.
   named = {
     methods.noise_of(dataset, given): given for given in reversed(noises)
   }
@@ -140,6 +145,7 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
     *_chance(ended, names),
     Heading('Ranks'),
     *_ranks(scores, found, names),
+    *(orderings.blocks(scores, names) if found else []),
     Heading('Beside what was published'),
     *published_table.blocks(
       context,

@@ -31,18 +31,23 @@ def noise_of(dataset: str, noise: str) -> tuple[str, float]:
     noise: such as 'clean', 'symmetric 0.4' or 'asymmetric 0.4'; common.GIVEN.
 
   Raises:
-    UserError: what stands for the rate is no number.
+    UserError: what stands for the rate is no number, or there is none, or one
+      where the noise has none.
   """
   if noise == common.GIVEN:
     return 'clean', 0.0
   kind, _, rate = noise.partition(' ')
+  kind = scales.asymmetric(dataset) if kind == 'asymmetric' else kind
+  if kind == 'clean' or kind in scales.noises(dataset, ()):
+    if rate:
+      raise UserError(f'noise {noise!r}: {kind} has no rate, leave it out')
+    return kind, 0.0
   try:
-    number = float(rate or 0)
+    return kind, float(rate)
   except ValueError:
     raise UserError(
       f"noise {noise!r}: give a name and a rate, as in 'symmetric 0.4'"
     ) from None
-  return scales.asymmetric(dataset) if kind == 'asymmetric' else kind, number
 
 
 def trial(

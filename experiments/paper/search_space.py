@@ -72,9 +72,9 @@ def _around(value: Any, rule: methods.hparams.Rule) -> Range | None:
   def fits(x: float) -> bool:
     return rule(x) is None
 
-  if isinstance(value, bool) or not isinstance(value, int | float):
+  if not _is_number(value):
     return None
-  if not fits(0.5) and not fits(0.25) and fits(1):
+  if isinstance(value, int) and not fits(value - 0.5) and not fits(value + 0.5):
     return Range(max(1, value // 3), 3 * value, is_whole=True)
   if fits(0.5) and not fits(1.5):
     return Range(0.0 if fits(0.0) else 0.01, 1.0 if fits(1.0) else 0.99)
@@ -85,6 +85,18 @@ def _around(value: Any, rule: methods.hparams.Rule) -> Range | None:
     for tried in ([value / f for f in _FACTORS], [value * f for f in _FACTORS])
   ]
   return Range(min(ends), max(ends), is_log=True)
+
+
+def _is_number(value: Any) -> bool:
+  return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _numbers_of_loss(config: Mapping[str, Any]) -> list[str]:
+  return [
+    path
+    for path, value in config.items()
+    if path.startswith('loss.') and _is_number(value)
+  ]
 
 
 def parse(given: Sequence[str], config: Mapping[str, Any]) -> dict[str, Range]:
@@ -110,10 +122,10 @@ def parse(given: Sequence[str], config: Mapping[str, Any]) -> dict[str, Range]:
         f'--search={text}: give FIELD=LOW..HIGH, as in {_EXAMPLE}'
       )
     value = config.get(path)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not _is_number(value):
       raise UserError(
         f'--search={text}: the config has no number {path!r}; it has'
-        f' {", ".join(k for k in config if k.startswith("loss."))}'
+        f' {", ".join(_numbers_of_loss(config))}'
       )
     if path.startswith(('data.', 'noise.', 'eval.', 'checkpoint.', 'seed')):
       raise UserError(f'--search={text}: {path} is no setting of training')

@@ -68,10 +68,18 @@ def run(
       f'--workdir={root}: the journal of experiment tune is a local file'
     )
   config = request.config(request.seed, {})
-  own = fields.flatten(config.to_dict())
+  own = {
+    path: value
+    for path, value in fields.flatten(config.to_dict()).items()
+    # A config that is compared has the later fields of all methods.
+    if not path.startswith('loss.') or path[5:] in config.loss.hparams
+  }
   space = search_space.parse(request.ranges, own) or search_space.default(
     request.loss, config.loss.hparams
   )
+  for path, range_ in space.items():  # Before anything is trained.
+    for end in (range_.low, range_.high):
+      request.config(request.seed, {path: int(end) if range_.is_whole else end})
   dataset = dataset_lib.read(config.data, data_dir)
   check.check_fits(config, dataset.info)
   data = hide(dataset, config, request.held_out, request.folds)

@@ -8,6 +8,9 @@ import types
 import typing
 from typing import Any
 
+from jaxtyping import Float64
+import numpy as np
+
 from sce_jax import methods, models, noise
 from sce_jax.config import base, choose, fields, rates
 from sce_jax.data import augment, batches, crops, labels
@@ -262,6 +265,7 @@ def check_fits(config: Config, info: DatasetInfo) -> None:
       data.
   """
   config = choose.complete(config, info)
+  _check_method(config)  # Now the number of epochs is known in any case.
   if info.has_features:
     what = f'the examples of {info.name!r} are feature vectors'
     if config.model.name not in models.FOR_FEATURES:
@@ -284,23 +288,46 @@ def check_fits(config: Config, info: DatasetInfo) -> None:
   labels.check_fits(config.noise, dataclasses.replace(info, clean_labels=true))
 
 
-def warning(config: Config, info: DatasetInfo) -> str | None:
+def warnings(config: Config, info: DatasetInfo) -> list[str]:
+  """What to say of a method that will not be what its name says.
+
+  Args:
+    config: the config, complete.
+    info: the data set's description.
+
+  Returns:
+    Lines.
+  """
+  found = [_too_short(config), _told_another_rate(config, info)]
+  return [line for line in found if line is not None]
+
+
+def _too_short(config: Config) -> str | None:
+  spec, epochs = methods.find(config.loss.name), config.train.epochs
+  if spec.whole_after is None:
+    return None
+  least = spec.whole_after(config.loss.hparams)
+  if epochs >= least:
+    return None
+  return (
+    f'warning: with these settings {config.loss.name} needs {least} epochs, or'
+    f' it does not begin or not come to full strength; there are {epochs}'
+  )
+
+
+def _told_another_rate(config: Config, info: DatasetInfo) -> str | None:
   """What to say if a method is told another noise rate than there is.
 
   A config file tells it the rate of the noise that was named then; flags may
   have changed the noise since.
-
-  Args:
-    config: the config.
-    info: the data set's description.
-
-  Returns:
-    A line; None if there is nothing to say, or the rate is not known.
   """
   told, noise_config = methods.find(config.loss.name).told_rate, config.noise
   matrix = labels.transition_matrix(noise_config, info)
   if matrix is not None:
-    share: float | None = 1 - float(matrix.diagonal().mean())
+    sizes = _sizes(noise_config, info.num_classes)
+    share: float | None = 1 - float(
+      np.average(matrix.diagonal(), weights=sizes)
+    )
   elif noise_config.second:
     share = None
   else:
@@ -317,6 +344,13 @@ def warning(config: Config, info: DatasetInfo) -> str | None:
     f" share of the labels is wrong, but under the config's noise it is"
     f' {share:.3g}'
   )
+
+
+def _sizes(config: NoiseConfig, num_classes: int) -> Float64[np.ndarray, ' K']:
+  """What share of each class is kept; all of each where none is thinned."""
+  if not config.imbalance:
+    return np.ones(num_classes)
+  return noise.shares(config.imbalance, config.imbalance_ratio, num_classes)
 
 
 def _section(kind: Any, values: Any, prefix: str) -> Any:

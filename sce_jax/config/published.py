@@ -25,16 +25,22 @@ Sources, as they are called below:
         which main.py agrees but config.py, 10 for both kinds, does not
   GJS   ErikEnglesson/GJS, scripts/*/*/*.yaml; its runs are of 400 epochs with
         RandAugment and cutout on a PreActResNet, so these are no APL settings
-  SOP   shengliu66/SOP, README; of SOP+, and of CIFAR-100 only
+  SOP   shengliu66/SOP, README, for its loss of today: under asymmetric noise
+        rate_u is 0.1 where the paper, and an older README beside another loss,
+        have 1. It is of SOP+, and of CIFAR-100 only. CIFAR-10 and Clothing1M
+        are at second hand, from october25kim/no-clean-oracle, which transcribes
+        the paper's table A.1
   PEER  weijiaheng/Multi-class-Peer-Loss-functions, */runner.py; best network by
         noisy validation labels, not the last one
   VOL   xuefeng-li1/Provably-end-to-end-label-noise-learning-without-anchor-
         points, main.py; best network by noisy validation labels
   JoCoR hongxin001/JoCoR, README and algorithm/jocor.py; nine layers, Adam
   ELR   shengliu66/ELR, ELR/config_*.json; ResNet-34, weight decay 1e-3
-  DAL   XiuchuanLi/DAL, cifar.py and webvision.py; of others' losses, too, on
-        CIFAR-100 only. DAL's own default is that of CIFAR-100: what it had on
-        CIFAR-10 is not known
+  DAL   XiuchuanLi/DAL, cifar.py and webvision.py; of others' losses, too. On
+        CIFAR DAL's own default is that of CIFAR-100: what it had on CIFAR-10
+        is not known
+
+MAE alone is 2 (1 - p_y), as in EPS: twice that of APL and ANL.
   TREV  xiaoboxia/T-Revision, main.py and tools.py
 """
 
@@ -108,7 +114,8 @@ _MNIST: Mapping[str, Values] = {
 _CIFAR10: Mapping[str, Values] = {
   'sl': {'alpha': 0.1, 'beta': 1.0, **_RCE},  # SCE.
   'd2l': {'warm_up': 10},  # D2L.
-  'ngce': {'q': 0.1},  # APL. On MNIST it is scaled by 10 there, here it is not.
+  # APL. On MNIST it, and NCE, are scaled by 10 there, here they are not.
+  'ngce': {'q': 0.1},
   # APL, ANL, EPS; half of their beta for our MAE.
   'nce_rce': {'alpha': 1.0, 'beta': 1.0, **_RCE},
   'nce_mae': {'alpha': 1.0, 'beta': 0.5},
@@ -202,8 +209,17 @@ _WEBVISION: Mapping[str, Values] = {
   'eps_fl_mae': {'alpha': 0.015, 'beta': 0.3, 'm': 1e3, **_EPS_FOCAL},
   'ce_lc': {'max_norm': 1.2},
   'ldr_kl': {'temperature': 1.0},
-  'dal': {'q_start': 0.4, 'q_end': 1.5},  # DAL.
-  # GJS, where JS alone is not scaled: about a tenth of ours.
+  # DAL.
+  'dal': {'q_start': 0.4, 'q_end': 1.5},
+  'ce_sr': {
+    'temperature': 0.5,
+    'power': 0.01,
+    'strength': 2.0,
+    'growth': 1.02,
+    'growth_epochs': 1,
+    'normalize': True,
+  },
+  # GJS, where neither is scaled on WebVision: about a tenth of ours.
   'gjs': {'weight': 0.1},
   'js': {'weight': 0.1},
   'gmm_selection': {'warm_up': 1},  # LiJunnan1992/DivideMix.
@@ -225,6 +241,7 @@ _CLOTHING1M: Mapping[str, Values] = {
   'jal_ce': {'alpha': 5.0, 'beta': 0.1, 'a': 5.0, 'l1': 0.0},
   'jal_fl': {'alpha': 5.0, 'beta': 0.1, 'a': 5.0, 'l1': 0.0, **_FOCAL},
   'gmm_selection': {'warm_up': 1},  # LiJunnan1992/DivideMix.
+  'sop': {'rate_u': 0.1, 'rate_v': 1.0},  # SOP.
 }
 _OWN = {
   'mnist': _MNIST,
@@ -276,7 +293,8 @@ def presets(dataset: str, noise: str, rate: float) -> dict[str, Values]:
   kind = _kind(noise)
   # PEER calls noise between pairs of classes sparse. On MNIST its schedule is 0
   # for as long as its code trains; that of CIFAR-10 is used.
-  schedule = 'sparse' if kind == 'asymmetric' else 'uniform'
+  is_asymmetric = kind == 'asymmetric'
+  schedule = 'sparse' if is_asymmetric else 'uniform'
   data = 'cifar100' if is_cifar100 else 'cifar10'
   by_noise: dict[str, Values] = {
     'co_teaching': told,
@@ -287,10 +305,11 @@ def presets(dataset: str, noise: str, rate: float) -> dict[str, Values]:
     'peer': {'schedule': f'{data}_{schedule}'},
   }
   if is_cifar100:
-    rate_v = 100.0 if kind == 'asymmetric' else 10.0
-    by_noise['sop'] = {'rate_u': 1.0, 'rate_v': rate_v}
-  elif kind == 'asymmetric':
+    rate_u, rate_v = (0.1, 100.0) if is_asymmetric else (1.0, 10.0)
+    by_noise['sop'] = {'rate_u': rate_u, 'rate_v': rate_v}
+  elif is_asymmetric:
     by_noise['elr'] = {'decay': 0.9, 'strength': 1.0}
+    by_noise['sop'] = {'rate_u': 10.0, 'rate_v': 100.0}
   tuned = (_cifar100 if is_cifar100 else _cifar10)(kind, rate)
   return {**_ANYWHERE, **by_noise, **_CIFAR10, **tuned, **own}
 

@@ -53,8 +53,8 @@ def reverse_cross_entropy(
 
   The loss of a class lies between 0 and `-log_zero`; summed over the classes it
   is a constant, so that it tolerates symmetric noise of a rate below 1 - 1/K
-  (section 3.3). The authors' code clips p at 1e-7 first, which stops the
-  gradient there.
+  (section 3.3). The authors' code does not clip p here; those of APL and ANL
+  do, at 1e-7, that of epsilon-softmax at 1e-8, which stops the gradient there.
 
   Args:
     log_zero: The constant A that stands for log 0; below 0.
@@ -93,8 +93,8 @@ def symmetric_cross_entropy(
   unbounded unless `alpha` is 0; then it is noise-tolerant, as
   `reverse_cross_entropy` is.
 
-  The authors' code clips p at 1e-7 in both parts, so that a label of a smaller
-  p_y has no gradient: its cross entropy ends at 16.1. Here it does not end.
+  The authors' code clips p at 1e-7 in the cross entropy, which so ends at 16.1;
+  a label of a smaller p_y has next to no gradient then. Here it does not end.
 
   Args:
     logits: Unnormalized log probabilities `[K]`.

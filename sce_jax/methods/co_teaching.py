@@ -10,7 +10,7 @@ the first `warm_up` epochs.
 Source: Han et al., "Co-teaching: Robust Training of Deep Neural Networks with
 Extremely Noisy Labels", NeurIPS 2018 (arXiv:1804.06872), algorithm 1. The loss
 is the mean over the examples that are kept; the authors' code divides by their
-number twice, and reaches the full share one epoch sooner.
+number twice, and its share is two epochs ahead: it drops some in the first one.
 """
 
 import jax

@@ -11,7 +11,9 @@ Source: Ma et al., "Dimensionality-Driven Learning with Noisy Labels", ICML 2018
 (arXiv:1806.02612). There the network is also reset to its state one epoch
 before the turning point; here it continues from its current state. The LID of
 the network before its first epoch counts there, too, so that the turn can come
-an epoch earlier. A run of no more than `window` + `warm_up` + 1 epochs has no
+an epoch earlier. The authors' code draws new examples before each epoch, here
+they stay the same, so that a deviation within the window is that of the network
+alone. A run of no more than `window` + `warm_up` + 1 epochs has no
 turning point: it is one with cross entropy.
 """
 

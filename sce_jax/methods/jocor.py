@@ -12,8 +12,8 @@ method is told; it grows linearly over the first `warm_up` epochs.
 Source: Wei et al., "Combating Noisy Labels by Agreement: A Joint Training
 Method with Co-Regularization", CVPR 2020 (arXiv:2003.02752), algorithm 1, and
 its code, hongxin001/JoCoR. The code keeps a number that is rounded down, which
-may be 0; here it is rounded up, as in co_teaching.py, and the full share is
-reached in epoch `warm_up`, not in the one before. The code halves the rate of
+may be 0; here it is rounded up, as in co_teaching.py, and the share grows from
+0 on, two epochs behind the code's. The code halves the rate of
 any asymmetric noise, also on CIFAR-100, where all classes have it; here
 `forget_rate` is the share of wrong labels, as there. Weights are those of its
 README; its own default is 0.1.

@@ -109,7 +109,7 @@ ROWS: dict[str, Spec] = {
     'generalized cross entropy',
     'GCE',
     rules={'q': UP_TO_ONE},
-    tolerant='at q = 1, where it is MAE',
+    tolerant='at q = 1, where it is half of MAE',
     paper='1805.07836',
     formula='(1 - p_y**q) / q',
     bound=('0', '1 / q'),

@@ -14,8 +14,10 @@ never change. Neither h nor, in q, V has a gradient. The products u^2 and v^2
 grow slowly from so small a start, and only where network and label disagree for
 long: the noise that they explain is sparse.
 
-The default rates, 10 and 10, are those of a reproduction on CIFAR-10N,
-KlemenVovk/SOP; the paper's own for CIFAR-10 were not found.
+The default rates, 10 and 10, are the paper's for CIFAR-10 under symmetric
+noise, at second hand (config/published.py). The paper's algorithm 1 is said to
+train u by the first term alone and v by the second; the code, as here, both by
+the sum, but for what has no gradient.
 
 Source: Liu et al., "Robust Training under Label Noise by
 Over-parameterization", ICML 2022 (arXiv:2202.14026), and its code,

@@ -40,6 +40,10 @@ class Spec:
       each rate in any case.
     starts_after: the hyper-parameter that is the number of epochs after which
       the method begins, so that there must be more; '': there is none.
+    whole_after: of its hyper-parameters, how many epochs a run needs to have
+      all of the method: with fewer it is cross entropy, or has not come to its
+      full strength; None: any number will do.
+    ordered: hyper-parameters none of which may be less than the one before.
   """
 
   make: Callable[..., Method]
@@ -56,6 +60,8 @@ class Spec:
   tuned_per_rate: bool | None = None
   tuned_per_kind: bool = False
   starts_after: str = ''
+  whole_after: Callable[[Mapping[str, Any]], int] | None = None
+  ordered: tuple[str, ...] = ()
 
 
 def loss_spec(

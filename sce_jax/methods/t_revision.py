@@ -19,8 +19,8 @@ phase, so hardly at all; here the config's optimiser is kept, at the end of its
 schedule. Phases follow each other in one run, while the code begins each with
 the best epoch, by noisy validation labels, of the one before.
 
-Adam moves an entry by at most `rate` in a step: the published 5e-7 is for
-84,000 steps, shorter runs need more.
+Adam moves an entry by at most `rate` in a step: the published 5e-7 is for some
+70,000 steps (CIFAR-10; 84,000 on MNIST), shorter runs need more.
 
 Source: Xia et al., "Are Anchor Points Really Indispensable in Label-Noise
 Learning?", NeurIPS 2019 (arXiv:1906.00189), and its code, xiaoboxia/T-Revision.

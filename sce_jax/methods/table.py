@@ -6,6 +6,7 @@ are made of others in presets.py.
 """
 
 from collections.abc import Mapping
+import itertools
 from typing import Any
 
 from sce_jax import losses
@@ -73,6 +74,9 @@ def _corrected(
   )
 
 
+# Beyond, T is singular in float32, or no wrong label can be learned.
+_START = number(lambda x: -10 <= x <= 30, 'from -10 to 30')
+
 SPECS: dict[str, Spec] = {
   **loss_rows.ROWS,
   'd2l': Spec(
@@ -86,6 +90,7 @@ SPECS: dict[str, Spec] = {
       'warm_up': Hparam(5, whole(0)),
     },
     paper='1806.02612',
+    whole_after=lambda h: h['window'] + h['warm_up'] + 2,
   ),
   'forward': _corrected(
     losses.forward_correction,
@@ -139,6 +144,7 @@ SPECS: dict[str, Spec] = {
     },
     paper='1804.06872',
     told_rate='forget_rate',
+    whole_after=lambda h: h['warm_up'],
   ),
   'jocor': Spec(
     jocor,
@@ -151,6 +157,7 @@ SPECS: dict[str, Spec] = {
     },
     paper='2003.02752',
     told_rate='forget_rate',
+    whole_after=lambda h: h['warm_up'],
     tuned_per_rate=True,
   ),
   'sat': Spec(
@@ -216,7 +223,7 @@ SPECS: dict[str, Spec] = {
     'volume minimization network',
     'VolMinNet',
     {
-      'init': Hparam(2.0, number(), 'static'),
+      'init': Hparam(2.0, _START, 'static'),
       'optimizer': Hparam('sgd', one_of(*OPTIMIZERS), 'static'),
       'volume_weight': Hparam(1e-4, NOT_NEGATIVE),
       'rate': Hparam(0.01, NOT_NEGATIVE),
@@ -238,6 +245,7 @@ SPECS: dict[str, Spec] = {
     },
     tolerant='class-conditional noise, where its T is right',
     paper='1906.00189',
+    ordered=('start', 'revision'),
     tuned_per_rate=False,
   ),
 }
@@ -315,6 +323,13 @@ def check(name: str, values: Mapping[str, Any]) -> None:
       f'loss {name!r}: {" and ".join(spec.positive)} are both 0 and leave no'
       ' loss; give one of them a number above 0'
     )
+  ordered = [(key, float(values[key])) for key in spec.ordered if key in values]
+  for (first, a), (second, b) in itertools.pairwise(ordered):
+    if a > b:
+      raise UserError(
+        f'loss {name!r}: {second} is {b:g} and {first} {a:g}; give a {second}'
+        ' of at least that'
+      )
 
 
 def of_kind(

@@ -202,6 +202,12 @@ BAD = [
   ),
   ('t_revision', {'rate': -1}, 'rate is -1; give a number of at least 0'),
   ('t_revision', {'start': 5}, 'start is 5; give a number from 0 to 1'),
+  (
+    't_revision',
+    {'start': 0.9, 'revision': 0.1},
+    'revision is 0.1 and start 0.9; give a revision of at least that',
+  ),
+  ('vol_min_net', {'init': -20}, 'init is -20; give a number from -10 to 30'),
 ]
 
 

@@ -73,12 +73,14 @@ def test_one_seed_or_none_tells_nothing():
   assert statistics.mark_best({'c': seeds()})['c'].text == '-'
 
 
-def test_only_common_seeds_are_compared():
+def test_who_lacks_a_seed_is_neither_best_nor_tied():
   cells = statistics.mark_best(
     {
-      'a': pd.Series({0: 0.9, 1: 0.9, 2: 0.3}),
-      'b': pd.Series({1: 0.5, 0: 0.5}),
+      'a': pd.Series({0: 0.9, 1: 0.8, 2: 0.7, 3: 0.6}),
+      'b': pd.Series({0: 0.9, 1: 0.9, 2: 0.9}),  # The fourth diverged.
+      'c': pd.Series({0: 0.8, 1: 0.9, 2: 0.6, 3: 0.7}),
     }
   )
-  # Over all its seeds a is at 0.7, over the two that both have far ahead.
-  assert cells['a'].bold and not cells['b'].tied
+  assert cells['a'].bold and cells['c'].tied == 4
+  assert cells['b'].text == '90.0 ± 0.0'
+  assert not cells['b'].bold and not cells['b'].tied

@@ -73,7 +73,7 @@ def test_every_loss_has_a_row_and_a_curve(blocks):
     '(1 - p_y**q) / q',
     '0',
     '1 / q',
-    'at q = 1, where it is MAE',
+    'at q = 1, where it is half of MAE',
     'q (0.7)',
     'no',
   ]

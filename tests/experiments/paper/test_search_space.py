@@ -46,6 +46,16 @@ def test_a_factor_of_ten_to_either_side():
         'loss.warm_up': Range(3, 30, is_whole=True),
       },
     ),
+    # 1 to 2, and at least 1, are no whole numbers.
+    (
+      'bi_tempered',
+      {'t1': 0.8, 't2': 1.5},
+      {
+        'loss.t1': Range(0.0, 1.0),
+        'loss.t2': Range(1.0, 1.5 * 1.2, is_log=True),
+      },
+    ),
+    ('amse', {'a': 30.0}, {'loss.a': Range(3.0, 300.0, is_log=True)}),
   ],
 )
 def test_as_far_as_the_method_takes_it(loss, values, expected):
@@ -70,7 +80,10 @@ def test_what_a_command_line_gives():
     ('loss.alpha=1', 'give FIELD=LOW..HIGH'),
     ('loss.alpha=2..1', 'give FIELD=LOW..HIGH'),
     ('loss.alpha=1..inf', 'give FIELD=LOW..HIGH'),
-    ('loss.gamma=1..2', "no number 'loss.gamma'; it has loss.name, loss.alpha"),
+    (
+      'loss.gamma=1..2',
+      "no number 'loss.gamma'; it has loss.alpha, loss.log_zero",
+    ),
     ('loss.name=1..2', "no number 'loss.name'"),
     ('optim.nesterov=0..1', "no number 'optim.nesterov'"),
     ('noise.rate=0..0.5', 'noise.rate is no setting of training'),

@@ -248,7 +248,12 @@ def test_the_page(folds, said, small_network, tmp_path, data_dir, capsys):
     ({'loss': 'ce'}, "loss 'ce' has no numbers to search"),
     ({'held_out': 0.001}, '--held_out=0.001 of 96 examples leaves nothing'),
     ({'folds': 6}, '--folds=6, each with --held_out=0.2 of the examples'),
+    ({'noise': 'symmetric'}, "noise 'symmetric': give a name and a rate"),
+    ({'noise': 'clean 0.4'}, "noise 'clean 0.4': clean has no rate, leave it"),
     ({'ranges': ['loss.q=0..1']}, "the config has no number 'loss.q'"),
+    ({'ranges': ['loss.detach=0..1']}, "no number 'loss.detach'"),
+    ({'ranges': ['loss.alpha=-1..1']}, 'alpha is -1.0; give a number of at le'),
+    ({'ranges': ['train.epochs=0..9']}, 'train.epochs'),
   ],
 )
 def test_what_cannot_be_is_refused_in_a_line(
