@@ -473,6 +473,13 @@ def test_a_benchmark_has_all_methods_that_there_are(monkeypatch):
   assert {*all_methods.SPECS} - found == {'gjs', 'gmm_selection', 'nls'}
 
 
+def test_a_noise_under_two_names_is_one():
+  noises = ('asymmetric 0.4', 'asymmetric_mnist 0.4', 'asymmetric 0.40')
+  choice = registry.Choice(('ce', 'sl'), noises, 1)
+  planned = registry.plan('benchmark', 'digits', 'tiny', choice)
+  assert [x.labels['noise'] for x in planned] == ['asymmetric 0.4'] * 2
+
+
 def test_recipe(report):
   page = report('recipe', 'mnist')
   row = page.rows('parts-of-paper', '')[('with schedule of apl',)]
