@@ -28,7 +28,7 @@ from experiments.report.page import (
   Text,
   number,
 )
-from sce_jax.runs import changes, files, read
+from sce_jax.runs import files, progress, read
 from sce_jax.runs.read import Run
 from sce_jax.storage import paths
 
@@ -115,7 +115,7 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
   seeds = {r.config['seed'] for r in runs if r.status != 'missing'}
   initial = [r.initial for r in runs if r.initial]
   changed = ['; '.join(x) for d in described for x in d.get('changes', ())]
-  together = [changes.together(d) for d in described] or [1]
+  together = [d['together'] for d in described if 'together' in d]
   return [
     (
       'runs',
@@ -129,7 +129,7 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
     *([('changed on the way', values(changed))] if changed else []),
     ('seeds', ', '.join(map(str, sorted(seeds))) or 'none'),
     # Small networks are trained side by side, and rounded by how many.
-    *([('runs in a program', _extent(together))] if max(together) > 1 else []),
+    *_together(together, len(described)),
     # Of a processor also the number of its cores, after a comma.
     ('devices', values((each_run.devices(r) for r in described), '; ')),
     # What an earlier version, or another program, did not record is unknown.
@@ -143,9 +143,16 @@ def facts(runs: Sequence[Run]) -> list[tuple[str, str]]:
   ]
 
 
-def _extent(numbers: Sequence[int]) -> str:
-  low, high = min(numbers), max(numbers)
-  return str(low) if low == high else f'{low} to {high}'
+def _together(recorded: Sequence[int], count: int) -> list[tuple[str, str]]:
+  """How many runs shared a program; nothing if none is known to have."""
+  low, high = min(recorded, default=1), max(recorded, default=1)
+  if high == 1:
+    return []
+  said = str(low) if low == high else f'{low} to {high}'
+  unknown = count - len(recorded)
+  if unknown:
+    said += f', of {progress.counted(unknown, "run")} not recorded'
+  return [('runs in a program', said)]
 
 
 def blocks_of_runs(

@@ -113,7 +113,8 @@ def note_environment(path: paths.Path, now: Mapping[str, Any]) -> None:
       of runs.
   """
   found = files.read_description(path)
-  if not (path / files.SAVED).exists() and together(found) != together(now):
+  recorded = found.get('together')
+  if not (path / files.SAVED).exists() and recorded != now['together']:
     found = {**found, 'together': now['together']}
     paths.write(path / 'config.json', digests.dumps(found, indent=2))
   different = fields.differences(_rounds_by(found), _rounds_by(now))
@@ -130,7 +131,7 @@ def note_environment(path: paths.Path, now: Mapping[str, Any]) -> None:
 
 
 def together(record: Mapping[str, Any]) -> int:
-  """How many runs are trained in one program; not recorded if it is one."""
+  """How many runs are trained in one program; earlier versions did not say."""
   return record.get('together', 1)
 
 

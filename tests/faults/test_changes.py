@@ -250,7 +250,7 @@ def test_another_number_of_runs_together_is_told_and_recorded(
   (tmp_path / 'c' / files.SAVED).unlink()
   shutil.rmtree(tmp_path / 'c' / 'checkpoints')
   (tmp_path / 'c' / 'result.json').unlink()
-  assert 'together' not in files.read_description(tmp_path / 'c')
+  assert files.read_description(tmp_path / 'c')['together'] == 1
   both = [tmp_path / 'c', tmp_path / 'd']
   train.train_many(configs, both, dataset=synthetic.data())
   assert 'continues with' not in capsys.readouterr().out
@@ -294,8 +294,16 @@ def test_who_diverged_keeps_a_place_in_the_program(
   jax.tree.map(np.testing.assert_array_equal, final(other), expected)
   assert files.read_description(other)['together'] == 2
   assert files.read_result(diverged) == failed
-  runs = [Run(x, {}, files.read_config(x)) for x in (diverged, other)]
-  assert dict(runs_page.facts(runs))['runs in a program'] == '2'
+
+  def shown():
+    runs = [Run(x, {}, files.read_config(x)) for x in (diverged, other)]
+    return dict(runs_page.facts(runs))['runs in a program']
+
+  assert shown() == '2'
+  record = files.read_description(diverged)
+  del record['together']  # As by an earlier version.
+  paths.write(diverged / 'config.json', digests.dumps(record))
+  assert shown() == '2, of 1 run not recorded'
 
 
 def test_other_data_are_refused(copied):
