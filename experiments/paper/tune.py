@@ -68,12 +68,8 @@ def run(
       f'--workdir={root}: the journal of experiment tune is a local file'
     )
   config = request.config(request.seed, {})
-  own = {
-    path: value
-    for path, value in fields.flatten(config.to_dict()).items()
-    # A config that is compared has the later fields of all methods.
-    if not path.startswith('loss.') or path[5:] in config.loss.hparams
-  }
+  flat = fields.flatten(config.to_dict())
+  own = {path: flat[path] for path in fields.paths(config.to_dict())}
   space = search_space.parse(request.ranges, own) or search_space.default(
     request.loss, config.loss.hparams
   )

@@ -366,7 +366,7 @@ def _section(kind: Any, values: Any, prefix: str) -> Any:
   hints.pop('left', None)  # No field of a config, but of what is made of it.
   for name in map(str, values):
     if name not in hints:
-      meant = fields.near(prefix + name, fields.flatten(_all_fields()))
+      meant = fields.near(prefix + name, fields.paths(_all_fields()))
       raise UserError(
         f'there is no field config.{prefix}{name}{meant} (all fields:'
         ' sce_jax/config/base.py)'

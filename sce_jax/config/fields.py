@@ -75,6 +75,11 @@ def flatten(config: RawConfig) -> dict[str, Any]:
   return {**later, **flat}
 
 
+def paths(config: RawConfig) -> list[str]:
+  """The paths of the fields that a config itself has."""
+  return list(_flatten(config, ''))
+
+
 def _flatten(config: RawConfig, prefix: str) -> dict[str, Any]:
   fields = {}
   for name, value in config.items():
