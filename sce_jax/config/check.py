@@ -310,8 +310,8 @@ def _too_short(config: Config) -> str | None:
   if epochs >= least:
     return None
   return (
-    f'warning: with these settings {config.loss.name} needs {least} epochs, or'
-    f' it does not begin or not come to full strength; there are {epochs}'
+    f'warning: with these settings {config.loss.name} needs {least} epochs to'
+    f' begin, or to come to full strength; there are {epochs}'
   )
 
 
