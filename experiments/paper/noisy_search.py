@@ -10,12 +10,13 @@ import math
 import time
 from typing import Any
 
+from ml_collections import config_dict
 import numpy as np
 
 from experiments.paper import methods, scales
 from experiments.paper.search_space import Range
 from sce_jax import train
-from sce_jax.config import check, fields
+from sce_jax.config import check
 from sce_jax.config.check import Config
 from sce_jax.data import held_out
 from sce_jax.data import labels as labels_lib
@@ -59,21 +60,25 @@ class Search:
   seed: int = 0
   seeds: int | None = None
 
+  def raw_config(
+    self, seed: int, changes: Mapping[str, Any]
+  ) -> config_dict.ConfigDict:
+    """The config with some fields changed."""
+    noise, rate = methods.noise_of(self.dataset, self.noise)
+    return scales.config(
+      self.dataset,
+      self.scale,
+      loss=self.loss,
+      noise=noise,
+      rate=rate,
+      seed=seed,
+      recipe=self.recipe,
+      changes=changes,
+    )
+
   def config(self, seed: int, changes: Mapping[str, Any]) -> Config:
     """The config with some fields changed, checked."""
-    noise, rate = methods.noise_of(self.dataset, self.noise)
-    return check.check_config(
-      scales.config(
-        self.dataset,
-        self.scale,
-        loss=self.loss,
-        noise=noise,
-        rate=rate,
-        seed=seed,
-        recipe=self.recipe,
-        changes=changes,
-      )
-    )
+    return check.check_config(self.raw_config(seed, changes))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,6 +171,7 @@ def hide(
 def search(
   request: Search,
   space: Mapping[str, Range],
+  own: Mapping[str, Any],
   data: Sequence[Dataset],
   folder: paths.Path,
 ) -> list[Trial]:
@@ -177,6 +183,8 @@ def search(
   Args:
     request: what is searched.
     space: the ranges by path.
+    own: the config's values by path, which are tried first where they lie in
+      the ranges.
     data: as `hide` makes it.
     folder: of the journal and the runs.
 
@@ -198,8 +206,8 @@ def search(
     direction='maximize',
     load_if_exists=True,
   )
-  own = fields.flatten(request.config(request.seed, {}).to_dict())
-  if not study.trials and all(own[path] in space[path] for path in space):
+  is_inside = all(p in own and own[p] in range_ for p, range_ in space.items())
+  if not study.trials and is_inside:
     study.enqueue_trial(
       {
         path: abs(own[path]) if range_.is_log else own[path]

@@ -99,6 +99,55 @@ def _numbers_of_loss(config: Mapping[str, Any]) -> list[str]:
   ]
 
 
+def stand_ins(
+  given: Sequence[str], loss: str, values: Mapping[str, Any]
+) -> dict[str, float]:
+  """A value for each hyper-parameter that the config lacks and must have.
+
+  Such as a number whose paper does not say which one it chose. It is the low
+  end of the range, as that is a value which the search may give it.
+
+  Args:
+    given: 'FIELD=LOW..HIGH' each.
+    loss: the method's name in configs.
+    values: its hyper-parameters in the config, without defaults.
+
+  Returns:
+    The values by path.
+
+  Raises:
+    UserError: one line that says what cannot be read or is not searched.
+  """
+  lows = {path: low for path, low, _ in map(_read, given)}
+  found: dict[str, float] = {}
+  for name, hparam in methods.find(loss).hparams.items():
+    if hparam.kind == 'computed' or hparam.default is not None:
+      continue
+    if values.get(name) is not None:
+      continue
+    path = f'loss.{name}'
+    if path not in lows:
+      raise UserError(
+        f'loss {loss!r} needs {name!r}, which the config does not have: search'
+        f' it, --search={path}=LOW..HIGH'
+      )
+    found[path] = lows[path]
+  return found
+
+
+def _read(text: str) -> tuple[str, float, float]:
+  """The field and the ends of 'FIELD=LOW..HIGH'."""
+  path, _, values = text.partition('=')
+  low, dots, high = values.partition('..')
+  try:
+    ends = float(low), float(high)
+  except ValueError:
+    ends = (math.nan, math.nan)
+  if not dots or not all(map(math.isfinite, ends)) or ends[0] >= ends[1]:
+    raise UserError(f'--search={text}: give FIELD=LOW..HIGH, as in {_EXAMPLE}')
+  return path, *ends
+
+
 def parse(given: Sequence[str], config: Mapping[str, Any]) -> dict[str, Range]:
   """The ranges that a command line gives, by path.
 
@@ -111,16 +160,7 @@ def parse(given: Sequence[str], config: Mapping[str, Any]) -> dict[str, Range]:
   """
   found = {}
   for text in given:
-    path, _, values = text.partition('=')
-    low, dots, high = values.partition('..')
-    try:
-      ends = float(low), float(high)
-    except ValueError:
-      ends = (math.nan, math.nan)
-    if not dots or not all(map(math.isfinite, ends)) or ends[0] >= ends[1]:
-      raise UserError(
-        f'--search={text}: give FIELD=LOW..HIGH, as in {_EXAMPLE}'
-      )
+    path, *ends = _read(text)
     value = config.get(path)
     if not _is_number(value):
       raise UserError(

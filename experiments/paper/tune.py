@@ -67,15 +67,20 @@ def run(
     raise UserError(
       f'--workdir={root}: the journal of experiment tune is a local file'
     )
-  config = request.config(request.seed, {})
-  flat = fields.flatten(config.to_dict())
-  own = {path: flat[path] for path in fields.paths(config.to_dict())}
-  space = search_space.parse(request.ranges, own) or search_space.default(
-    request.loss, config.loss.hparams
+  stand_ins = search_space.stand_ins(
+    request.ranges, request.loss, request.raw_config(request.seed, {}).loss
   )
+  config = request.config(request.seed, stand_ins)
+  flat = fields.flatten(config.to_dict())
+  all_fields = {path: flat[path] for path in fields.paths(config.to_dict())}
+  space = search_space.parse(
+    request.ranges, all_fields
+  ) or search_space.default(request.loss, config.loss.hparams)
+  own = {k: v for k, v in all_fields.items() if k not in stand_ins}
   for path, range_ in space.items():  # Before anything is trained.
     for end in (range_.low, range_.high):
-      request.config(request.seed, {path: int(end) if range_.is_whole else end})
+      value = int(end) if range_.is_whole else end
+      request.config(request.seed, {**stand_ins, path: value})
   dataset = dataset_lib.read(config.data, data_dir)
   check.check_fits(config, dataset.info)
   data = hide(dataset, config, request.held_out, request.folds)
@@ -93,7 +98,7 @@ def run(
   folder = paths.path(root) / name
   owner = f'experiment {name}'
   writer.claim(folder, owner)
-  trials = search(request, space, data, folder.with_name(f'{name}-trials'))
+  trials = search(request, space, own, data, folder.with_name(f'{name}-trials'))
   if trials[0].diverged:
     raise NonFiniteLoss('all settings that were tried diverge')
   tested = _test(request, trials[0], paths.path(root), dataset)
@@ -177,7 +182,7 @@ def _table(
 ) -> Table:
   rows: list[list[Cell | str]] = []
   for place, trial in enumerate(trials):
-    is_own = all(trial.settings[path] == own[path] for path in space)
+    is_own = all(trial.settings[path] == own.get(path) for path in space)
     if place >= _SHOWN and not is_own:
       continue
     rows.append(

@@ -95,3 +95,17 @@ def test_what_cannot_be_searched_is_refused_in_a_line(text, message):
 
 def test_a_method_without_numbers_is_refused():
   assert "loss 'ce' has no numbers" in told(search_space.default, 'ce', {})
+
+
+def test_what_the_config_lacks_has_the_low_end_until_it_is_searched():
+  def stand_ins(loss, *given, **values):
+    return search_space.stand_ins(given, loss, values)
+
+  assert stand_ins('nls', 'loss.smoothing=-8..-1', 'optim.momentum=0..1') == {
+    'loss.smoothing': -8.0
+  }
+  assert stand_ins('nls', 'loss.smoothing=-8..-1', smoothing=-2.0) == {}
+  assert stand_ins('gce', 'loss.q=0.1..1') == {}  # It has a default.
+  assert stand_ins('forward', transition=True) == {}  # T is computed.
+  message = told(stand_ins, 'nls', 'optim.momentum=0..1')
+  assert message.startswith("loss 'nls' needs 'smoothing', which the config do")

@@ -19,6 +19,7 @@ pytest.importorskip('optuna')
 
 REQUEST = Search('digits', 'tiny', 'sl', 'symmetric 0.4', trials=5)
 SPACE = {'loss.alpha': search_space.Range(0.01, 1.0, is_log=True)}
+OWN = {'loss.alpha': 0.01}
 
 
 @pytest.fixture(scope='module')
@@ -118,7 +119,7 @@ def test_a_setting_is_judged_by_all_folds(digits, monkeypatch, tmp_path):
   monkeypatch.setattr(train, 'train_many', train_many)
   data = hidden(digits, folds=3)
   request = dataclasses.replace(REQUEST, trials=3, folds=3)
-  found = noisy_search.search(request, SPACE, data, tmp_path)
+  found = noisy_search.search(request, SPACE, OWN, data, tmp_path)
   assert [t.number for t in found] == [0, 2, 1]
   right = 0.5 * 19 + 0.5 * 19 + 1.0 * 20
   assert [t.accuracy for t in found[:2]] == [pytest.approx(right / 58), 0]
@@ -133,7 +134,7 @@ def test_the_choice_sees_neither_true_labels_nor_the_test_split(
     noise=dataclasses.replace(REQUEST.config(0, {}).noise, name='clean'),
   )
   results = [
-    noisy_search.search(REQUEST, SPACE, data, tmp_path / name)
+    noisy_search.search(REQUEST, SPACE, OWN, data, tmp_path / name)
     for name, data in (
       ('a', hidden(digits)),
       ('b', hidden(other_truth, as_given)),
@@ -145,7 +146,7 @@ def test_the_choice_sees_neither_true_labels_nor_the_test_split(
   # It would have seen other noisy labels.
   noisier = dataclasses.replace(REQUEST, noise='symmetric 0.6')
   hidden_noisier = hidden(digits, noisier.config(0, {}))
-  noisy_search.search(REQUEST, SPACE, hidden_noisier, tmp_path / 'c')
+  noisy_search.search(REQUEST, SPACE, OWN, hidden_noisier, tmp_path / 'c')
   assert trained[-1][1] != trained[0][1]
 
 
@@ -154,7 +155,7 @@ def test_an_interrupted_search_resumes_to_the_same_settings(
 ):
   monkeypatch.setattr(noisy_search, '_MOST_TOGETHER', 2)
   data = hidden(digits)
-  whole = noisy_search.search(REQUEST, SPACE, data, tmp_path / 'whole')
+  whole = noisy_search.search(REQUEST, SPACE, OWN, data, tmp_path / 'whole')
   assert [len(configs) for configs, _ in trained] == [2, 2, 1]
   assert sorted(t.number for t in whole) == [0, 1, 2, 3, 4]
   # The config's own settings are the first to be tried.
@@ -170,19 +171,21 @@ def test_an_interrupted_search_resumes_to_the_same_settings(
   monkeypatch.setattr(train, 'train_many', killed)
   folder = tmp_path / 'killed'
   with pytest.raises(KeyboardInterrupt):
-    noisy_search.search(REQUEST, SPACE, data, folder)
+    noisy_search.search(REQUEST, SPACE, OWN, data, folder)
   monkeypatch.setattr(train, 'train_many', stand_in)
   done = len(trained)
-  assert noisy_search.search(REQUEST, SPACE, data, folder) == whole
+  assert noisy_search.search(REQUEST, SPACE, OWN, data, folder) == whole
   assert [len(configs) for configs, _ in trained[done:]] == [2, 1]
   # What has been tried is not tried again.
-  assert noisy_search.search(REQUEST, SPACE, data, folder) == whole
+  assert noisy_search.search(REQUEST, SPACE, OWN, data, folder) == whole
   assert len(trained) == done + 2
 
 
 def test_values_below_0_are_searched_by_their_size(digits, trained, tmp_path):
   space = {**SPACE, 'loss.log_zero': search_space.Range(-10.0, -1.0, True)}
-  found = noisy_search.search(REQUEST, space, hidden(digits), tmp_path)
+  found = noisy_search.search(
+    REQUEST, space, {**OWN, 'loss.log_zero': -4.0}, hidden(digits), tmp_path
+  )
   values = [t.settings['loss.log_zero'] for t in found]
   assert all(-10 <= x <= -1 for x in values) and -4.0 in values
   given = [
@@ -239,9 +242,29 @@ def test_the_page(folds, said, small_network, tmp_path, data_dir, capsys):
   assert shown in capsys.readouterr().out
 
 
+@pytest.mark.landing
+def test_a_number_that_the_config_lacks_can_be_searched(
+  small_network, tmp_path, data_dir
+):
+  # Negative label smoothing's paper does not say which one it chose.
+  request = dataclasses.replace(
+    REQUEST,
+    loss='nls',
+    trials=2,
+    seeds=1,
+    ranges=['loss.smoothing=-8..-0.1'],
+  )
+  page = tune.run(request, str(tmp_path), data_dir).markdown.read_text()
+  assert '2 settings' in page and '| own |' not in page
+  (folder,) = tmp_path.glob('digits-nls-symmetric-0.4-seed0-*')
+  chosen = read.Run(folder, {}, {}).description['config']['loss']['smoothing']
+  assert -8 < chosen < -0.1  # The low end only stood in for a value.
+
+
 @pytest.mark.parametrize(
   ('changes', 'message'),
   [
+    ({'loss': 'nls'}, 'search it, --search=loss.smoothing=LOW..HIGH'),
     ({'loss': 'nope'}, "config.loss.name is 'nope'"),
     ({'noise': 'symmetric x'}, "noise 'symmetric x': give a name and a rate"),
     ({'noise': 'nope 0.4'}, "noise 'nope' is not known"),
