@@ -140,12 +140,12 @@ def _read(text: str) -> tuple[str, float, float]:
   path, _, values = text.partition('=')
   low, dots, high = values.partition('..')
   try:
-    ends = float(low), float(high)
+    ends = (float(low), float(high))
   except ValueError:
     ends = (math.nan, math.nan)
   if not dots or not all(map(math.isfinite, ends)) or ends[0] >= ends[1]:
     raise UserError(f'--search={text}: give FIELD=LOW..HIGH, as in {_EXAMPLE}')
-  return path, *ends
+  return (path, *ends)
 
 
 def parse(given: Sequence[str], config: Mapping[str, Any]) -> dict[str, Range]:
@@ -160,7 +160,7 @@ def parse(given: Sequence[str], config: Mapping[str, Any]) -> dict[str, Range]:
   """
   found = {}
   for text in given:
-    path, *ends = _read(text)
+    path, low, high = _read(text)
     value = config.get(path)
     if not _is_number(value):
       raise UserError(
@@ -169,7 +169,7 @@ def parse(given: Sequence[str], config: Mapping[str, Any]) -> dict[str, Range]:
       )
     if path.startswith(('data.', 'noise.', 'eval.', 'checkpoint.', 'seed')):
       raise UserError(f'--search={text}: {path} is no setting of training')
-    is_whole = isinstance(value, int) and all(x.is_integer() for x in ends)
-    is_log = ends[0] * ends[1] > 0 and not is_whole
-    found[path] = Range(*ends, is_log=is_log, is_whole=is_whole)
+    is_whole = isinstance(value, int) and low.is_integer() and high.is_integer()
+    is_log = low * high > 0 and not is_whole
+    found[path] = Range(low, high, is_log=is_log, is_whole=is_whole)
   return found
