@@ -12,6 +12,7 @@ import math
 from typing import Any
 
 from matplotlib import pyplot as plt
+from matplotlib import ticker
 
 from experiments.analysis import frame, plots, statistics, style
 from experiments.paper import run as paper_run
@@ -230,6 +231,7 @@ def _figure(
       marker=look['marker'],
       alpha=[0.3 + 0.7 * t.number / max(last, 1) for t in known],
       s=18,
+      clip_on=False,
     )
     ax.plot(
       trials[0].settings[path],
@@ -238,9 +240,18 @@ def _figure(
       ms=11,
       mfc='none',
       mec='black',
+      clip_on=False,
     )
-    if range_.is_log:
-      ax.set_xscale('log' if range_.low > 0 else 'symlog')
+    least, most = sorted((abs(range_.low), abs(range_.high)))
+    # Within less than a decade ticks of a logarithmic axis would overlap.
+    if range_.is_log and most >= 10 * least:
+      ax.set_xscale('symlog', linthresh=least)
+      between = (1, 2, 5) if most < 100 * least else (1,)
+      ax.xaxis.set_major_locator(
+        ticker.SymmetricalLogLocator(base=10, linthresh=least, subs=between)
+      )
+      ax.xaxis.set_major_formatter('{x:g}')
+    ax.set_xlim(range_.low, range_.high)
     ax.set_xlabel(path)
     ax.grid(alpha=0.3)
   for ax in list(axes.flat)[len(space) :]:
