@@ -11,6 +11,7 @@ noise/confident.py and methods/averages.py.
 
 from collections.abc import Collection
 import dataclasses
+import numbers
 import os
 from typing import Any
 
@@ -68,9 +69,9 @@ def audit(
     preemption.Preempted, KeyboardInterrupt: as in train_and_evaluate.
   """
   config = config_lib.check_config(config)
-  if folds < 2:
+  if not isinstance(folds, numbers.Integral) or folds < 2:
     raise UserError(
-      f'folds={folds}: give at least 2, one is judged while the others are'
+      f'folds={folds!r}: give at least 2, one is judged while the others are'
       ' trained on'
     )
   if dataset is None:

@@ -271,15 +271,17 @@ class NoisyLabelClassifier(base.ClassifierMixin, base.BaseEstimator):
     changes['seed'] = seed
     changes = {path: x for path, x in changes.items() if x is not None}
     for path in self.settings or {}:
-      if not path.startswith(_SETTINGS):
+      if not isinstance(path, str) or not path.startswith(_SETTINGS):
         raise ValueError(
           f'settings has {path!r}: give fields of {", ".join(_SETTINGS)}'
         )
     for path, value in _plain({**changes, **(self.settings or {})}).items():
       *sections, field = path.split('.')
-      section = values
+      section: Any = values
       for part in sections:
-        section = section[part]
+        section = section.get(part) if isinstance(section, dict) else None
+      if not isinstance(section, dict):
+        raise ValueError(f'settings has {path!r}: there is no such field')
       section[field] = value
     return config_lib.check_config(values)
 

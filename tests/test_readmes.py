@@ -1,5 +1,6 @@
 """All pages: examples are executed, commands parse, links and names exist."""
 
+import dataclasses
 import importlib.util
 import inspect
 import pathlib
@@ -21,7 +22,8 @@ from configs import digits
 from experiments import grid
 from experiments.analysis import marks
 from experiments.benchmarks import __main__ as benchmarks
-from experiments.cli import command_line
+from experiments.cli import command_line, common_flags
+from experiments.paper import methods as paper_methods
 from experiments.paper import registry, scales
 from experiments.paper import run as paper_run
 from sce_jax import methods, models, noise, train
@@ -272,6 +274,13 @@ def test_launch_understands_the_command(name, arguments, monkeypatch):
     known |= {'alphas'} & set(left)
     assert set(left) <= known
     scales.scale_of(values.dataset, values.scale)
+    choice = common_flags.choice(values)
+    for noise_name in choice.noises:
+      paper_methods.noise_of(values.dataset, noise_name)
+    if 'benchmark' in left:  # One seed is planned as all are.
+      choice = dataclasses.replace(choice, seeds=1)
+    if set(left) & set(registry.NAMES):
+      registry.plan(left[0], values.dataset, values.scale, choice)
   else:
     assert left == []
   if command == 'compare' and config is not None:

@@ -48,7 +48,8 @@ def _row(folder: str) -> dict[str, str]:
   """The row of one audit, by column.
 
   Raises:
-    UserError: there is none, or the true labels are not known.
+    UserError: there is none, or the true labels are not known, or there are
+      only right or only wrong ones.
   """
   path = paths.path(folder)
   file = path / files.PROBABILITIES
@@ -71,6 +72,11 @@ def _row(folder: str) -> dict[str, str]:
   if 'aum' in found:
     trained['in training, AUM'] = found['aum'][known]
   wrong = label != found['clean_label'][known]
+  if wrong.all() or not wrong.any():  # Or none is known.
+    raise UserError(
+      f'{folder}: of {len(wrong):,} true labels that are known {wrong.sum():,}'
+      ' differ from the given ones, so that there is nothing to tell apart'
+    )
   scores = {
     'score': score,
     **trained,

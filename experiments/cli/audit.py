@@ -70,6 +70,7 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   from sce_jax import audit  # noqa: PLC0415
   from sce_jax.config import check  # noqa: PLC0415
   from sce_jax.data import dataset as dataset_lib  # noqa: PLC0415
+  from sce_jax.data import open_set  # noqa: PLC0415
   from sce_jax.parallel import processes  # noqa: PLC0415
   from sce_jax.runs import progress, read  # noqa: PLC0415
   from sce_jax.storage import paths  # noqa: PLC0415
@@ -80,6 +81,11 @@ def main(values: flags.FlagValues, arguments: list[str]) -> None:
   folder = paths.path(values.workdir or os.path.join('runs', name))
   with progress.phase(f'data: reads {config.data.name}'):
     dataset = dataset_lib.load_on_all_processes(config.data, values.data_dir)
+  check.check_fits(config, dataset.info)
+  # The page shows the images that the networks see.
+  dataset = open_set.apply(
+    dataset, config.data, config.noise, config.seed, values.data_dir
+  )
   issues = audit.audit(
     config,
     folder,

@@ -38,7 +38,9 @@ def noise_of(dataset: str, noise: str) -> tuple[str, float]:
     return 'clean', 0.0
   kind, _, rate = noise.partition(' ')
   kind = scales.asymmetric(dataset) if kind == 'asymmetric' else kind
-  if kind == 'clean' or kind in scales.noises(dataset, ()):
+  # Labels that come with the data are as they are.
+  given = scales.module(dataset).get_config().data.label_sets
+  if kind in ('clean', *scales.noises(dataset, ()), *given):
     if rate:
       raise UserError(f'noise {noise!r}: {kind} has no rate, leave it out')
     return kind, 0.0

@@ -46,6 +46,8 @@ class Search:
     folds: how many such shares, of other examples each, are held out in turn.
     seed: of the search, and of the labels that it sees.
     seeds: how many runs test what was chosen; None: as many as the scale has.
+    chosen: what the data have chosen of fields that the config leaves to them,
+      by path: the same in all runs, though those of the search have less data.
   """
 
   dataset: str
@@ -59,6 +61,7 @@ class Search:
   folds: int = 1
   seed: int = 0
   seeds: int | None = None
+  chosen: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
   def raw_config(
     self, seed: int, changes: Mapping[str, Any]
@@ -73,7 +76,7 @@ class Search:
       rate=rate,
       seed=seed,
       recipe=self.recipe,
-      changes=changes,
+      changes={**self.chosen, **changes},
     )
 
   def config(self, seed: int, changes: Mapping[str, Any]) -> Config:
@@ -107,8 +110,9 @@ def hide(
   """Data sets of noisy labels only, a part of them held out as the test split.
 
   Args:
-    dataset: whose test split and true labels are hidden.
-    config: its noise and seed make the labels.
+    dataset: whose test split and true labels are hidden, with the images
+      replaced that the config says.
+    config: its noise and seed say which examples there are, and their labels.
     share: of the examples, in (0, 1), that is held out. Which ones depends on
       their ids alone.
     folds: how many parts there are, each of other examples; at 5 and a share of
@@ -123,9 +127,7 @@ def hide(
   labels = labels_lib.apply_label_noise(
     dataset, config.noise, config.seed
   ).labels
-  rows = dataset.kept
-  if rows is None:
-    rows = np.arange(len(labels))
+  rows = labels_lib.used_rows(dataset, config.noise, config.seed)
   order = rows[held_out.order(dataset.train.example_id[rows])]
   ends = [round(share * len(rows) * k) for k in range(folds + 1)]
   if not 0 < ends[1] < len(rows):
@@ -282,9 +284,10 @@ def _train(
   folder: paths.Path,
 ) -> list[float]:
   """Trains trials together; their accuracy on all held-out noisy labels."""
+  # Of the noise its labels, images and examples are in the data.
+  unchanged = labels_lib.NoiseConfig('clean', 0.0, 'exact', None, None)
   hidden = {
-    'noise.name': 'clean',
-    'noise.rate': 0.0,
+    **{f'noise.{k}': v for k, v in dataclasses.asdict(unchanged).items()},
     'data.clean_labels': False,
     'eval.train_every': None,
   }

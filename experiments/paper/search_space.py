@@ -43,8 +43,9 @@ def default(
 ) -> dict[str, Range]:
   """The ranges of a method's numbers, by their paths.
 
-  A share is searched from 0 to 1, any other number up to a factor of ten to
-  either side of the value that the config has, as far as the method takes it.
+  A share is searched from 0 to 1, by its logarithm where it is small and may
+  not be 0, any other number up to a factor of ten to either side of the value
+  that the config has, as far as the method takes it.
 
   Args:
     loss: the method's name in configs.
@@ -77,7 +78,9 @@ def _around(value: Any, rule: methods.hparams.Rule) -> Range | None:
   if isinstance(value, int) and not fits(value - 0.5) and not fits(value + 0.5):
     return Range(max(1, value // 3), 3 * value, is_whole=True)
   if fits(0.5) and not fits(1.5):
-    return Range(0.0 if fits(0.0) else 0.01, 1.0 if fits(1.0) else 0.99)
+    low = 0.0 if fits(0.0) else min(0.01, value / 10)
+    high = 1.0 if fits(1.0) else max(0.99, (1 + value) / 2)
+    return Range(low, high, is_log=low > 0 and value < 0.1)
   if value == 0:
     return Range(0.0, 1.0)
   ends = [

@@ -7,6 +7,7 @@ that were chosen are then trained on all examples and tested, once.
 """
 
 from collections.abc import Mapping, Sequence
+import dataclasses
 import importlib.util
 import math
 from typing import Any
@@ -31,8 +32,9 @@ from experiments.report.page import (
   number,
 )
 from sce_jax import train
-from sce_jax.config import check, fields
+from sce_jax.config import check, choose, fields
 from sce_jax.data import dataset as dataset_lib
+from sce_jax.data import open_set
 from sce_jax.data.dataset import Dataset
 from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.parallel import processes
@@ -68,11 +70,17 @@ def run(
     raise UserError(
       f'--workdir={root}: the journal of experiment tune is a local file'
     )
+  raw = fields.plain(request.raw_config(request.seed, {}))
+  to_choose = {path: choose.FIELDS[path] for path in choose.left(raw)}
   stand_ins = search_space.stand_ins(
-    request.ranges, request.loss, request.raw_config(request.seed, {}).loss
+    request.ranges, request.loss, choose.with_values(raw, to_choose)['loss']
   )
   config = request.config(request.seed, stand_ins)
+  dataset = dataset_lib.read(config.data, data_dir)
+  check.check_fits(config, dataset.info)
+  left, config = config.left, choose.complete(config, dataset.info)
   flat = fields.flatten(config.to_dict())
+  request = dataclasses.replace(request, chosen={k: flat[k] for k in left})
   all_fields = {path: flat[path] for path in fields.paths(config.to_dict())}
   space = search_space.parse(
     request.ranges, all_fields
@@ -82,8 +90,9 @@ def run(
     for end in (range_.low, range_.high):
       value = int(end) if range_.is_whole else end
       request.config(request.seed, {**stand_ins, path: value})
-  dataset = dataset_lib.read(config.data, data_dir)
-  check.check_fits(config, dataset.info)
+  dataset = open_set.apply(
+    dataset, config.data, config.noise, config.seed, data_dir
+  )
   data = hide(dataset, config, request.held_out, request.folds)
   digest = fields.fingerprint(
     {

@@ -1,6 +1,6 @@
 """Checks a config once, and makes frozen sections with types of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import math
 import re
@@ -15,7 +15,7 @@ from sce_jax import methods, models, noise
 from sce_jax.config import base, choose, fields, rates
 from sce_jax.data import augment, batches, crops, labels
 from sce_jax.data.data_config import DataConfig
-from sce_jax.data.dataset import SOURCES
+from sce_jax.data.dataset import SOURCES, WEB
 from sce_jax.data.info import DatasetInfo
 from sce_jax.data.labels import NoiseConfig
 from sce_jax.data.sources.web import choosing
@@ -191,6 +191,19 @@ _KINDS = {
 }
 
 
+# Fields of the data section that only some sources read.
+_READ_BY: Mapping[str, Sequence[str]] = {
+  **dict.fromkeys(
+    ('path', 'image_size'), tuple(x for x in SOURCES if x != 'tfds')
+  ),
+  'label_sets': ('tfds',),
+  **dict.fromkeys(
+    ('train_split', 'per_class', 'prepared_side', 'prepared_quality'),
+    tuple(WEB),
+  ),
+}
+
+
 def check_config(config: fields.RawConfig | Config) -> Config:
   """Checks a config alone, before any data are read.
 
@@ -210,10 +223,24 @@ def check_config(config: fields.RawConfig | Config) -> Config:
   left = choose.left(values)
   values = choose.with_values(values, {x: choose.FIELDS[x] for x in left})
   checked = dataclasses.replace(_section(Config, values, ''), left=left)
+  _check_source(checked.data)
   _check_method(checked)
   _check_initial(checked)
   labels.check_name(checked.noise, checked.data.label_sets)
   return checked
+
+
+def _check_source(data: DataConfig) -> None:
+  """Checks that nothing is given which the source of the data does not read."""
+  unread = fields.plain(_all_fields())['data']
+  for name, sources in _READ_BY.items():
+    value = getattr(data, name)
+    if data.source not in sources and value != unread[name]:
+      raise UserError(
+        f'config.data.{name} is {value!r}, but'
+        f' config.data.source={data.source} does not read it: leave it out'
+        + (', or use configs/own.py' if name == 'path' else '')
+      )
 
 
 def _check_method(config: Config) -> None:

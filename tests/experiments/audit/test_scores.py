@@ -60,3 +60,16 @@ def test_what_cannot_be_scored_is_refused(folder, tmp_path, capsys):
     assert scores.main(arguments) == ExitCode.BAD_INPUT
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
+
+
+@pytest.mark.parametrize(
+  ('clean', 'message'),
+  [
+    (np.full(6, -1), 'of 0 true labels that are known 0 differ'),
+    (np.zeros(6, int), 'of 6 true labels that are known 0 differ'),
+    (np.ones(6, int), 'of 6 true labels that are known 6 differ'),
+  ],
+)
+def test_there_must_be_right_and_wrong_labels(clean, message, folder, capsys):
+  assert scores.main([folder(clean_label=clean)]) == ExitCode.BAD_INPUT
+  assert message in capsys.readouterr().err

@@ -55,6 +55,13 @@ def test_a_factor_of_ten_to_either_side():
         'loss.t2': Range(1.0, 1.5 * 1.2, is_log=True),
       },
     ),
+    # So small a share lies below 0.01, and one near 1 above 0.99.
+    (
+      'truncated_gce',
+      {'threshold': 0.005},
+      {'loss.threshold': Range(0.0005, 0.99, is_log=True)},
+    ),
+    ('elr', {'decay': 0.998}, {'loss.decay': Range(0.0, 0.999)}),
     ('amse', {'a': 30.0}, {'loss.a': Range(3.0, 300.0, is_log=True)}),
   ],
 )

@@ -126,6 +126,44 @@ def test_a_setting_is_judged_by_all_folds(digits, monkeypatch, tmp_path):
   assert [t.diverged for t in found] == [False, False, True]
 
 
+IMBALANCED = """
+from configs import common, digits
+
+def get_config(argument=None):
+  c = digits.get_config(argument)
+  c.noise.imbalance, c.noise.imbalance_ratio = 'exponential', 4.0
+  c.noise.second, c.noise.second_rate = 'pair_flip', 0.2
+  return c
+"""
+
+
+def test_nothing_of_the_noise_is_left_for_the_search(digits, trained, tmp_path):
+  file = tmp_path / 'imbalanced.py'
+  file.write_text(IMBALANCED)
+  request = dataclasses.replace(REQUEST, dataset=str(file))
+  config = request.config(0, {})
+  rows = labels_lib.used_rows(digits, config.noise, 0)
+  assert len(rows) < 70  # Of 96; the others have no noise, so they would tell.
+  data = hidden(digits, config)
+  ids = [i for part in (data[0].train, data[0].test) for i in part.example_id]
+  assert sorted(ids) == sorted(digits.train.example_id[rows])
+  noisy = labels_lib.apply_label_noise(digits, config.noise, 0).labels
+  by_id = dict(zip(digits.train.example_id.tolist(), noisy, strict=True))
+  assert all(
+    by_id[i] == label
+    for part in (data[0].train, data[0].test)
+    for i, label in zip(part.example_id.tolist(), part.label, strict=True)
+  )
+  noisy_search.search(request, SPACE, OWN, data, tmp_path)
+  for configs, _ in trained:
+    for c in configs:
+      assert (c.noise.name, c.noise.second, c.noise.imbalance) == (
+        'clean',
+        '',
+        '',
+      )
+
+
 def test_the_choice_sees_neither_true_labels_nor_the_test_split(
   digits, other_truth, trained, tmp_path
 ):
@@ -240,6 +278,31 @@ def test_the_page(folds, said, small_network, tmp_path, data_dir, capsys):
     assert read.Run(trial, {}, {}).result['memorised'] is None
   shown = f'{100 * run.result["test_accuracy"]:.1f}'
   assert shown in capsys.readouterr().out
+
+
+OWN_DATA = """
+from configs import common, own
+
+def get_config(argument=None):
+  c = own.get_config(argument)
+  c.data.path = {path!r}
+  return c
+"""
+
+
+@pytest.mark.landing
+def test_what_own_data_choose_is_searched_around(
+  digits, small_network, tmp_path
+):
+  split = digits.train
+  np.savez(tmp_path / 'mine.npz', images=split.image, labels=split.label)
+  file = tmp_path / 'mine.py'
+  file.write_text(OWN_DATA.format(path=str(tmp_path / 'mine.npz')))
+  request = dataclasses.replace(REQUEST, dataset=str(file), trials=2, seeds=1)
+  page = tune.run(request, str(tmp_path / 'runs')).markdown.read_text()
+  # For small grey images; a factor of ten to either side.
+  assert 'loss.alpha from 0.001 to 0.1, by logarithm' in page
+  assert '| own |' in page
 
 
 @pytest.mark.landing
