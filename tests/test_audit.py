@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from configs import digits
+from experiments.audit import files as audit_files
+from experiments.cli import audit as audit_command
 from experiments.cli import runtime
 from sce_jax import audit, label_issues, train
 from sce_jax.data import label_files
@@ -364,3 +366,29 @@ def test_bad_input_gets_one_line(more, message, data_dir, tmp_path, capsys):
   (line,) = capsys.readouterr().err.splitlines()
   assert (code, message in line) == (ExitCode.BAD_INPUT, True), line
   assert not folder.exists()
+
+
+@pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
+def test_the_page_has_the_images_that_the_networks_see(
+  data_dir, tmp_path, monkeypatch
+):
+  bright = np.full((400, 8, 8, 1), 255, np.uint8)
+  np.savez(tmp_path / 'bright.npz', images=bright, labels=np.arange(400) % 2)
+  shown = {}
+  # The page is made of what the command hands on to both.
+  monkeypatch.setattr(audit, 'audit', lambda *args: None)
+  monkeypatch.setattr(
+    audit_files,
+    'write',
+    lambda folder, issues, dataset, title: shown.update(
+      images=dataset.train.image, replaced=dataset.replaced
+    ),
+  )
+  monkeypatch.setattr(audit_command, 'summary', lambda *args: '')
+  more = [
+    f'--config.noise.open_set_from={tmp_path / "bright.npz"}',
+    '--config.noise.open_set_rate=0.25',
+  ]
+  assert runtime.run(command(tmp_path / 'audit', data_dir, *more)) == 0
+  is_bright = (shown['images'] == 255).all(axis=(1, 2, 3))
+  assert is_bright.sum() == len(shown['replaced'].ids) == 300  # Of 1,198.
