@@ -25,7 +25,7 @@ from sce_jax.config import own
 from sce_jax.config.check import Config
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data.dataset import Dataset
-from sce_jax.errors import UserError
+from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.parallel import preemption
 from sce_jax.runs import progress, restore
 
@@ -259,6 +259,12 @@ class NoisyLabelClassifier(base.ClassifierMixin, base.BaseEstimator):
 
   def _config(self) -> Config:
     """The config that the parameters describe."""
+    if not isinstance(self.loss, str):
+      raise ValueError(f'loss is {self.loss!r}: give the name of a method')
+    for name in ('loss_params', 'settings'):
+      given = getattr(self, name)
+      if given is not None and not isinstance(given, Mapping):
+        raise ValueError(f'{name} is {given!r}: give a dict')
     values = own.own_config(self.loss).to_dict()
     # Nothing is resumed, and figures are shown only if asked for.
     values['checkpoint']['every'] = _NEVER
@@ -303,6 +309,11 @@ class NoisyLabelClassifier(base.ClassifierMixin, base.BaseEstimator):
         for name, path in _FIELDS.items():
           message = message.replace(f'config.{path} ', f'{name} ')
         raise UserError(message) from None
+      except NonFiniteLoss:
+        # Without what it says of the folder, which goes.
+        raise NonFiniteLoss(
+          'the loss became NaN or inf: give a smaller learning_rate'
+        ) from None
       except preemption.Interrupted:
         # Without what it says: nothing is kept that could be resumed.
         raise KeyboardInterrupt from None

@@ -16,7 +16,7 @@ from configs import own
 import sce_jax
 from sce_jax import models, train
 from sce_jax.config import fields
-from sce_jax.errors import UserError
+from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.models import mlp
 from sce_jax.parallel import preemption, runners
 from tests import conftest
@@ -278,6 +278,10 @@ def test_parameters_become_fields_of_the_config():
     ({'settings': {'train.foo.bar': 1}}, "'train.foo.bar': there is no such f"),
     ({'settings': {'optim.learning_rate.x': 1}}, 'there is no such field'),
     ({'settings': {3: 1}}, 'settings has 3: give fields'),
+    ({'settings': [1]}, 'settings is [1]: give a dict'),
+    ({'loss_params': [1]}, 'loss_params is [1]: give a dict'),
+    ({'loss': None}, 'loss is None: give the name of a method'),
+    ({'loss': ['a']}, "loss is ['a']: give the name"),
     ({'settings': {'data.limit': 9}}, "settings has 'data.limit': give fields"),
     ({'model': 'cifar_cnn'}, "model is 'cifar_cnn', a network for images"),
     ({'settings': {'data.augment.flip': True}}, 'augment is for images'),
@@ -291,6 +295,14 @@ def test_bad_parameters_are_refused_in_a_line(digits, parameters, message):
     model.fit(digits[0], digits[2])
   assert message in str(found.value)
   assert '\n' not in str(found.value)
+
+
+def test_what_diverges_names_no_folder_that_is_gone(digits):
+  model = classifier(epochs=2, learning_rate=1e30)
+  with pytest.raises(NonFiniteLoss) as found:
+    model.fit(digits[0], digits[2])
+  assert str(found.value).endswith('give a smaller learning_rate')
+  assert 'sce_jax-' not in str(found.value)
 
 
 def test_the_random_state_is_the_seed(digits):
