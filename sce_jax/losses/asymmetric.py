@@ -104,9 +104,11 @@ def asymmetric_unhinged(
 
   def one(log_p):
     rest, power = jnp.asarray(a, log_p.dtype) - 1, jnp.asarray(q, log_p.dtype)
-    # The logarithm of (a - p) / (a - 1), to full precision near p = 1.
-    ratio = jnp.log1p(-jnp.expm1(log_p) / rest)
-    return rest**power * jnp.expm1(power * ratio) / power
+    others = -jnp.expm1(log_p)
+    # The logarithm of (a - 1) / (a - p), to full precision near p = 1.
+    ratio = -jnp.log1p(others / rest)
+    # By the larger power: the smaller may underflow, their ratio overflow.
+    return -((rest + others) ** power) * jnp.expm1(power * ratio) / power
 
   return mean_over_label(one, logits, label)
 

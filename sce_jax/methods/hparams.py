@@ -7,7 +7,8 @@ from typing import Any, Literal
 import jax.numpy as jnp
 import numpy as np
 
-_LARGEST = float(np.finfo(np.float32).max)
+_TINY = float(np.finfo(np.float32).tiny)
+_FINITE = 'that is finite'
 
 # A value -> what is wrong with it and what to do, None if nothing is.
 Rule = Callable[[Any], str | None]
@@ -31,19 +32,24 @@ class Hparam:
 
 
 def number(
-  inside: Callable[[float], bool] = lambda x: True,
-  wanted: str = 'that is finite',
+  inside: Callable[[float], bool] = lambda x: True, wanted: str = ''
 ) -> Rule:
-  """A finite number of which `inside` holds."""
+  """A finite number of which `inside` holds, also once it is float32."""
 
   def rule(value: Any) -> str | None:
     array = as_array(value)
-    if array is not None and array.ndim == 0:
-      x = float(array)
-      # The program computes with it in float32.
-      if abs(x) <= _LARGEST and inside(x):
-        return None
-    return f'is {_short(value)}; give a number {wanted}'
+    if array is None or array.ndim:
+      return f'is {_short(value)}; give a number {wanted or _FINITE}'
+    x, seen = float(array), as_float32(array)
+    if np.isfinite(seen) and inside(x) and inside(seen):
+      return None
+    limits = wanted
+    if not np.isfinite(seen):
+      limits = f'{_FINITE} and {wanted}' if wanted else _FINITE
+    rounded = ''
+    if np.isfinite(x) and inside(x):
+      rounded = f', which is {seen:g} in float32'
+    return f'is {_short(value)}{rounded}; give a number {limits}'
 
   return rule
 
@@ -136,6 +142,16 @@ def as_array(value: Any) -> np.ndarray | None:
     array.dtype, jnp.floating
   )
   return array.astype(np.float64) if real else None
+
+
+def as_float32(value: Any) -> float:
+  """Returns the value of a number in the program, which computes in float32.
+
+  XLA may take a subnormal number for 0.
+  """
+  with np.errstate(over='ignore', under='ignore'):
+    seen = float(np.float32(value))
+  return 0.0 if abs(seen) < _TINY else seen
 
 
 def _short(value: Any) -> str:

@@ -265,7 +265,7 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
       rules=_RULES,
       around=lambda base: annealed(base, 'alpha'),
       hparams={**_SL, 'alpha_end': Hparam(0.0, NOT_NEGATIVE)},
-      positive=('alpha', 'beta'),
+      positive=('alpha', 'beta', 'alpha_end'),
       paper='1908.06112',
       tuned_per_rate=False,
     ),

@@ -317,11 +317,11 @@ def check(name: str, values: Mapping[str, Any]) -> None:
     complaint = spec.hparams[key].rule(value)
     if complaint:
       raise UserError(f'loss {name!r}: {key} {complaint}')
-  positive = [float(values.get(key, 1)) for key in spec.positive]
+  positive = [hp.as_float32(values.get(key, 1)) for key in spec.positive]
   if positive and not any(positive):
     raise UserError(
-      f'loss {name!r}: {" and ".join(spec.positive)} are both 0 and leave no'
-      ' loss; give one of them a number above 0'
+      f'loss {name!r}: {" and ".join(spec.positive)} are 0 and leave no loss;'
+      ' give one of them a number above 0'
     )
   ordered = [(key, float(values[key])) for key in spec.ordered if key in values]
   for (first, a), (second, b) in itertools.pairwise(ordered):

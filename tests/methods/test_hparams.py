@@ -24,6 +24,38 @@ REFUSED = [
   (ANY, [1.0, [2.0]], 'is [1.0, [2.0]]; give a number that is finite'),
   (SHARE, 1, 'is 1; give a number in [0, 1)'),
   (SHARE, -1e-9, 'is -1e-09; give a number in [0, 1)'),
+  (SHARE, np.nan, 'is nan; give a number that is finite and in [0, 1)'),
+  # The program computes in float32: this is 1 there,
+  (
+    SHARE,
+    0.99999999,
+    'is 0.99999999, which is 1 in float32; give a number in [0, 1)',
+  ),
+  # this is 0, because XLA may take subnormal numbers for 0,
+  (
+    hparams.POSITIVE,
+    1e-45,
+    'is 1e-45, which is 0 in float32; give a number above 0',
+  ),
+  (
+    hparams.POSITIVE,
+    1e-50,
+    'is 1e-50, which is 0 in float32; give a number above 0',
+  ),
+  # and this is infinite.
+  (
+    hparams.NOT_NEGATIVE,
+    1e39,
+    'is 1e+39, which is inf in float32; give a number that is finite and of at'
+    ' least 0',
+  ),
+  (
+    ANY,
+    -1e39,
+    'is -1e+39, which is -inf in float32; give a number that is finite',
+  ),
+  # A float64 number beyond a limit is not rounded back into the range.
+  (hparams.WEIGHT, 1 + 1e-9, 'is 1.000000001; give a number from 0 to 1'),
   (COUNT, 0, 'is 0; give a whole number of at least 1'),
   (COUNT, np.int64(-3), 'give a whole number of at least 1'),
   (COUNT, 2.5, 'is 2.5; give a whole number of at least 1'),
@@ -58,6 +90,10 @@ def test_what_a_rule_refuses_and_says(rule, value, complaint):
     (ANY, jnp.bfloat16(0.5)),
     (SHARE, 0),
     (SHARE, np.array(0.999)),
+    # The largest below 1 and the least above 0 that float32 has.
+    (SHARE, 1 - 2.0**-24),
+    (hparams.POSITIVE, 2.0**-126),
+    (hparams.NOT_NEGATIVE, 1e-45),
     (COUNT, 1),
     (COUNT, np.int64(5)),
     (NAME, 'anchors'),
@@ -72,6 +108,24 @@ def test_a_long_wrong_value_still_makes_one_line(rule):
   said = rule([[0.123456789] * 40] * 40)
   assert '\n' not in said
   assert len(said) < 110
+
+
+@pytest.mark.parametrize(
+  'name, key, value, seen',
+  [
+    ('js', 'weight', 0.99999999, 1),
+    ('nnce', 'p_min', 1e-45, 0),
+    ('elr', 'decay', 0.99999999, 1),
+    ('aul', 'a', 1 + 1e-9, 1),
+    ('dal', 'q_end', 1 + 1e-9, 1),
+    ('nls', 'smoothing', -1e-46, 0),
+  ],
+)
+def test_what_is_out_of_range_only_in_float32_is_refused(
+  name, key, value, seen
+):
+  said = table.SPECS[name].hparams[key].rule(value)
+  assert f', which is {seen} in float32; give a number' in said
 
 
 SQUARE = 'the K x K matrix T[i, j] = P(noisy j | clean i)'

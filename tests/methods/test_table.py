@@ -83,18 +83,29 @@ BAD = [
   (
     'sl',
     {**SL, 'alpha': float('nan')},
-    'alpha is nan; give a number of at least 0',
+    'alpha is nan; give a number that is finite and of at least 0',
   ),
   (
     'sl',
     {**SL, 'beta': float('inf')},
-    'beta is inf; give a number of at least 0',
+    'beta is inf; give a number that is finite and of at least 0',
   ),
   (
     'sl',
     {'alpha': 0, 'beta': 0.0},
-    'alpha and beta are both 0 and leave no loss; give one of them a number '
-    'above 0',
+    'alpha and beta are 0 and leave no loss; give one of them a number above 0',
+  ),
+  (
+    'sl_annealed',
+    {'alpha': 0, 'beta': 0, 'alpha_end': 0},
+    'alpha and beta and alpha_end are 0 and leave no loss; give one of them a'
+    ' number above 0',
+  ),
+  # The program takes it for 0.
+  (
+    'sl',
+    {'alpha': 1e-45, 'beta': 0},
+    'alpha and beta are 0 and leave no loss; give one of them a number above 0',
   ),
   (
     'sl',
@@ -327,6 +338,11 @@ def test_defaults_follow_their_own_rules(name):
   assert None not in completed.values()
   own = table.SPECS[name].hparams.items()
   assert list(completed) == [k for k, h in own if h.kind != 'computed']
+
+
+def test_an_alpha_that_starts_at_0_makes_a_loss_where_it_ends():
+  values = {'alpha': 0, 'beta': 0, 'alpha_end': 0.1}
+  assert table.complete('sl_annealed', values).items() >= values.items()
 
 
 @every_method
