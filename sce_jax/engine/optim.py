@@ -1,11 +1,15 @@
 """Learning-rate schedules and the optax chain of a config."""
 
+from collections.abc import Callable
 import dataclasses
 import re
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+
+from sce_jax.errors import UserError
 
 SCHEDULES = ('constant', 'step', 'exponential', 'cosine')
 UPDATES = ('epoch', 'step')
@@ -113,15 +117,43 @@ def make_optimizer(
   return optax.chain(*chain)
 
 
+def check_names(config: OptimConfig, params: Callable[[], Any]) -> None:
+  """Checks that each penalty applies to a parameter of the network.
+
+  Args:
+    config: the `optim` section of a config.
+    params: gives the network's parameters, or their shapes; only called if
+      there is something to check.
+
+  Raises:
+    UserError: the regex of a penalty above 0 is found in no parameter's path.
+  """
+  for field in ('l2', 'weight_decay'):
+    size, pattern = getattr(config, field), getattr(config, f'{field}_names')
+    if not size or not pattern:  # No pattern: all parameters.
+      continue
+    shapes = params()
+    if any(jax.tree.leaves(_named(pattern)(shapes))):
+      continue
+    paths = [_path(path) for path, _ in jax.tree.leaves_with_path(shapes)]
+    raise UserError(
+      f'config.optim.{field} is {size:g}, but config.optim.{field}_names is'
+      f' {pattern!r}, which is found in none of the {len(paths)} parameters of'
+      f' the network, such as {paths[0]} and {paths[-1]}: give a regular'
+      f" expression that is, '' for all of them, or {field}=0"
+    )
+
+
 def _named(pattern: str):
   """A mask: the parameters in whose path ('fc1/kernel') pattern is found."""
 
   def mask(params):
     return jax.tree_util.tree_map_with_path(
-      lambda path, _: (
-        re.search(pattern, '/'.join(p.key for p in path)) is not None
-      ),
-      params,
+      lambda path, _: re.search(pattern, _path(path)) is not None, params
     )
 
   return mask
+
+
+def _path(path: tuple[Any, ...]) -> str:
+  return '/'.join(p.key for p in path)

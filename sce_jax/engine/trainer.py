@@ -150,7 +150,7 @@ class Trainer:
       info.image_shape, self._runner.platform
     )
     self._splits: dict[str, batches.DeviceSplit] = {}
-    self._data_config = config.data
+    self._data_config, self._optim_config = config.data, config.optim
     self._feed: StreamFeed | None = None
     # Of the splits that all runs are evaluated on.
     self._labels: dict[str, np.ndarray] = {}
@@ -175,13 +175,13 @@ class Trainer:
     return self._recipe.num_epochs * self.plan.steps
 
   def check_trainable(self) -> None:
-    """Checks that the devices can share a batch of training examples.
+    """Checks what only training needs.
 
-    Only training needs that: a network is evaluated and used on any number of
-    devices.
+    The devices must share a batch equally: a network is evaluated and used on
+    any number of devices. Each penalty must apply to some parameter.
 
     Raises:
-      UserError: they cannot.
+      UserError: one of these is not so.
     """
     batch_size, devices = self.plan.batch_size, self._runner.num_devices
     if batch_size % devices:
@@ -189,6 +189,9 @@ class Trainer:
         f'config.train.batch_size is {batch_size}, which {devices} devices'
         ' cannot share equally: make it a multiple'
       )
+    optim.check_names(
+      self._optim_config, lambda: self.abstract_variables()['params']
+    )
 
   def _compile(self, fn, **options: bool):
     if self.num_runs > 1:

@@ -7,6 +7,9 @@ import pytest
 from configs import cifar10, cifar100, mnist, webvision_mini
 from sce_jax.config.check import check_config
 from sce_jax.engine import optim
+from sce_jax.errors import UserError
+from sce_jax.train import train_and_evaluate
+from tests import synthetic
 
 
 def rates(config, steps_per_epoch, epochs):
@@ -104,3 +107,44 @@ def updates(steps=1, **changes):
 )
 def test_a_step_by_hand(changes, expected):
   np.testing.assert_allclose(updates(**changes), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+  ('changes', 'complaint'),
+  [
+    ({'l2': 0.5, 'l2_names': '^fc1/'}, None),
+    ({'l2': 0.5, 'l2_names': ''}, None),
+    ({'l2': 0.0, 'l2_names': 'nothing'}, None),
+    (
+      {'l2': 0.5, 'l2_names': 'fc1/bias'},
+      "config.optim.l2 is 0.5, but config.optim.l2_names is 'fc1/bias', which"
+      ' is found in none of the 2 parameters of the network, such as'
+      ' fc1/kernel and head/kernel: give a regular expression that is,'
+      " '' for all of them, or l2=0",
+    ),
+    (
+      {'weight_decay': 1e-4, 'weight_decay_names': '^kernel'},
+      'config.optim.weight_decay is 0.0001, but'
+      " config.optim.weight_decay_names is '^kernel', which is found in none"
+      ' of the 2 parameters of the network, such as fc1/kernel and'
+      ' head/kernel: give a regular expression that is,'
+      " '' for all of them, or weight_decay=0",
+    ),
+  ],
+)
+def test_a_penalty_of_no_parameter_is_refused(changes, complaint):
+  config = mnist.get_config('sl').optim.to_dict() | changes
+  try:
+    optim.check_names(optim.OptimConfig(**config), lambda: PARAMS)
+  except UserError as error:
+    assert str(error) == complaint
+  else:
+    assert complaint is None
+
+
+def test_a_run_whose_penalty_applies_to_nothing_is_not_begun(tmp_path):
+  config = synthetic.config()
+  config.optim.l2, config.optim.l2_names = 0.01, '^dense_7/'
+  with pytest.raises(UserError, match=r'config\.optim\.l2 is 0\.01, but'):
+    train_and_evaluate(config, tmp_path / 'run', dataset=synthetic.data())
+  assert not (tmp_path / 'run').exists()
