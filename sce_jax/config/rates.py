@@ -49,8 +49,11 @@ def overall(dataset: str, noise: str, rate: float) -> float | None:
 
   Returns:
     From 0 to 1; None if it is not known: of labels as they are given, of a
-    file, and of noise whose rate is not the share that it corrupts.
+    file, and of noise whose rate is not the share that it corrupts; and for a
+    rate outside [0, 1), which is refused when the config is checked.
   """
+  if not 0 <= rate < 1:
+    return None
   people = of_people(dataset, noise)
   if people is not None:
     return people
@@ -69,5 +72,5 @@ def overall(dataset: str, noise: str, rate: float) -> float | None:
       for size in ((known,) if known else (2, 100))
     }
   except ValueError:
-    return None  # The rate is refused when the config is checked.
+    return None  # Refused, too, for this noise.
   return found.pop() if len(found) == 1 else None

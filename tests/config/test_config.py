@@ -9,7 +9,7 @@ import pytest
 
 from configs import digits, own
 from experiments.paper import scales
-from sce_jax import errors, methods, models, train
+from sce_jax import errors, methods, models, noise, train
 from sce_jax.config import check as config_lib
 from sce_jax.config import fields
 from sce_jax.data import labels
@@ -226,6 +226,18 @@ def test_bad_values_get_one_line(field, value, message, tmp_path):
     train.train_and_evaluate(config, tmp_path / 'run', 'no/data/needed')
   assert '\n' not in str(caught.value)
   assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize('rate', ['40', '20', '1', '-5', 'inf', '-inf', 'nan'])
+@pytest.mark.parametrize('loss', ['sl', 'co_teaching'])
+def test_a_rate_that_is_no_share_is_refused_for_every_noise(loss, rate):
+  """Such as one in per cent; settings are looked up before the check."""
+  for name in noise.NOISE:
+    config = digits.get_config(f'{loss},{name},{rate}')
+    said = f'config.noise.rate is {float(rate)}: it must be a number in [0, 1)'
+    with pytest.raises(errors.UserError) as caught:
+      config_lib.check_config(config)
+    assert str(caught.value) == said
 
 
 def test_what_the_data_choose_is_checked_too():
