@@ -17,7 +17,7 @@ from sce_jax.engine.train_state import TrainState
 from sce_jax.engine.trainer import Trainer
 from sce_jax.parallel import multirun, preemption, processes
 from sce_jax.runs import files, initial, progress
-from sce_jax.runs.checkpointing import restore_newest
+from sce_jax.runs.checkpointing import keep_together, restore_newest
 from sce_jax.runs.run import TrainingRun
 
 # Maximum number of runs listed by name in the log.
@@ -221,6 +221,8 @@ class Loop:
   def _save(self, state: TrainState) -> None:
     state = self._trainer.replicate(state)
     states = multirun.unstack(state, len(self._runs))
+    keep_together([r.checkpoints for r in self._runs if r.result is None])
+    self._wait_until_saved()  # So that all remove what is old before.
     for run, own in zip(self._runs, states, strict=True):
       if run.result is None:
         run.save(own, self._seconds())

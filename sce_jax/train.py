@@ -25,7 +25,14 @@ from sce_jax.loop import Loop
 from sce_jax.models import ModelConfig
 from sce_jax.noise.estimation import Evidence
 from sce_jax.parallel import processes
-from sce_jax.runs import files, initial, metadata, progress, restore
+from sce_jax.runs import (
+  checkpointing,
+  files,
+  initial,
+  metadata,
+  progress,
+  restore,
+)
 from sce_jax.runs.run import Result, TrainingRun
 from sce_jax.storage import paths
 
@@ -356,9 +363,9 @@ def _train_group(
         f'{", ".join(path.name for path in ended)} in {ended[0].parent}: has'
         ' already ended; name another --workdir to train anew'
       )
-    if unfinished:
-      lanes = _with_diverged(runs)
-      for run in unfinished:
+    for group in _resumed_together(unfinished):
+      lanes = _with_diverged(group, runs)
+      for run in group:
         run.workdir.note_environment(len(lanes))
       Loop(lanes, dataset).run()
     return [run.result or {} for run in runs]
@@ -367,21 +374,48 @@ def _train_group(
       run.close()
 
 
-def _with_diverged(runs: Sequence[TrainingRun]) -> list[TrainingRun]:
-  """The unfinished, and those that diverged while they were trained together.
+def _resumed_together(
+  unfinished: Sequence[TrainingRun],
+) -> list[list[TrainingRun]]:
+  """Groups runs that are resumed at a step that each of them has saved.
+
+  Runs that have been trained differently far are not trained together: some
+  would begin anew.
+  """
+  steps = [run.checkpoints.steps() for run in unfinished]
+  groups = [
+    [unfinished[i] for i in group]
+    for group in checkpointing.resumed_together(steps)
+  ]
+  if len(groups) > 1:
+    names = [', '.join(run.workdir.path.name for run in x) for x in groups]
+    progress.log(
+      'these runs have no checkpoints of the same step, so they are trained one'
+      f' group after the other: {"; ".join(names)}'
+    )
+  return groups
+
+
+def _with_diverged(
+  group: Sequence[TrainingRun], runs: Sequence[TrainingRun]
+) -> list[TrainingRun]:
+  """The group, and those that diverged while they were trained together.
 
   These keep their place in the program, as if it had never stopped: in a
   smaller group the others would be rounded otherwise.
   """
-  unfinished = [run for run in runs if run.result is None]
-  size = max(run.workdir.together for run in unfinished)
-  group = [
+  size = max(run.workdir.together for run in group)
+  lanes = [
     run
     for run in runs
-    if run.result is None
-    or ('failed' in run.result and run.workdir.together == size)
+    if run in group
+    or (
+      run.result is not None
+      and 'failed' in run.result
+      and run.workdir.together == size
+    )
   ]
-  return group if len(group) == size else unfinished
+  return lanes if len(lanes) == size else list(group)
 
 
 def _prepare(

@@ -1,5 +1,6 @@
 """Saves and restores runs: the only file that knows orbax."""
 
+import collections
 from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 import contextlib
@@ -52,7 +53,8 @@ class Checkpoints:
 
   Args:
     folder: made where it is missing.
-    keep: how many of the last to keep; None: all, and only to be read.
+    keep: how many of the last to keep, see `keep_together`; None: all, and only
+      to be read.
     check: raises an error if the folder must not be written any more.
     saved: called with the step of each checkpoint that is whole.
   """
@@ -69,15 +71,17 @@ class Checkpoints:
     self._manager: ocp.CheckpointManager | _Cloud | None = None
     self._damaged: list[int] = []
     self._writing: int | None = None
-    self._failed = False
+    self._has_written = self._failed = False
     self._keep = keep
+    # Those of the runs that are trained together, these among them.
+    self._group: Sequence[Checkpoints] = (self,)
     if processes.is_primary():
       if keep is not None:  # Of saves that failed or were killed.
         _remove_temporary(folder)
       self._manager = (
-        _manager(folder, None)  # `_check_written` removes the old ones.
+        _manager(folder, None)  # `_remove_old` removes the old ones.
         if isinstance(folder, pathlib.Path)
-        else _Cloud(folder, keep, check)
+        else _Cloud(folder, check)
       )
 
   def steps(self) -> list[int]:
@@ -232,6 +236,7 @@ class Checkpoints:
         self._manager.check_for_errors()
         if not self._manager.is_saving_in_progress():
           self._check_written()
+          self._remove_old()
 
   def wait(self) -> None:
     """Waits until everything is saved."""
@@ -239,9 +244,10 @@ class Checkpoints:
       with self._saving():
         self._manager.wait_until_finished()
         self._check_written()
+        self._remove_old()
 
   def _check_written(self) -> None:
-    """Removes old checkpoints once what was saved last is there.
+    """Checks that what was saved last is there.
 
     Orbax 0.12 tells of a failure once: either to whoever asks or to its own
     thread that ends the save. A thread that is not told takes the save for a
@@ -254,18 +260,30 @@ class Checkpoints:
     manager = self._manager
     if step is None or manager is None or self._failed:
       return
-    if isinstance(manager, _Cloud):
-      self._saved(step)
-      return
     path = self.folder / str(step)
-    if not path.exists():
+    if not isinstance(manager, _Cloud) and not path.exists():
       free = shutil.disk_usage(self.folder.parent).free
       number = errno.ENOSPC if free < _LITTLE else errno.EIO
       raise OSError(number, os.strerror(number), str(path))
+    self._has_written = True
     self._saved(step)
-    if self._keep:
-      for old in sorted(manager.all_steps())[: -self._keep]:
-        manager.delete(old)
+
+  def _remove_old(self) -> None:
+    """Removes this run's checkpoints that are older than those to keep."""
+    failed = any(each._failed for each in self._group)
+    if not self._keep or not self._has_written or failed:
+      return
+    whole = [each._whole() for each in self._group]
+    kept = sorted(set.intersection(*whole))[-self._keep :]
+    for step in sorted(self._whole()):
+      if len(kept) == self._keep and step < kept[0]:
+        assert self._manager is not None
+        self._manager.delete(step)
+
+  def _whole(self) -> set[int]:
+    """The steps of the checkpoints that are no longer being written."""
+    assert self._manager is not None
+    return set(self._manager.all_steps()) - {self._writing}
 
   def close(self) -> None:
     """Waits until everything is saved, and ends."""
@@ -293,6 +311,41 @@ class Checkpoints:
       raise
 
 
+def keep_together(checkpoints: Sequence[Checkpoints]) -> None:
+  """Keeps, from now on, the newest checkpoints that all of these runs have.
+
+  Runs that are trained together resume at a step that each has saved, so that
+  none may lose its last such checkpoint while another's new one is written.
+
+  Args:
+    checkpoints: of the runs, which keep equally many.
+  """
+  for each in checkpoints:
+    each._group = checkpoints
+
+
+def resumed_together(steps: Sequence[Sequence[int]]) -> list[list[int]]:
+  """Groups runs that can be resumed at a step that each of them has saved.
+
+  Args:
+    steps: those at which each run has a checkpoint.
+
+  Returns:
+    The runs of each group, as indices of `steps`: the largest groups first,
+    those without any checkpoint last.
+  """
+  groups, left = [], list(range(len(steps)))
+  while left:
+    counts = collections.Counter(step for i in left for step in steps[i])
+    group = left
+    if counts:
+      common = max(counts, key=lambda step: (counts[step], step))
+      group = [i for i in left if common in steps[i]]
+    groups.append(group)
+    left = [i for i in left if i not in group]
+  return groups
+
+
 def restore_newest(
   checkpoints: Sequence[Checkpoints], like: TrainState
 ) -> tuple[int, list[Restored]] | None:
@@ -305,8 +358,7 @@ def restore_newest(
     like: a state of the same shape.
 
   Returns:
-    The step and what each run saved then; None: they have no checkpoint in
-    common.
+    The step and what each run saved then; None: none of them has a checkpoint.
 
   Raises:
     UserError: they have none in common that is whole.
@@ -332,6 +384,11 @@ def restore_newest(
       ' is the newest): copy one back from elsewhere, or name another --workdir'
       ' to train anew'
     )
+  if any(steps):
+    raise UserError(
+      f'{", ".join(str(each.folder) for each in checkpoints)} hold no'
+      ' checkpoints of the same step: resume each run in a command of its own'
+    )
   return None
 
 
@@ -356,11 +413,8 @@ class _Cloud:
   first. Those without it are not there, and are removed after the next save.
   """
 
-  def __init__(
-    self, folder: paths.Path, keep: int | None, check: Callable[[], None]
-  ):
+  def __init__(self, folder: paths.Path, check: Callable[[], None]):
     self._folder = folder
-    self._keep = keep
     self._check = check
     self._local = tempfile.TemporaryDirectory(prefix='sce_jax_checkpoints')
     # Orbax's folder, with the last checkpoint that was saved or restored.
@@ -390,11 +444,17 @@ class _Cloud:
     paths.upload(
       self._here / str(step), self._folder / str(step), last=_COMMITTED
     )
+    for cut in _steps(self._folder)[1]:
+      self._remove(cut)
+
+  def delete(self, step: int) -> None:
+    self.wait_until_finished()
+    self._steps.remove(step)
+    self._saving = self._worker.submit(self._remove, step)
+
+  def _remove(self, step: int) -> None:
     self._check()
-    whole, cut = _steps(self._folder)
-    old = whole[: -self._keep] if self._keep else []
-    for gone in (*cut, *old):
-      paths.remove(self._folder / str(gone), first=_COMMITTED)
+    paths.remove(self._folder / str(step), first=_COMMITTED)
 
   def fetch(self, step: int) -> None:
     """Copies a checkpoint down, to be restored."""
@@ -429,9 +489,12 @@ class _Cloud:
       saving.result()
 
   def close(self) -> None:
-    self._worker.shutdown()
-    self._manager.close()
-    self._local.cleanup()
+    try:
+      self.wait_until_finished()
+    finally:
+      self._worker.shutdown()
+      self._manager.close()
+      self._local.cleanup()
 
 
 def has_any(folder: paths.Path) -> bool:

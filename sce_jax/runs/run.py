@@ -25,7 +25,7 @@ Result = dict[str, Any]
 _NAMED = 8
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class TrainingRun:
   """A run and its folder.
 

@@ -363,3 +363,49 @@ def test_a_comparison_is_extended_too(launch_here, small_network, tmp_path):
   assert done.returncode == 0, done.stderr
   (folder,) = tmp_path.glob('ce*/')
   assert files.read_result(folder)['epochs'] == 2
+
+
+@pytest.mark.parametrize('when', ['preempted', 'failed'])
+def test_runs_trained_differently_far_are_resumed_apart(
+  when, small_network, tmp_path, monkeypatch, capsys
+):
+  """None begins anew, and those trained together end as they would have."""
+
+  def go(seeds, name):
+    configs = [config(3) for _ in seeds]
+    for seed, made in zip(seeds, configs, strict=True):
+      made.seed, made.checkpoint.keep = seed, 1
+    folders = [tmp_path / name / str(seed) for seed in seeds]
+    train.train_many(configs, folders, dataset=synthetic.data())
+    return folders
+
+  expected = [final(folder) for folder in go([0, 1], 'undisturbed')]
+  go([2], 'undisturbed')
+  save, saved = TrainingRun.save, []
+
+  def stop(self, state, seconds):
+    if len(saved) == 4:  # Of two runs the two first epochs.
+      raise KeyboardInterrupt
+    saved.append(self)
+    save(self, state, seconds)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(TrainingRun, 'save', stop)
+    with pytest.raises(KeyboardInterrupt):
+      go([0, 1], 'run')
+  if when == 'failed':  # And told to resume, its siblings being further.
+    folder = tmp_path / 'run' / '2'
+    shutil.copytree(tmp_path / 'undisturbed' / '2', folder)
+    (folder / 'result.json').unlink()
+  capsys.readouterr()
+  folders = go([0, 1, 2], 'run')
+  said = capsys.readouterr().out
+  assert 'no checkpoints of the same step, so they are trained one group' in (
+    said
+  )
+  assert ': 0, 1; 2\n' in said and 'resumes at step 6' in said
+  assert 'continues with' not in said
+  for folder, state in zip(folders[:2], expected, strict=True):
+    jax.tree.map(np.testing.assert_array_equal, final(folder), state)
+  for folder in folders:
+    assert [x['epoch'] for x in files.read_metrics(folder)] == [1, 2, 3]

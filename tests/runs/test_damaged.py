@@ -12,7 +12,13 @@ import pytest
 from configs import digits
 from sce_jax import train
 from sce_jax.runs import files, restore
-from sce_jax.runs.checkpointing import Checkpoints, has_any, restore_newest
+from sce_jax.runs.checkpointing import (
+  Checkpoints,
+  has_any,
+  keep_together,
+  restore_newest,
+  resumed_together,
+)
 from sce_jax.storage import paths
 from tests.data.reading import told
 
@@ -169,8 +175,6 @@ def test_a_run_that_has_lost_its_checkpoints_does_not_begin_anew(
     (([6, 9], [6, 9]), ([], [9]), 6),
     (([6, 9], [6]), ([9], []), 6),
     (([6], [6, 9]), ([], []), 6),
-    (([6], []), ([], []), None),
-    (([6], [9]), ([], []), None),
     (([], []), ([], []), None),
   ],
 )
@@ -198,6 +202,80 @@ def test_runs_that_train_together_resume_at_one_step(
     [x for x in a if x not in b] for a, b in zip(steps, damaged, strict=True)
   ]
   assert [each.steps() for each in checkpoints] == left
+
+
+def test_runs_without_a_common_checkpoint_never_begin_anew(
+  undisturbed, tmp_path
+):
+  for name, step in (('a', '6'), ('b', '9')):
+    at = files.checkpoints(undisturbed) / step
+    shutil.copytree(at, tmp_path / name / step)
+  like = restore.load(undisturbed).trainer.abstract_state()
+  checkpoints = [Checkpoints(tmp_path / x, 2) for x in ('a', 'b', 'c')]
+  for some in (checkpoints[:2], checkpoints[1:]):
+    assert 'no checkpoints of the same step' in told(restore_newest, some, like)
+  for each in checkpoints:
+    each.close()
+
+
+@pytest.mark.parametrize(
+  ('steps', 'groups'),
+  [
+    ([[6, 9], [6], [3, 6]], [[0, 1, 2]]),
+    ([[], []], [[0, 1]]),
+    ([[6], [], [6], []], [[0, 2], [1, 3]]),
+    # As many together as can be; if equally many, the newest first.
+    ([[3], [6, 9], [9, 12]], [[1, 2], [0]]),
+    ([[3], [6], []], [[1], [0], [2]]),
+  ],
+)
+def test_which_runs_are_resumed_together(steps, groups):
+  assert resumed_together(steps) == groups
+
+
+def saved_at(checkpoints, like, step):
+  state = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), like)
+  checkpoints.save(
+    dataclasses.replace(state, step=np.int32(step)), {'seconds': 1.0}
+  )
+
+
+@pytest.mark.parametrize(
+  'where', ['here', pytest.param('s3', marks=pytest.mark.landing)]
+)
+def test_a_checkpoint_is_removed_when_every_run_has_a_newer_one(
+  where, undisturbed, tmp_path, request
+):
+  folder = tmp_path
+  if where == 's3':
+    folder = paths.path(request.getfixturevalue('cloud')()[0])
+  like = restore.load(undisturbed).trainer.abstract_state()
+  pair = [Checkpoints(folder / x, 1) for x in 'ab']
+  keep_together(pair)
+  for each in pair:
+    saved_at(each, like, 3)
+    each.wait()
+  # Killed here, the other would have only the step that is removed.
+  saved_at(pair[0], like, 6)
+  pair[0].wait()
+  assert [each.steps() for each in pair] == [[3, 6], [3]]
+  saved_at(pair[1], like, 6)
+  for each in (*pair[::-1], *pair):
+    each.wait()
+  assert [each.steps() for each in pair] == [[6], [6]]
+  for each in pair:
+    each.close()
+  again = Checkpoints(folder / 'a', 1)
+  assert again.steps() == [6]
+  again.close()
+
+
+def test_opening_a_run_removes_no_checkpoint(undisturbed, tmp_path):
+  shutil.copytree(files.checkpoints(undisturbed), tmp_path / 'a')
+  checkpoints = Checkpoints(tmp_path / 'a', 1)
+  checkpoints.check_saved()
+  checkpoints.close()
+  assert checkpoints.steps() == [6, 9]
 
 
 def test_a_damaged_one_is_set_aside_in_a_cloud(cloud, undisturbed):
