@@ -172,8 +172,8 @@ def base_config(
   # Pixels: unit: x / pixel_max, in [0, 1]; pixel_mean: that less the mean
   # training image; mean_std: that, less each channel's mean, over its std.
   d.normalization = 'unit'
-  # Use only the first examples of each split (of data of one's own so many,
-  # always the same, of all classes); None: all.
+  # Use only the first examples of each split (of data of one's own so many
+  # drawn at random, always the same); None: all.
   d.limit = config_dict.placeholder(int)
   # What was decided about some labels: a .csv (example_id,label or drop), as
   # an audit's page saves it. It replaces the labels, noise included.

@@ -171,7 +171,8 @@ def from_arrays(
   """Makes a data set of arrays in memory.
 
   What `train.train_many(..., dataset=...)` then trains on; the section's
-  source and path are not looked at. An example's id is its place.
+  source and path are not looked at. An example's id is its row in them,
+  whatever the section's limit.
 
   Args:
     data_config: the `data` section of a config, configs/own.py's say.

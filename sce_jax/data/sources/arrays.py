@@ -31,7 +31,7 @@ def columns(
   test_labels: np.ndarray | None = None,
   class_names: Sequence[str] | None = None,
 ) -> Columns:
-  """Makes splits of arrays; an example's id is its place.
+  """Makes splits of arrays; an example's id is its row in them.
 
   Args:
     where: where the arrays are, for messages.
@@ -51,7 +51,7 @@ def columns(
   if (test_images is None) != (test_labels is None):
     raise UserError(f'{where}: give test_images and test_labels, or neither')
   notes: list[str] = []
-  pixels, scales, texts, clean = [], [], [], None
+  pixels, scales, rows, texts, clean = [], [], [], [], None
   for prefix, some, given in (
     ('', images, labels),
     ('test_', test_images, test_labels),
@@ -71,7 +71,8 @@ def columns(
     )
     pixels.append(made)
     scales.append(scale)
-    texts.append([label[i] for i in chosen])
+    rows.append(chosen)
+    texts.append(label)
     if not prefix and clean_labels is not None:
       clean = _labels(f'{where}, clean_labels', clean_labels, True)
       if len(clean) != len(label):
@@ -79,22 +80,26 @@ def columns(
           f'{where}: {len(label)} labels and {len(clean)} clean_labels: give'
           ' one for each image, -1 where it is not known'
         )
-      clean = [clean[i] for i in chosen]
   if len({x.shape[1:] for x in pixels}) > 1:
     raise UserError(
       f'{where}: images are {list(pixels[0].shape)} and'
       f' test_images {list(pixels[1].shape)}: give both one size'
     )
-  known = [x for x in clean or () if x is not None]
-  every = [*(x for t in texts for x in t), *known]
+  # What labels are where the classes have names.
+  places = [str(k) for k in range(len(class_names or ()))]
+  *texts, known, _ = summary.written_alike([*texts, clean or [], places])
+  # Of all rows, or class numbers would depend on config.data.limit.
+  every = [x for column in (*texts, known) for x in column if x is not None]
   if class_names is None:
-    summary.class_names(f'{where}, training split', texts[0])
+    trained = [texts[0][i] for i in rows[0]]
+    summary.class_names(f'{where}, training split', trained)
+    summary.check_clean_labels(where, texts[0], known)
     titles = keys = summary.class_names(where, every)
   else:
     titles = tuple(map(str, class_names))
     if len(set(titles)) < len(titles):
       raise UserError(f'{where}: two classes have the same name: {titles}')
-    keys = tuple(map(str, range(len(titles))))
+    keys = tuple(places)
     unknown = sorted(set(every).difference(keys))
     if unknown:
       raise UserError(
@@ -102,12 +107,12 @@ def columns(
         f' {len(keys)} classes: give labels from 0 to {len(keys) - 1}'
       )
   parts = [
-    Part(image, summary.numbers(keys, text), np.arange(len(text)))
-    for image, text in zip(pixels, texts, strict=True)
-    if len(text)
+    Part(image, summary.numbers(keys, [text[i] for i in chosen]), chosen)
+    for image, text, chosen in zip(pixels, texts, rows, strict=True)
+    if len(chosen)
   ]
   if clean is not None:
-    numbers = summary.numbers(keys, clean)
+    numbers = summary.numbers(keys, [known[i] for i in rows[0]])
     parts[0] = Part(parts[0].image, parts[0].label, parts[0].ids, numbers)
   digests = [[summary.digest(x.tobytes()) for x in image] for image in pixels]
   return Columns(
@@ -165,7 +170,7 @@ def _labels(
     for x in labels.tolist()
   ]
   if may_be_unknown:
-    return [None if text in ('-1', '') else text for text in texts]
+    return [None if text in ('-1', '-1.0', '') else text for text in texts]
   if '' in texts:
     raise UserError(f'{where}: number {texts.index("")} is empty')
   return texts

@@ -74,6 +74,9 @@ def read(listing: Listing, config: DataConfig) -> Columns:
   ]
   # Before minutes are spent on decoding.
   summary.class_names(f'{where}, training split', [x[1] for x in chosen[0]])
+  every = [row for split in splits for row in listing.files[split]]
+  _, labels, clean_labels = zip(*every, strict=True)
+  summary.check_clean_labels(where, labels, clean_labels)
   rows = [row for part in chosen for row in part]
   loaded = images.load(
     listing.root,
@@ -86,8 +89,17 @@ def read(listing: Listing, config: DataConfig) -> Columns:
   summary.class_names(
     f'{where}, training split', [x[1] for x in read_rows[: ends[1]]]
   )
+  # Of all rows, or class numbers would depend on config.data.limit.
+  unreadable = {x['file'] for x in loaded.unreadable}
   names = summary.class_names(
-    where, [text for row in read_rows for text in row[1:] if text is not None]
+    where,
+    [
+      text
+      for file, *texts in every
+      if file not in unreadable
+      for text in texts
+      if text is not None
+    ],
   )
   lost = sorted({row[1] for row in rows} - set(names))
   parts, digests = [], []
@@ -129,7 +141,7 @@ def read(listing: Listing, config: DataConfig) -> Columns:
 
 
 def some_of(size: int, limit: int | None) -> Int[np.ndarray, ' M']:
-  """Which of `size` examples a limit leaves: always the same, of all classes.
+  """Which of `size` examples a limit leaves: drawn at random, always the same.
 
   The first ones would be of one class, where files are in order.
   """

@@ -30,6 +30,9 @@ SPLITS = ('training', 'test')
 # Classes that a line names; data.json has all.
 _SHOWN = 8
 _NUMBER = re.compile('-?[0-9]{1,18}')
+# A whole number as pandas writes it where some of a column are missing.
+_WHOLE = re.compile(r'(-?[0-9]+)(\.0+)?')
+_BOOLEANS = {'true': '1', 'false': '0'}
 
 
 def class_names(where: str, labels: Sequence[str]) -> tuple[str, ...]:
@@ -54,6 +57,50 @@ def class_names(where: str, labels: Sequence[str]) -> tuple[str, ...]:
   if all(_NUMBER.fullmatch(name) for name in names):
     return tuple(sorted(names, key=lambda name: (int(name), name)))
   return tuple(sorted(names))
+
+
+def written_alike(
+  columns: Sequence[Sequence[str | None]],
+) -> list[list[str | None]]:
+  """Labels with each class written in one way, where all are whole numbers.
+
+  '0.0' becomes '0', as pandas writes it where a column has missing values; and
+  beside numbers True becomes '1', False '0'. Other labels stay as they are.
+
+  Args:
+    columns: labels, clean labels, ... of one data set; None: not known.
+  """
+  known = {text for column in columns for text in column if text is not None}
+  whole = {text: _WHOLE.fullmatch(text) for text in known}
+  made: dict[str | None, str | None] = {
+    text: _BOOLEANS.get(text.lower()) if match is None else match[1]
+    for text, match in whole.items()
+  }
+  if None in made.values() or not any(whole.values()):
+    return [list(column) for column in columns]
+  made[None] = None
+  return [[made[text] for text in column] for column in columns]
+
+
+def check_clean_labels(
+  where: str, labels: Sequence[str | None], clean: Sequence[str | None]
+) -> None:
+  """Checks that clean labels name the classes that the labels name.
+
+  Args:
+    where: what they are the labels of, for the message.
+    labels: as text.
+    clean: the true ones; None: not known.
+
+  Raises:
+    UserError: they have no class in common.
+  """
+  known = [text for text in clean if text is not None]
+  if known and labels and not set(known) & set(labels):
+    raise UserError(
+      f'{where}: no clean label, such as {known[0]!r}, is also a label, such as'
+      f' {labels[0]!r}: write the classes of both alike'
+    )
 
 
 def numbers(

@@ -15,7 +15,7 @@ from typing import Any
 
 from sce_jax.data import image_files
 from sce_jax.data.data_config import DataConfig
-from sce_jax.data.sources import listed, place
+from sce_jax.data.sources import listed, place, summary
 from sce_jax.data.sources.columns import Columns
 from sce_jax.data.sources.listed import SPLIT_NAMES, TRAIN, Listing
 from sce_jax.errors import UserError, reason_of
@@ -70,7 +70,7 @@ def fits(path: pathlib.Path) -> bool:
 def _listing(path: pathlib.Path) -> Listing:
   header, rows = _rows(path)
   columns = _columns(path, header)
-  files: dict[str, list[tuple[str, str, str | None]]] = {}
+  kinds, labels, clean_labels = [], [], []
   first: dict[str, int] = {}
   unlabelled = []
   for number, row in enumerate(rows):
@@ -96,9 +96,9 @@ def _listing(path: pathlib.Path) -> Listing:
       raise UserError(
         f'{where}: split is {split!r}: use one of {", ".join(SPLIT_NAMES)}'
       )
-    files.setdefault(kind, []).append(
-      (name, label, clean if clean.strip() else None)
-    )
+    kinds.append(kind)
+    labels.append(label)
+    clean_labels.append(clean if clean.strip() else None)
   if unlabelled:
     raise UserError(
       f'{path}: {len(unlabelled)} of {len(rows)} rows have no label, the first'
@@ -112,6 +112,10 @@ def _listing(path: pathlib.Path) -> Listing:
       f'{path}: {len(gone)} of {len(first)} files are not there, the first is'
       f' {gone[0][:200]!r}; names are relative to {path.parent}'
     )
+  labels, clean_labels = summary.written_alike([labels, clean_labels])
+  files: dict[str, list[tuple[str, str, str | None]]] = {}
+  for kind, *row in zip(kinds, first, labels, clean_labels, strict=True):
+    files.setdefault(kind, []).append(tuple(row))
   return Listing(
     f'table, {path.name}',
     str(path),

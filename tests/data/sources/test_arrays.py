@@ -31,6 +31,49 @@ def test_texts_of_any_type_are_labels():
   assert 'are of several types' in line
 
 
+@pytest.mark.parametrize(
+  ('labels', 'clean', 'names'),
+  [
+    ([True, False], [1, -1], ('0', '1')),
+    (['1', '0'], ['1.0', ''], ('0', '1')),
+    ([True, False], [True, False], ('False', 'True')),
+  ],
+)
+def test_labels_and_clean_labels_are_written_alike(labels, clean, names):
+  data = dataset_lib.from_arrays(
+    data_config('own'), IMAGES, labels * 12, clean_labels=clean * 12
+  )
+  assert data.info.class_names == names
+  assert data.train.clean_label[:2].tolist() in ([1, -1], [1, 0])
+  assert data.train.label[:2].tolist() == [1, 0]
+
+
+def test_clean_labels_of_other_classes_are_refused():
+  line = told(
+    dataset_lib.from_arrays,
+    data_config('own'),
+    IMAGES,
+    LABELS,
+    clean_labels=[0, 1, -1] * 8,
+  )
+  assert "no clean label, such as '0', is also a label, such as 'no'" in line
+
+
+def test_a_limit_leaves_ids_and_the_numbers_of_the_classes():
+  # Of four examples it leaves the first and the third.
+  data = dataset_lib.from_arrays(
+    data_config('own', limit=2),
+    IMAGES[:4],
+    ['b', 'a', 'd', 'c'],
+    clean_labels=['', 'e', 'd', ''],
+  )
+  assert data.train.example_id.tolist() == [0, 2]
+  np.testing.assert_array_equal(data.train.image, IMAGES[[0, 2], ..., None])
+  assert data.info.class_names == ('a', 'b', 'c', 'd', 'e')
+  assert data.train.label.tolist() == [1, 3]
+  assert data.train.clean_label.tolist() == [-1, 3]
+
+
 def test_names_say_which_classes_there_are():
   names = ['cat', 'cow', 'dog', 'ewe']
   data = dataset_lib.from_arrays(

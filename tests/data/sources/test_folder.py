@@ -174,7 +174,7 @@ def test_folders_may_lie_deeper_than_pythons_stack(tmp_path, monkeypatch):
     os.rmdir('d')
 
 
-def test_a_limit_takes_some_of_all_classes(tmp_path):
+def test_a_limit_takes_some_at_random(tmp_path):
   for k in range(3):
     write(tmp_path, *(f'{k}/{i}.png' for i in range(20)))
   data = read(tmp_path, limit=12)

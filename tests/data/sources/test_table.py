@@ -79,6 +79,56 @@ def test_numbers_are_labels_too(folder):
   assert read(folder / 'own.parquet').train.clean_label.tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize(
+  ('labels', 'clean', 'names'),
+  [
+    # pandas makes floats of whole numbers, of which some are missing.
+    (['0', '1', '1'], ['0.0', '', '1.0'], ('0', '1')),
+    (['0.0', '1.0', '10.0'], ['0', '', '10'], ('0', '1', '10')),
+    # And objects of booleans.
+    (['True', 'False', 'True'], ['1.0', '', '0.0'], ('0', '1')),
+    (['True', 'False', 'True'], ['True', '', 'False'], ('False', 'True')),
+    # Not all are whole numbers.
+    (['1', '1.5', '1.0'], ['1', '', ''], ('1', '1.0', '1.5')),
+  ],
+)
+def test_labels_and_clean_labels_are_written_alike(
+  labels, clean, names, folder
+):
+  rows = [
+    {'file_name': file, 'label': label, 'clean_label': true}
+    for file, label, true in zip(NAMES, labels, clean, strict=True)
+  ]
+  write(folder / 'own.csv', rows)
+  assert read(folder).info.class_names == names
+
+
+def test_clean_labels_of_other_classes_are_refused(folder):
+  rows = [
+    {'file_name': file, 'label': label, 'clean_label': true}
+    for file, label, true in zip(NAMES, '010', ['', 'cat', 'dog'], strict=True)
+  ]
+  write(folder / 'own.csv', rows)
+  assert (
+    "no clean label, such as 'cat', is also a label, such as '0': write the"
+    ' classes of both alike'
+  ) in told(read, folder)
+
+
+def test_a_limit_leaves_the_numbers_of_the_classes(folder):
+  pictures.write(folder / '4.png', seed=3)
+  rows = [
+    {'file_name': file, 'label': label}
+    for file, label in zip([*NAMES, '4.png'], 'badc', strict=True)
+  ]
+  write(folder / 'own.csv', rows)
+  # Of four examples it leaves the first and the third.
+  data = read(folder, limit=2)
+  assert data.info.class_names == ('a', 'b', 'c', 'd')
+  assert data.train.label.tolist() == [1, 3]
+  assert data.train_names.tolist() == ['1.png', '3.png']
+
+
 def test_labels_that_look_alike_are_told(folder):
   rows = [
     {'path': n, 'label': k}
