@@ -4,7 +4,8 @@ As in torchvision, tfds and Keras: the class is the first folder's name, files
 may lie deeper, links are followed, hidden files and folders are left out.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+import itertools
 import pathlib
 
 from sce_jax.data import image_files
@@ -36,7 +37,8 @@ def find(path: pathlib.Path) -> Listing:
   """Lists the images of a folder, in order of their names.
 
   Raises:
-    UserError: there are none, or splits and classes stand side by side.
+    UserError: there are none, or splits stand beside classes, or beside folders
+      that seem to be splits of an unknown name.
   """
   found: dict[str, list[str]] = {}
   loose = []
@@ -70,6 +72,7 @@ def find(path: pathlib.Path) -> Listing:
       f'{path} has {" and ".join(map(repr, found))}, but no folder train: give'
       ' that name to the images that are to be trained on'
     )
+  _check_siblings(path, found, splits)
   if TRAIN not in named or (None in splits.values() and len(named) < 2):
     # All are classes: one may be called test, and of vehicles one is a train.
     warnings += _empty(path, '', found)
@@ -81,7 +84,7 @@ def find(path: pathlib.Path) -> Listing:
   if other:
     raise UserError(
       f'{path} has folders of splits and {other[0]!r} beside them: keep either'
-      ' splits or classes in one folder'
+      f' splits ({", ".join(SPLIT_NAMES)}) or classes in one folder'
     )
   warnings += _empty(path, '', found)
   for name, own in found.items():
@@ -96,6 +99,29 @@ def find(path: pathlib.Path) -> Listing:
         )
       files.setdefault(str(splits[name]), []).append((file, parts[1], None))
   return Listing('folder', str(path), path, files, False, tuple(warnings))
+
+
+def _check_siblings(
+  path: pathlib.Path,
+  found: Mapping[str, Sequence[str]],
+  splits: Mapping[str, str | None],
+) -> None:
+  """Refuses a split beside a folder of the same classes that is no split.
+
+  Both would be taken for classes.
+  """
+  classes = {
+    name: {file.split('/')[1] for file in own if file.count('/') > 1}
+    for name, own in found.items()
+  }
+  for name, other in itertools.product(found, repeat=2):
+    shared = sorted(classes[name] & classes[other])
+    if splits[name] is not None and splits[other] is None and shared:
+      raise UserError(
+        f'{path}: {name!r} is the name of a split, and {other!r} is not, but'
+        f' both have a folder {shared[0]!r}: call splits'
+        f' {", ".join(SPLIT_NAMES)}, or rename {name!r} if it is a class'
+      )
 
 
 def _empty(

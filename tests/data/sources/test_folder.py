@@ -189,6 +189,13 @@ REFUSED = [
   (('a/1.png', 'a/2.png'), "training split has 1 class, 'a': at least 2"),
   (('train/a/1.png', 'train/b/1.png', 'test/a/1.png', 'more/1.png'), "'more'"),
   (('train/a/1.png', 'train/2.png', 'test/a/1.png'), 'in no class folder'),
+  (
+    ('train/a/1.png', 'train/b/1.png', 'holdout/b/1.png', 'holdout/c/1.png'),
+    "'train' is the name of a split, and 'holdout' is not, but both have a"
+    " folder 'b': call splits train, training, test, testing, val, valid,"
+    " validation, or rename 'train' if it is a class",
+  ),
+  (('dev/a/1.png', 'Test/a/1.png', 'Test/b/1.png'), "'Test' is the name of a"),
 ]
 
 
