@@ -183,12 +183,14 @@ document.addEventListener('keydown', (event) => {
 
 function csv() {
   const lines = ['example_id,label'];
+  const cell = (text) =>
+    /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const add = (id, label) => lines.push(`${cell(id)},${cell(label)}`);
   data.id.forEach((id, row) => {
     const choice = choices.get(id);
-    const name = /[",\r\n]/.test(id) ? `"${id.replaceAll('"', '""')}"` : id;
-    if (choice === 'keep') lines.push(`${name},${data.given[row]}`);
-    if (choice === 'relabel') lines.push(`${name},${data.suggested[row]}`);
-    if (choice === 'drop') lines.push(`${name},drop`);
+    if (choice === 'keep') add(id, data.written[data.given[row]]);
+    if (choice === 'relabel') add(id, data.written[data.suggested[row]]);
+    if (choice === 'drop') add(id, 'drop');
   });
   return `${lines.join('\n')}\n`;
 }

@@ -52,14 +52,15 @@ def write(
   """
   html = folder / 'audit.html'
   names = page.example_names(issues, dataset)
+  written = dataset.info.written_labels
   record = transition_record(issues, dataset.info)
   try:
     paths.make_folder(folder)
     paths.write_all(
       {
-        folder / 'label_issues.csv': csv_text(issues, names),
+        folder / 'label_issues.csv': csv_text(issues, names, written),
         folder / 'transition.json': json.dumps(record, indent=1) + '\n',
-        folder / 'suggestions.csv': suggestions_text(issues, names),
+        folder / 'suggestions.csv': suggestions_text(issues, names, written),
         folder / PROBABILITIES: _arrays(issues),
         html: page.page_text(issues, dataset, title),
       }
@@ -72,8 +73,16 @@ def write(
   return html
 
 
-def csv_text(issues: LabelIssues, names: Sequence[str]) -> str:
-  """label_issues.csv: labels are numbers of classes, from 0 on."""
+def csv_text(
+  issues: LabelIssues, names: Sequence[str], written: Sequence[str]
+) -> str:
+  """label_issues.csv.
+
+  Args:
+    issues: what was found.
+    names: of the examples.
+    written: how each class is written, see `DatasetInfo.written_labels`.
+  """
   suggested = issues.suggested
   rows = []
   for rank, row in enumerate(issues.ranking, 1):
@@ -84,8 +93,8 @@ def csv_text(issues: LabelIssues, names: Sequence[str]) -> str:
         rank,
         names[row],
         issues.index[row],
-        given,
-        likely,
+        written[given],
+        written[likely],
         f'{own[given]:.6g}',
         f'{own[likely]:.6g}',
         f'{issues.score[row]:.6g}',
@@ -95,11 +104,19 @@ def csv_text(issues: LabelIssues, names: Sequence[str]) -> str:
   return _text([COLUMNS, *rows])
 
 
-def suggestions_text(issues: LabelIssues, names: Sequence[str]) -> str:
-  """suggestions.csv: each issue relabelled as suggested."""
+def suggestions_text(
+  issues: LabelIssues, names: Sequence[str], written: Sequence[str]
+) -> str:
+  """suggestions.csv: each issue relabelled as suggested.
+
+  Args:
+    issues: what was found.
+    names: as in `csv_text`.
+    written: as in `csv_text`.
+  """
   suggested = issues.suggested
   rows = [
-    (names[row], suggested[row])
+    (names[row], written[suggested[row]])
     for row in issues.ranking
     if issues.is_issue[row]
   ]

@@ -76,6 +76,7 @@ def page_data(issues: LabelIssues, dataset: Dataset) -> dict[str, Any]:
   return {
     'key': f'audit-{dataset.info.name}-{key:08x}',
     'classes': list(dataset.info.class_titles),
+    'written': list(dataset.info.written_labels),
     # As text: JavaScript has no whole numbers of 64 bits.
     'id': [names[row] for row in rows],
     'given': given.tolist(),

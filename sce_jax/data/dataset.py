@@ -217,7 +217,7 @@ def _relabelled(dataset: Dataset, data_config: DataConfig) -> Dataset:
 
 
 def _read_choices(path: str, dataset: Dataset) -> Int32[np.ndarray, ' N']:
-  ids, labels = label_files.read_choices(path)
+  ids, labels = label_files.read_choices(path, dataset.info.class_titles)
   num_classes = dataset.info.num_classes
   bad = np.flatnonzero(
     (labels != label_files.DROP) & ((labels < 0) | (labels >= num_classes))

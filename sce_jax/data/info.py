@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 import dataclasses
+import re
 
 import numpy as np
 
 from sce_jax.data import features
 from sce_jax.errors import UserError
 from sce_jax.storage.typed import Number, Text, Whole
+
+_NUMBER = re.compile(r'-?[0-9]+(\.[0-9]+)?')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,9 +54,31 @@ class DatasetInfo:
     return self.class_names or tuple(map(str, range(self.num_classes)))
 
   @property
+  def written_labels(self) -> tuple[str, ...]:
+    """How files of labels have each class: as its number, from 0 on.
+
+    As its title, where `numbers_are_titles`.
+    """
+    if numbers_are_titles(self.class_titles):
+      return self.class_titles
+    return tuple(map(str, range(self.num_classes)))
+
+  @property
   def has_features(self) -> bool:
     """Whether the examples are feature vectors, not images."""
     return len(self.image_shape) == 1
+
+
+def numbers_are_titles(titles: Sequence[str]) -> bool:
+  """Whether a number in a file of labels is a class's title, not its place.
+
+  So it is where the title of any class is a number other than its place, as
+  with the classes 1, 2, 3, whose places are 0, 1, 2.
+  """
+  return any(
+    _NUMBER.fullmatch(title) and title != str(place)
+    for place, title in enumerate(titles)
+  )
 
 
 def check(info: DatasetInfo) -> None:

@@ -1,6 +1,11 @@
-"""Labels in files, for programs that know nothing of this one."""
+"""Labels in files, for programs that know nothing of this one.
 
-from collections.abc import Callable, Mapping
+What `save_npz` has written are the classes' numbers, from 0 on. Other files may
+have titles of classes, too; and where `info.numbers_are_titles`, their numbers
+are titles.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 import csv
 import functools
 import io
@@ -11,6 +16,7 @@ from jaxtyping import Int32, Int64, Integer
 import numpy as np
 
 from sce_jax.data import ids as ids_lib
+from sce_jax.data import info as info_lib
 from sce_jax.errors import UserError
 from sce_jax.noise import Replaced, checks
 from sce_jax.storage import digests, paths
@@ -19,6 +25,8 @@ from sce_jax.storage import digests, paths
 DROP = -1
 _LABELS = ('ids', 'labels', 'clean_labels')
 _REPLACED = ('replaced_ids', 'replaced_by', 'replaced_from')
+# Classes that a message names.
+_SHOWN = 8
 # What a digest begins with that is of both; earlier versions' was of the first.
 _OF_ALL = 'all:'
 
@@ -73,12 +81,15 @@ def save_npz(
 
 def read(
   path: str | os.PathLike,
+  titles: Sequence[str] = (),
 ) -> tuple[Int64[np.ndarray, ' N'], Int32[np.ndarray, ' N']]:
   """Reads the ids of examples and their labels.
 
   Args:
     path: an .npz with the arrays `ids` and `labels`, as `save_npz` writes it,
       or a .csv with the columns `example_id` and `label`.
+    titles: of the classes, so that labels may be titles; (): they are the
+      classes' numbers.
 
   Returns:
     The numbers of the ids, see ids.py, and the labels.
@@ -86,7 +97,8 @@ def read(
   Raises:
     UserError: the file cannot be read, or holds something else; one line.
   """
-  return _read(path, {'.npz': _read_npz, '.csv': _read_csv})
+  readers = {'.npz': _read_npz, '.csv': _read_csv}
+  return _read(path, readers, _Classes(titles))
 
 
 def read_clean(path: str | os.PathLike) -> Int32[np.ndarray, ' N'] | None:
@@ -152,12 +164,14 @@ def _further_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 def read_choices(
   path: str | os.PathLike,
+  titles: Sequence[str] = (),
 ) -> tuple[Int64[np.ndarray, ' N'], Int32[np.ndarray, ' N']]:
   """Reads what was decided about some examples: their labels, or to drop them.
 
   Args:
-    path: a .csv with the columns `example_id` and `label`, a class's number or
-      drop, as an audit's page saves it.
+    path: a .csv with the columns `example_id` and `label`, a class or drop, as
+      an audit's page saves it.
+    titles: as in `read`.
 
   Returns:
     The numbers of the ids, see ids.py, and the labels; DROP: not to be used.
@@ -165,12 +179,48 @@ def read_choices(
   Raises:
     UserError: the file cannot be read, or holds something else; one line.
   """
-  return _read(path, {'.csv': functools.partial(_read_csv, drop='drop')})
+  reader = functools.partial(_read_csv, drop='drop')
+  return _read(path, {'.csv': reader}, _Classes(titles))
+
+
+class _Classes:
+  """The classes that labels in a file may name.
+
+  Args:
+    titles: of the classes; (): not known, labels are numbers.
+  """
+
+  def __init__(self, titles: Sequence[str]):
+    self._places = {title: place for place, title in enumerate(titles)}
+    self.numbers_are_titles = info_lib.numbers_are_titles(titles)
+    shown = ', '.join(map(repr, titles[:_SHOWN]))
+    if len(titles) > _SHOWN:
+      shown += f' and {len(titles) - _SHOWN} more'
+    if not titles:
+      self.what = 'a whole number'
+    elif self.numbers_are_titles:
+      self.what = f'one of the classes {shown}'
+    else:
+      self.what = f'one of the classes {shown}, or a whole number'
+
+  def place(self, text: str) -> int:
+    """The number of the class that a label names.
+
+    Raises:
+      ValueError: it names none.
+    """
+    for title in (text, text.strip()):
+      if title in self._places:
+        return self._places[title]
+    if self.numbers_are_titles:
+      raise ValueError
+    return int(text)
 
 
 def _read(
   path: str | os.PathLike,
-  readers: dict[str, Callable[[bytes], tuple[Any, np.ndarray]]],
+  readers: dict[str, Callable[[bytes, _Classes], tuple[Any, np.ndarray]]],
+  classes: _Classes,
 ) -> tuple[np.ndarray, np.ndarray]:
   where = paths.path(path)
   if where.suffix not in readers:
@@ -179,7 +229,7 @@ def _read(
     )
   content = _content(path)
   try:
-    given, labels = readers[where.suffix](content)
+    given, labels = readers[where.suffix](content, classes)
     numbers = ids_lib.to_numbers(given)
     checks.check_integers('labels', labels, size=len(numbers))
     limits = np.iinfo(np.int32)
@@ -203,9 +253,24 @@ def _content(path: str | os.PathLike) -> bytes:
     ) from None
 
 
-def _read_npz(content: bytes) -> tuple[np.ndarray, np.ndarray]:
+def _read_npz(
+  content: bytes, classes: _Classes
+) -> tuple[np.ndarray, np.ndarray]:
   arrays = _arrays(content)
-  return arrays['ids'], arrays['labels']
+  labels = arrays['labels']
+  is_own = 'digest' in arrays  # Written by `save_npz`.
+  is_number = np.issubdtype(labels.dtype, np.integer)
+  is_title = is_number and classes.numbers_are_titles and not is_own
+  if labels.ndim != 1 or not (is_title or labels.dtype.kind in 'US'):
+    return arrays['ids'], labels
+  found = {}
+  for label in np.unique(labels).tolist():
+    text = label.decode() if isinstance(label, bytes) else str(label)
+    try:
+      found[label] = classes.place(text)
+    except ValueError:
+      raise ValueError(f'label {text!r} is not {classes.what}') from None
+  return arrays['ids'], np.array([found[x] for x in labels.tolist()], np.int64)
 
 
 def _arrays(content: bytes) -> dict[str, np.ndarray]:
@@ -244,18 +309,18 @@ def _digest(arrays: Mapping[str, np.ndarray], of_all: bool) -> str:
 
 
 def _read_csv(
-  content: bytes, drop: str | None = None
+  content: bytes, classes: _Classes, drop: str | None = None
 ) -> tuple[list[str], np.ndarray]:
   # newline: or else a \r alone, an old end of lines, is an error of csv's.
   text = io.StringIO(content.decode('utf-8-sig'), newline='')
   try:
-    return _read_rows(csv.DictReader(text), drop)
+    return _read_rows(csv.DictReader(text), classes, drop)
   except csv.Error as error:  # A field that is too long.
     raise ValueError(f'is no table that can be read ({error})') from None
 
 
 def _read_rows(
-  rows: csv.DictReader, drop: str | None
+  rows: csv.DictReader, classes: _Classes, drop: str | None
 ) -> tuple[list[str], np.ndarray]:
   missing = {'example_id', 'label'} - set(rows.fieldnames or ())
   if missing:
@@ -266,16 +331,16 @@ def _read_rows(
   ids, labels = [], []
   for row in rows:
     try:
-      label = row['label'].strip()
-      labels.append(DROP if label == drop else int(label))
-      if drop and label != drop and labels[-1] < 0:
+      is_dropped = row['label'].strip() == drop
+      labels.append(DROP if is_dropped else classes.place(row['label']))
+      if drop and not is_dropped and labels[-1] < 0:
         raise ValueError
       ids.append(row['example_id'].strip())
     except (AttributeError, TypeError, ValueError):
       raise ValueError(
-        f'line {rows.line_num}: give an example_id, and as label a whole'
-        f' number{" or drop" if drop else ""}, not {row["example_id"]!r} and'
-        f' {row["label"]!r}'
+        f'line {rows.line_num}: give an example_id, and as label'
+        f' {classes.what}{" or drop" if drop else ""}, not'
+        f' {row["example_id"]!r} and {row["label"]!r}'
       ) from None
   try:
     return ids, np.array(labels, np.int32)

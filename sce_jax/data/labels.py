@@ -323,7 +323,7 @@ def _find_first(
   if matched in dataset.label_sets:
     return noise.matched_to(own, dataset.label_sets[matched][rows])
   assert path is not None
-  ids, labels = label_files.read(path)
+  ids, labels = label_files.read(path, dataset.info.class_titles)
   if len(rows) < len(dataset.train):
     # A file of all examples serves a part of them.
     among = np.isin(ids, own)

@@ -297,6 +297,62 @@ def test_refuses_other_kinds_of_files(name, tmp_path):
   assert refusal(path) == 'a file of labels ends in .npz or .csv'
 
 
+NUMBERED = ('1', '2', '3')  # Titles that are numbers, but not their places.
+
+
+@pytest.mark.parametrize(
+  ('titles', 'given', 'expected'),
+  [
+    (NUMBERED, ['3', ' 1', '2'], [2, 0, 1]),
+    (('-1', '1'), ['1', '-1', '1'], [1, 0, 1]),
+    (('cat', 'dog'), ['dog', 'cat ', '1'], [1, 0, 1]),
+    ((' a', 'a'), [' a', 'a', '1'], [0, 1, 1]),
+    (('0', '1', '2'), ['2', '0', '1'], [2, 0, 1]),
+  ],
+)
+def test_a_label_may_be_the_title_of_a_class(titles, given, expected, tmp_path):
+  table = tmp_path / 'labels.csv'
+  rows = [f'{i},{label}' for i, label in enumerate(given)]
+  table.write_text('\n'.join(['example_id,label', *rows]))
+  assert label_files.read(table, titles)[1].tolist() == expected
+  assert label_files.read_choices(table, titles)[1].tolist() == expected
+  path = tmp_path / 'labels.npz'
+  np.savez(path, ids=np.arange(3), labels=np.array(given))
+  assert label_files.read(path, titles)[1].tolist() == expected
+
+
+def test_numbers_in_a_file_of_others_are_titles_where_these_differ(tmp_path):
+  path = tmp_path / 'labels.npz'
+  np.savez(path, ids=_IDS, labels=np.array([3, 1, 2]))
+  assert label_files.read(path, NUMBERED)[1].tolist() == [2, 0, 1]
+  assert label_files.read(path)[1].tolist() == [3, 1, 2]
+  # What is written here are places, as noise.npz of a run.
+  label_files.save_npz(path, _IDS, np.array([2, 0, 1]))
+  assert label_files.read(path, NUMBERED)[1].tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize(
+  ('titles', 'label', 'message'),
+  [
+    (NUMBERED, '0', "one of the classes '1', '2', '3', not '7' and '0'"),
+    (
+      ('cat', 'dog'),
+      'cow',
+      "one of the classes 'cat', 'dog', or a whole number, not '7' and 'cow'",
+    ),
+    (tuple('abcdefghij'), 'z', "'g', 'h' and 2 more, or a whole number, not"),
+  ],
+)
+def test_a_label_that_is_no_title_is_refused(titles, label, message, tmp_path):
+  path = tmp_path / 'labels.csv'
+  path.write_text(f'example_id,label\n7,{label}\n')
+  assert message in told(label_files.read, path, titles)
+  path = tmp_path / 'labels.npz'
+  np.savez(path, ids=[7], labels=np.array([label]))
+  line = told(label_files.read, path, titles)
+  assert f'label {label!r} is not one of the classes' in line
+
+
 def test_choices_are_labels_or_drop(tmp_path):
   path = tmp_path / 'choices.csv'
   path.write_text('example_id,label\n7, drop\n3,0\ntrain_5,9\n')

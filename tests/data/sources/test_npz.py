@@ -39,6 +39,18 @@ def test_grey_images_get_a_channel(save):
   assert data.info.name == 'own' and data.summary['notes'] == []
 
 
+def test_labels_from_1_on_are_relabelled_by_what_they_are_called(
+  save, tmp_path
+):
+  choices = tmp_path / 'choices.csv'
+  choices.write_text('example_id,label\n0,2\n1,1\n')
+  path = save(x=IMAGES, y=np.array([1, 2, 3, 1]))
+  data = read(path, relabel=str(choices))
+  assert data.info.class_names == ('1', '2', '3')
+  # 2 and 1 are the classes of the places 1 and 0; the others are undecided.
+  assert data.choices.tolist() == [1, 0, -2, -2]
+
+
 def test_all_arrays_are_read(save):
   colour = np.stack([IMAGES] * 3, axis=-1)
   data = read(

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 import pytest
 
-from experiments.audit import page
+from experiments.audit import files, page
 from sce_jax import label_issues
 from sce_jax.data import ids, label_files
 from tests import browser, synthetic
@@ -42,6 +42,25 @@ def found():
   return issues, dataclasses.replace(dataset, train=train, info=info)
 
 
+def test_what_is_suggested_comes_back_right(tmp_path):
+  issues, dataset = found()
+  path = tmp_path / 'suggestions.csv'
+  for titles, last in (
+    (tuple('0123456789'), '3'),
+    (tuple('abcdefghij'), '3'),
+    # Numbers, but not their places: the fourth class is called 4.
+    (tuple(map(str, range(1, 11))), '4'),
+  ):
+    info = dataclasses.replace(dataset.info, class_names=titles)
+    made = dataclasses.replace(dataset, info=info)
+    written = page.page_data(issues, made)['written']
+    names = page.example_names(issues, made)
+    path.write_text(files.suggestions_text(issues, names, written))
+    assert path.read_text().endswith(f',{last}\n')
+    labels = label_files.read_choices(path, titles)[1]
+    assert labels.tolist() == [2] * 60 + [3] * 10
+
+
 def text():
   return page.page_text(*found(), 'Labels & <more>')
 
@@ -65,7 +84,9 @@ def test_page_needs_nothing_else():
   assert data['suggested_probability'][1] == 0.895
   assert data['given_probability'][1] == 0.105
   assert {
-    len(data[name]) for name in data if name not in ('key', 'classes')
+    len(data[name])
+    for name in data
+    if name not in ('key', 'classes', 'written')
   } == {SIZE}
 
 
