@@ -24,6 +24,7 @@ from sce_jax.config import check as config_lib
 from sce_jax.config import own
 from sce_jax.config.check import Config
 from sce_jax.data import dataset as dataset_lib
+from sce_jax.data import pixels as pixels_lib
 from sce_jax.data.dataset import Dataset
 from sce_jax.errors import NonFiniteLoss, UserError
 from sce_jax.parallel import preemption
@@ -219,7 +220,7 @@ class NoisyLabelClassifier(base.ClassifierMixin, base.BaseEstimator):
     self._scale = 1
     if X.ndim > 2:
       self.n_features_in_ = int(np.prod(X.shape[1:]))
-      if X.dtype.kind in 'bf' and X.max() <= 1:
+      if X.dtype.kind in 'bf' and X.max() <= 1 + pixels_lib.OVERSHOOT:
         self._scale = 255
     dataset = dataset_lib.from_arrays(
       config.data,
@@ -249,12 +250,13 @@ class NoisyLabelClassifier(base.ClassifierMixin, base.BaseEstimator):
       # With the scale of all that it was fitted to: of a few dark images none
       # may have a pixel above 1.
       pixels = np.rint(X.astype(np.float32) * self._scale)
-      if pixels.min() < 0 or pixels.max() > 255:
+      slack = 255 * pixels_lib.OVERSHOOT * (X.dtype.kind == 'f')
+      if pixels.min() < -slack or pixels.max() > 255 + slack:
         raise ValueError(
           f'X has pixels from {X.min():g} to {X.max():g}: give uint8, or floats'
           f' in [0, {255 // self._scale}]'
         )
-      X = pixels.astype(np.uint8)
+      X = pixels.clip(0, 255).astype(np.uint8)
     return X[..., None] if X.ndim == 3 else X
 
   def _config(self) -> Config:

@@ -6,21 +6,33 @@ from PIL import Image
 
 from sce_jax.errors import UserError
 
+# Beyond the range of pixels, as a share of it, floats may lie: resizing with a
+# cubic filter does that beside edges, up to a fifth in corners.
+OVERSHOOT = 0.25
+_BEYOND = f'up to {OVERSHOOT:.0%} beyond it are cut off'
 
-def scale(where: str, images: Shaped[np.ndarray, 'N H W C']) -> int | None:
+
+def scale(
+  where: str,
+  images: Shaped[np.ndarray, 'N H W C'],
+  known: int | None = None,
+) -> int | None:
   """What pixels are multiplied by to be in [0, 255].
 
   Args:
     where: what holds them, for the message.
     images: uint8, integers in [0, 255], booleans, or floats, in [0, 1] or
-      [0, 255].
+      [0, 255] and beyond that by OVERSHOOT at most.
+    known: the scale of the training images, if these are others of the same
+      data set; None: there is none.
 
   Returns:
-    255 for booleans and floats that are all in [0, 1], 1 for other floats, None
-    for integers.
+    None for integers; else the known scale, or 255 for booleans and floats that
+    are all in [0, 1], and 1 for other floats.
 
   Raises:
-    UserError: they are none of these.
+    UserError: they are none of these, or not in the range of the training
+      images.
   """
   if images.dtype == np.uint8:
     return None
@@ -28,24 +40,37 @@ def scale(where: str, images: Shaped[np.ndarray, 'N H W C']) -> int | None:
     raise UserError(
       f'{where} are of type {images.dtype}: give uint8, or floats in [0, 1]'
     )
-  low, high = images.min(), images.max()
-  if not (low >= 0 and high <= 255):  # Written so that NaN does not pass.
+  low, high = float(images.min()), float(images.max())
+  is_whole = images.dtype.kind in 'iu'
+  own = 255 if high <= 1 + OVERSHOOT and not is_whole else 1
+  top = 255 // (own if known is None or is_whole else known)
+  slack = 0 if is_whole else OVERSHOOT * top
+  # Written so that NaN does not pass.
+  if not (low >= -slack and high <= top + slack):
     raise UserError(
       f'{where} have pixels from {low:g} to {high:g}: give uint8, or floats in'
-      ' [0, 1] or [0, 255]'
+      + (' [0, 1] or [0, 255]' if known is None else f' [0, {top}]')
+      + (f', as those that are trained on ({_BEYOND})' if known else '')
     )
-  if images.dtype.kind in 'iu':
+  if is_whole:
     return None
-  return 255 if high <= 1 else 1
+  # All of a split are not as dark as that.
+  if known == 1 and 0 < high <= 1:
+    raise UserError(
+      f'{where} have pixels from {low:g} to {high:g}, and those that are'
+      ' trained on are in [0, 255]: give both in one range'
+    )
+  return known or own
 
 
 def to_bytes(
   images: Shaped[np.ndarray, 'N H W C'], scale: int | None
 ) -> UInt8[np.ndarray, 'N H W C']:
-  """Pixels as bytes: floats are multiplied, and rounded; see `scale`."""
+  """Pixels as bytes: floats are multiplied, clipped, rounded; see `scale`."""
   if images.dtype.kind in 'iu' or scale is None:
     return images.astype(np.uint8, copy=False)
-  return np.rint(images.astype(np.float32) * scale).astype(np.uint8)
+  scaled = np.clip(images.astype(np.float32) * scale, 0, 255)
+  return np.rint(scaled).astype(np.uint8)
 
 
 def resize(

@@ -39,6 +39,15 @@ def test_arrays_are_read_as_for_training(images, side, tmp_path):
   assert not np.any(chunks(tmp_path / 'dark.npy', data))
 
 
+def test_pixels_just_beyond_the_range_are_cut_off(tmp_path):
+  path = tmp_path / 'own.npz'
+  np.savez(path, images=RANDOM, labels=[0, 1, 1, 0])
+  data = reading.read('own', None, path=str(path))
+  np.save(tmp_path / 'resized.npy', np.full((1, 8, 8), [-0.1, 1.1] * 4))
+  found = np.unique(chunks(tmp_path / 'resized.npy', data))
+  assert found.tolist() == [0, 255]
+
+
 def test_dark_pixels_keep_the_scale_of_the_training(tmp_path):
   path = tmp_path / 'own.npz'
   np.savez(path, images=RANDOM * 255, labels=[0, 1, 1, 0])

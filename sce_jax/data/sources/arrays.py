@@ -2,8 +2,9 @@
 
 Images are [N, H, W, C] or [N, H, W]: uint8, booleans, integers in [0, 255], or
 floats, of which all in [0, 1] are multiplied by 255, and all in [0, 255]
-rounded. Feature vectors are [N, D], finite numbers of any type,
-which become float32. Labels are whole numbers or texts.
+rounded; the test split as the training split. Feature vectors are [N, D],
+finite numbers of any type, which become float32. Labels are whole numbers or
+texts.
 """
 
 from collections.abc import Sequence
@@ -67,7 +68,11 @@ def columns(
       )
     chosen = listed.some_of(len(label), config.limit)
     made, scale = _pixels(
-      f'{where}, {prefix}images', image[chosen], config, notes
+      f'{where}, {prefix}images',
+      image[chosen],
+      config,
+      notes,
+      scales[0] if scales else None,
     )
     pixels.append(made)
     scales.append(scale)
@@ -197,7 +202,11 @@ def _shaped(where: str, images: np.ndarray) -> np.ndarray:
 
 
 def _pixels(
-  where: str, images: np.ndarray, config: DataConfig, notes: list[str]
+  where: str,
+  images: np.ndarray,
+  config: DataConfig,
+  notes: list[str],
+  known_scale: int | None,
 ) -> tuple[np.ndarray, int | None]:
   """Images as uint8 of the size asked for, and their scale; or features."""
   side = config.image_size
@@ -214,7 +223,7 @@ def _pixels(
     f'{where} of {size[0]} x {size[1]} pixels',
     len(images) * size[0] * size[1] * images.shape[3],
   )
-  scale = pixels_lib.scale(where, images)
+  scale = pixels_lib.scale(where, images, known_scale)
   if scale is not None:
     done = 'multiplied by 255' if scale == 255 else 'rounded'
     notes.append(f'{len(images):,} images of {images.dtype}, {done}')

@@ -51,6 +51,58 @@ def test_labels_from_1_on_are_relabelled_by_what_they_are_called(
   assert data.choices.tolist() == [1, 0, -2, -2]
 
 
+@pytest.mark.parametrize(
+  ('train', 'test', 'expected'),
+  [
+    # Resizing leaves pixels beyond the range beside edges: they are cut off.
+    ([0, 0.2, 1], [-0.04, 0.2, 1.01], [0, 51, 255]),
+    ([0, 0.2, 1.01], [0, 0.2, 1], [0, 51, 255]),
+    ([0, 51, 255], [-3, 51, 258], [0, 51, 255]),
+    # A few dark images.
+    ([0, 0.2, 1], [0, 0, 0.2], [0, 0, 51]),
+    ([0, 51, 255], [0, 0, 51], [0, 0, 51]),
+    ([False, True, True], [0, 0.2, 1.2], [0, 51, 255]),
+  ],
+)
+def test_the_test_split_has_the_scale_of_the_training_split(
+  train, test, expected, save
+):
+  def images(values):
+    return np.repeat(np.array(values).reshape(3, 1, 1), 2, axis=1)
+
+  labels = np.array([0, 1, 1])
+  data = read(
+    save(
+      x=images(train),
+      y=labels,
+      x_test=images(test).astype(np.float32),
+      y_test=labels,
+    )
+  )
+  assert data.test.image[:, 0, 0, 0].tolist() == expected
+  assert data.train.image[:, 0, 0, 0].max() == 255
+
+
+@pytest.mark.parametrize(
+  ('train', 'test', 'message'),
+  [
+    ([0, 1.0], [0, 1.5], 'to 1.5: give uint8, or floats in [0, 1], as those'),
+    ([0, 1.0], [0, 255.0], 'to 255: give uint8, or floats in [0, 1], as those'),
+    ([0, 255.0], [0, 1.0], 'to 1, and those that are trained on are in [0, 25'),
+    ([0, 255.0], [-70, 1.0], 'from -70 to 1: give uint8, or floats in [0, 255'),
+  ],
+)
+def test_a_test_split_of_another_range_is_refused(train, test, message, save):
+  labels = np.array([0, 1])
+  path = save(
+    x=np.array(train).reshape(2, 1, 1),
+    y=labels,
+    x_test=np.array(test).reshape(2, 1, 1),
+    y_test=labels,
+  )
+  assert message in told(read, path)
+
+
 def test_all_arrays_are_read(save):
   colour = np.stack([IMAGES] * 3, axis=-1)
   data = read(
