@@ -9,7 +9,7 @@ Training and prediction both read files by it, so that a network is shown the
 same pixels. Needs no jax.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import contextlib
 import dataclasses
 import io
@@ -80,7 +80,10 @@ class Header:
 
 
 def description(
-  *, is_resized: bool, scale: int | None = None
+  *,
+  is_resized: bool,
+  scale: int | None = None,
+  prepared: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
   """How images are read here, as an exported network says of its own.
 
@@ -89,9 +92,13 @@ def description(
       refused.
     scale: what floats in arrays are multiplied by, see pixels.py; None: there
       were none.
+    prepared: of images that are made JPEGs first, see `jpeg`: its 'short_side'
+      and 'quality', and 'crop', 'center' where the square in the middle is
+      shown, see crops.py, and None where all is squeezed; None: they are not.
   """
   resize = 'bilinear' if is_resized else None
-  return {'version': VERSION, 'resize': resize, 'scale': scale}
+  told = {'version': VERSION, 'resize': resize, 'scale': scale}
+  return told | ({'prepared': dict(prepared)} if prepared else {})
 
 
 def read(file: pathlib.Path) -> bytes:

@@ -49,6 +49,8 @@ class Images:
     found = pathlib.Path(paths.path(path))
     self._shape = shape
     self._is_resized = decoding['resize'] is not None
+    # Networks of earlier versions do not record it.
+    self._prepared = decoding.get('prepared')
     self._array: np.ndarray | None = None
     self._files: list[str] = []
     self._root = found
@@ -122,9 +124,25 @@ class Images:
           f' network takes {width}x{height} (width x height): resize the images'
           ' as those were that it was trained on'
         )
+      prepared = self._prepared
+      if prepared:
+        content = decode.jpeg(
+          content, prepared['short_side'], prepared['quality']
+        )
+        if prepared['crop'] == 'center':
+          return _center(content, height)
       return decode.pixels(content, (height, width), channels)
     except decode.UnreadableError as error:
       return error.reason
+
+
+def _center(content: bytes, side: int) -> np.ndarray:
+  from sce_jax.data import crops  # noqa: PLC0415  Needs one library more.
+
+  try:
+    return crops.center(content, side)
+  except ValueError as error:
+    raise decode.UnreadableError(reason_of(error)) from None
 
 
 def _read_array(
@@ -157,7 +175,9 @@ def _read_array(
       # All of some pixels in [0, 255] may be dark, but none in [0, 1] bright.
       if own != 1 or scale == 1:
         found = pixels.to_bytes(found, scale)
-    if decoding['resize'] and found.dtype == np.uint8:
+    # How images were prepared that are arrays already, nobody knows.
+    is_resized = decoding['resize'] and not decoding.get('prepared')
+    if is_resized and found.dtype == np.uint8:
       found = pixels.resize(found, shape[:2])
   if found.ndim and not len(found):
     what = 'images' if len(shape) > 1 else 'feature vectors'

@@ -67,10 +67,17 @@ class _Dataset(TypedDict, total=False):
   other_digests: dict[str, Whole]
 
 
+class _Prepared(TypedDict):
+  short_side: Size
+  quality: Whole
+  crop: str | None
+
+
 class _Decoding(TypedDict, total=False):
   version: Required[Whole]
   resize: Required[str | None]
   scale: Whole | None
+  prepared: _Prepared
 
 
 class _Summary(TypedDict, total=False):

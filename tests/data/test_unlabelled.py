@@ -1,8 +1,10 @@
 """Arrays to be classified are made what those were that were trained on."""
 
 import numpy as np
+from PIL import Image
 import pytest
 
+from sce_jax.data import decode
 from sce_jax.data.unlabelled import Images
 from tests.data import reading
 from tests.data.reading import told
@@ -46,6 +48,36 @@ def test_pixels_just_beyond_the_range_are_cut_off(tmp_path):
   np.save(tmp_path / 'resized.npy', np.full((1, 8, 8), [-0.1, 1.1] * 4))
   found = np.unique(chunks(tmp_path / 'resized.npy', data))
   assert found.tolist() == [0, 255]
+
+
+@pytest.mark.parametrize(
+  ('prepared', 'expected'),
+  [
+    # The middle third, of 90 x 90 pixels, holds the square.
+    ({'short_side': 90, 'quality': 90, 'crop': 'center'}, (0, 255, 0)),
+    ({'short_side': 90, 'quality': 90, 'crop': None}, (85, 85, 85)),
+    # A network of an earlier version, or of files of one's own.
+    (None, (85, 85, 85)),
+  ],
+)
+def test_files_are_cropped_as_a_streamed_network_was_shown_them(
+  prepared, expected, tmp_path
+):
+  thirds = np.repeat(np.eye(3, dtype=np.uint8) * 255, 100, axis=0)
+  pixels = np.broadcast_to(thirds, (100, 300, 3))
+  Image.fromarray(np.ascontiguousarray(pixels)).save(tmp_path / '1.png')
+  decoding = decode.description(is_resized=True, prepared=prepared)
+  ((_, (image,)),) = Images(tmp_path, (64, 64, 3), decoding).chunks(1)
+  np.testing.assert_allclose(image.mean((0, 1)), expected, atol=3)
+
+
+def test_arrays_for_a_streamed_network_are_not_squeezed(tmp_path):
+  np.save(tmp_path / 'wide.npy', np.zeros((1, 100, 300, 3), np.uint8))
+  prepared = {'short_side': 90, 'quality': 90, 'crop': 'center'}
+  decoding = decode.description(is_resized=True, prepared=prepared)
+  assert 'takes uint8 images [N, 64, 64, 3]' in told(
+    Images, tmp_path / 'wide.npy', (64, 64, 3), decoding
+  )
 
 
 def test_dark_pixels_keep_the_scale_of_the_training(tmp_path):

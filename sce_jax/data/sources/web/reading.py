@@ -123,7 +123,14 @@ def _columns(made: Prepared, config: DataConfig) -> Columns:
       'notes': notes,
       'warnings': list(manifest['warnings']),
       'unreadable': made.unreadable(),
-      'decoding': decode.description(is_resized=True),
+      'decoding': decode.description(
+        is_resized=True,
+        prepared={
+          'short_side': manifest['short_side'],
+          'quality': manifest['quality'],
+          'crop': 'center' if config.feed == 'stream' else None,
+        },
+      ),
       **shown,
     },
     validation=parts[2],

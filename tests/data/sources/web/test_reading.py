@@ -9,11 +9,14 @@ import pytest
 
 from experiments.cli import runtime
 from sce_jax import train
+from sce_jax.data import stream
 from sce_jax.data.records import Records
 from sce_jax.data.sources import memory
 from sce_jax.data.sources.web import choosing, preparation, prepared
+from sce_jax.data.unlabelled import Images
 from sce_jax.exit_codes import ExitCode
 from tests import fake_web
+from tests.data import jpegs
 from tests.data.reading import data_config, read, told
 
 SMALL = {'prepared_side': 16, 'image_size': 16, 'feed': 'resident'}
@@ -115,6 +118,25 @@ def test_as_many_of_each_class(clothes):
   assert names(per_class=1)[0] == [1] * 14
   message = told(load, clothes, per_class=min(everything) + 1)
   assert 'give at most as many, or 0' in message
+
+
+@pytest.mark.parametrize('feed', ['stream', 'resident'])
+def test_files_are_predicted_as_they_were_evaluated(feed, tmp_path):
+  # Wide ones: of the square in the middle the sides are not seen.
+  wide = {i: jpegs.jpeg(jpegs.smooth(20, 60, blue=i)) for i in range(9)}
+  fake_web.write_clothing1m(tmp_path / 'clothes', 120, odd=wide)
+  data = load(tmp_path / 'clothes', feed=feed, image_size=12)
+  train = data.train.image
+  if isinstance(train, Records):
+    train = np.concatenate(list(stream.evaluated(train, 12, 50)))
+  found = Images(tmp_path / 'clothes', (12, 12, 3), data.summary['decoding'])
+  shown = {
+    name: image
+    for names, images in found.chunks(50)
+    for name, image in zip(names, images, strict=True)
+  }
+  for name, image in zip(data.train_names, train, strict=True):
+    np.testing.assert_array_equal(shown[name], image)
 
 
 def test_once_prepared_the_files_are_not_needed(clothes, tmp_path):
