@@ -1,5 +1,9 @@
 """Data of one's own, whose kind is found by looking at config.data.path."""
 
+from collections.abc import Sequence
+import dataclasses
+import pathlib
+
 from sce_jax.data.data_config import DataConfig
 from sce_jax.data.sources import folder, npz, place, table
 from sce_jax.data.sources.columns import Columns
@@ -23,8 +27,10 @@ def read(data_config: DataConfig, data_dir: str | None) -> Columns:
   suffix = path.suffix.lower()
   if path.is_dir():
     tables = table.find(path)
-    is_table = len(tables) == 1 and table.fits(tables[0])
-    return (table if is_table else folder).read(data_config, data_dir)
+    reasons = [table.misfit(x) for x in tables]
+    if reasons == [None]:
+      return table.read(data_config, data_dir)
+    return _read_folder(data_config, data_dir, tables, reasons)
   if suffix in table.EXTENSIONS:
     return table.read(data_config, data_dir)
   if suffix == '.npz':
@@ -33,3 +39,24 @@ def read(data_config: DataConfig, data_dir: str | None) -> Columns:
     f'{path} cannot be used: give a folder of class folders, a table'
     f' ({", ".join(table.EXTENSIONS)}) or an .npz'
   )
+
+
+def _read_folder(
+  data_config: DataConfig,
+  data_dir: str | None,
+  tables: Sequence[pathlib.Path],
+  reasons: Sequence[str | None],
+) -> Columns:
+  """Reads class folders, and says why the tables beside them are not used."""
+  several = f'there are {len(tables)} tables: name one with config.data.path'
+  warnings = [
+    f'{path.name} beside the folders is not used: {reason or several}'
+    for path, reason in zip(tables, reasons, strict=True)
+  ]
+  try:
+    columns = folder.read(data_config, data_dir)
+  except UserError as error:
+    raise UserError('; '.join([str(error), *warnings])) from None
+  told = columns.summary
+  told = {**told, 'warnings': [*warnings, *told['warnings']]}
+  return dataclasses.replace(columns, summary=told)

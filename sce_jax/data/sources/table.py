@@ -58,13 +58,13 @@ def find(folder: pathlib.Path) -> list[pathlib.Path]:
   )
 
 
-def fits(path: pathlib.Path) -> bool:
-  """Whether a file is a table with the columns that are needed."""
+def misfit(path: pathlib.Path) -> str | None:
+  """Why a file is no table with the columns that are needed; None: it is."""
   try:
     _columns(path, _rows(path)[0])
-  except UserError:
-    return False
-  return True
+  except UserError as error:
+    return str(error)
+  return None
 
 
 def _listing(path: pathlib.Path) -> Listing:

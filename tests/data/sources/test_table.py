@@ -207,12 +207,38 @@ def test_a_folder_with_a_table_of_something_else_is_a_folder(tmp_path):
   for name in ('a/1.png', 'b/2.png'):
     pictures.write(tmp_path / 'data' / name)
   (tmp_path / 'data' / 'figures.csv').write_text('epoch,loss\n1,2\n')
-  assert read(tmp_path / 'data').info.class_names == ('a', 'b')
+  data = read(tmp_path / 'data')
+  assert data.info.class_names == ('a', 'b')
+  assert data.summary['warnings'][0] == (
+    f'figures.csv beside the folders is not used: {tmp_path}/data/figures.csv'
+    " lacks the column 'file_name': it must have file_name (or path, or image)"
+    " and label; it has 'epoch', 'loss'"
+  )
   message = told(read, tmp_path / 'data', source='table')
   assert "lacks the column 'file_name'" in message
   (tmp_path / 'data' / 'more.csv').write_text('')
   message = told(read, tmp_path / 'data', source='table')
   assert 'holds 2 tables' in message
+
+
+def test_several_tables_beside_class_folders_are_told(tmp_path):
+  for name in ('a/1.png', 'b/2.png'):
+    pictures.write(tmp_path / name)
+  for name in ('1.csv', '2.tsv'):
+    write(tmp_path / name, [{'file_name': 'a/1.png', 'label': 'c'}])
+  assert read(tmp_path).summary['warnings'][:2] == [
+    f'{name} beside the folders is not used: there are 2 tables: name one with'
+    ' config.data.path'
+    for name in ('1.csv', '2.tsv')
+  ]
+
+
+def test_why_a_table_is_not_used_is_told_where_there_are_no_folders(folder):
+  write(folder / 'own.csv', [{'filename': n, 'label': 'a'} for n in NAMES])
+  shutil.rmtree(folder / 'x')
+  message = told(read, folder)
+  assert 'holds 2 images, but not in class folders' in message
+  assert "own.csv lacks the column 'file_name'" in message
 
 
 @pytest.mark.parametrize(
