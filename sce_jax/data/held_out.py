@@ -99,8 +99,12 @@ def split(
     note = f'{len(test.label):,} training examples are held out for testing' + (
       '' if is_clean else ', with labels as noisy as theirs'
     )
+    # Of one split: no copy was in another one, and classes had more examples.
+    before = summary.warnings(names, [train])
+    others = [x for x in told['warnings'] if x not in before]
     told = {
       **told,
+      'warnings': [*others, *summary.warnings(names, [kept, test])],
       'classes': summary.by_class(names, (kept, test)),
       'notes': [*told['notes'], note],
     }

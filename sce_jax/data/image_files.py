@@ -11,11 +11,17 @@ EXTENSIONS = ('.jpg', '.jpeg', '.png', '.webp', '.bmp', '.tif', '.tiff')
 _MOST_PATHS = 100
 
 
-def find(folder: str | os.PathLike) -> Iterator[str]:
+def find(
+  folder: str | os.PathLike, others: list[str] | None = None
+) -> Iterator[str]:
   """The names of all images below a folder, relative to it, in order.
 
   By their extensions, in any case. Links are followed, but not to a folder that
   they lie in; hidden files and folders are left out.
+
+  Args:
+    folder: the folder.
+    others: the names of the other files are added to it; None: to nothing.
 
   Raises:
     UserError: a folder cannot be read, or links lead to it by too many paths.
@@ -56,6 +62,8 @@ def find(folder: str | os.PathLike) -> Iterator[str]:
       enter(entry.path, f'{prefix}{entry.name}/')
     elif is_image(entry.name):
       yield prefix + entry.name
+    elif others is not None:
+      others.append(prefix + entry.name)
 
 
 def is_image(name: str) -> bool:

@@ -6,6 +6,8 @@ from PIL import Image
 
 from sce_jax.errors import UserError
 
+# What images are called in an .npz, or feature vectors; the first is used.
+NAMES = ('images', 'x', 'train_images', 'x_train')
 # Beyond the range of pixels, as a share of it, floats may lie: resizing with a
 # cubic filter does that beside edges, up to a fifth in corners.
 OVERSHOOT = 0.25

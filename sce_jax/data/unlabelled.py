@@ -16,7 +16,6 @@ from sce_jax.errors import UserError, reason_of
 from sce_jax.storage import paths
 
 _ARRAYS = ('.npy', '.npz')
-_KEYS = ('images', 'x')
 Chunk = tuple[list[str], Shaped[np.ndarray, 'N ...']]
 
 
@@ -158,9 +157,9 @@ def _read_array(
     with open(file, 'rb') as opened:
       found = np.load(opened, allow_pickle=False)
       if isinstance(found, np.lib.npyio.NpzFile):
-        (name,) = [x for x in _KEYS if x in found][:1] or ['']
+        (name,) = [x for x in pixels.NAMES if x in found][:1] or ['']
         if not name:
-          raise ValueError(f'it has no array named {" or ".join(_KEYS)}')
+          raise ValueError(f'it has no array named {" or ".join(pixels.NAMES)}')
         found = found[name]
   # A damaged file has errors of several types.
   except Exception as error:  # noqa: BLE001

@@ -41,6 +41,14 @@ def test_arrays_are_read_as_for_training(images, side, tmp_path):
   assert not np.any(chunks(tmp_path / 'dark.npy', data))
 
 
+@pytest.mark.parametrize('name', ['images', 'x', 'train_images', 'x_train'])
+def test_an_npz_that_was_trained_on_is_predicted(name, tmp_path):
+  path = tmp_path / 'own.npz'
+  np.savez(path, **{name: RANDOM}, labels=[0, 1, 1, 0])
+  data = reading.read('own', None, path=str(path))
+  np.testing.assert_array_equal(chunks(path, data), data.train.image)
+
+
 def test_pixels_just_beyond_the_range_are_cut_off(tmp_path):
   path = tmp_path / 'own.npz'
   np.savez(path, images=RANDOM, labels=[0, 1, 1, 0])

@@ -8,6 +8,7 @@ texts.
 """
 
 from collections.abc import Sequence
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ def columns(
   test_images: np.ndarray | None = None,
   test_labels: np.ndarray | None = None,
   class_names: Sequence[str] | None = None,
+  warnings: Sequence[str] = (),
 ) -> Columns:
   """Makes splits of arrays; an example's id is its row in them.
 
@@ -45,6 +47,7 @@ def columns(
     test_labels: [M], their labels.
     class_names: of the classes, in order; then labels are numbers, from 0 on.
       None: the classes are the different labels, see summary.class_names.
+    warnings: what the user should look at, a sentence each.
 
   Raises:
     UserError: they cannot be used; one line.
@@ -112,14 +115,18 @@ def columns(
         f' {len(keys)} classes: give labels from 0 to {len(keys) - 1}'
       )
   parts = [
-    Part(image, summary.numbers(keys, [text[i] for i in chosen]), chosen)
+    Part(
+      image,
+      summary.numbers(keys, [text[i] for i in chosen]),
+      chosen,
+      digests=[summary.digest(x.tobytes()) for x in image],
+    )
     for image, text, chosen in zip(pixels, texts, rows, strict=True)
     if len(chosen)
   ]
   if clean is not None:
     numbers = summary.numbers(keys, [known[i] for i in rows[0]])
-    parts[0] = Part(parts[0].image, parts[0].label, parts[0].ids, numbers)
-  digests = [[summary.digest(x.tobytes()) for x in image] for image in pixels]
+    parts[0] = dataclasses.replace(parts[0], clean_label=numbers)
   return Columns(
     parts[0],
     parts[1] if len(parts) > 1 else None,
@@ -131,7 +138,7 @@ def columns(
       'classes': summary.by_class(titles, parts),
       'image_shape': list(pixels[0].shape[1:]),
       'notes': notes,
-      'warnings': summary.warnings(titles, parts, digests),
+      'warnings': [*warnings, *summary.warnings(titles, parts)],
       'unreadable': [],
       'decoding': decode.description(
         is_resized=config.image_size is not None, scale=scales[0]

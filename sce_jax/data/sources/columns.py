@@ -1,6 +1,6 @@
 """What every source of data hands on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
 from typing import Any
 
@@ -24,21 +24,25 @@ class Part:
     ids: any numbers, texts or bytes, see ids.py.
     clean_label: the true labels, -1 where one is not known; None: the source
       tells nothing of them.
+    digests: of each example's content, by which copies are found; None: they
+      are not looked for.
   """
 
   image: Inputs | Records
   label: Int32[np.ndarray, ' N']
   ids: Shaped[np.ndarray, ' N']
   clean_label: Int32[np.ndarray, ' N'] | None = None
+  digests: Sequence[bytes] | None = None
 
   def rows(self, rows: np.ndarray) -> 'Part':
     """Some of the examples."""
-    image, clean = self.image, self.clean_label
+    image, clean, digests = self.image, self.clean_label, self.digests
     return Part(
       image.rows(rows) if isinstance(image, Records) else image[rows],
       self.label[rows],
       self.ids[rows],
       None if clean is None else clean[rows],
+      None if digests is None else [digests[i] for i in rows],
     )
 
 

@@ -4,9 +4,11 @@ As in torchvision, tfds and Keras: the class is the first folder's name, files
 may lie deeper, links are followed, hidden files and folders are left out.
 """
 
+import collections
 from collections.abc import Collection, Mapping, Sequence
 import itertools
 import pathlib
+import posixpath
 
 from sce_jax.data import image_files
 from sce_jax.data.data_config import DataConfig
@@ -41,8 +43,8 @@ def find(path: pathlib.Path) -> Listing:
       that seem to be splits of an unknown name.
   """
   found: dict[str, list[str]] = {}
-  loose = []
-  for file in image_files.find(path):
+  loose, others = [], []
+  for file in image_files.find(path, others):
     first, slash, _ = file.partition('/')
     if slash:
       found.setdefault(first, []).append(file)
@@ -64,6 +66,7 @@ def find(path: pathlib.Path) -> Listing:
       f'{len(loose)} image(s) in no class folder are left out, such as'
       f' {loose[0]}'
     )
+  warnings += _other_files(others)
   splits = {name: SPLIT_NAMES.get(name.lower()) for name in found}
   named = {split for split in splits.values() if split is not None}
   files: dict[str, list[tuple[str, str, str | None]]] = {}
@@ -122,6 +125,24 @@ def _check_siblings(
         f' both have a folder {shared[0]!r}: call splits'
         f' {", ".join(SPLIT_NAMES)}, or rename {name!r} if it is a class'
       )
+
+
+def _other_files(names: Sequence[str]) -> list[str]:
+  """A warning if class folders have files that are not called as images are."""
+  counts = collections.Counter(
+    posixpath.splitext(name)[1].lower() for name in names if '/' in name
+  )
+  if not counts:
+    return []
+  each = [
+    f'{count:,} {ending or "without an ending"}'
+    for ending, count in counts.most_common()
+  ]
+  return [
+    f'{counts.total():,} files in class folders are left out, for their names'
+    f' do not end in {", ".join(image_files.EXTENSIONS)}: {summary.some(each)};'
+    ' a table can name image files of any ending'
+  ]
 
 
 def _empty(

@@ -102,7 +102,7 @@ def read(listing: Listing, config: DataConfig) -> Columns:
     ],
   )
   lost = sorted({row[1] for row in rows} - set(names))
-  parts, digests = [], []
+  parts = []
   for start, end in itertools.pairwise(ends.tolist()):
     own = read_rows[start:end]
     if not own:
@@ -114,9 +114,9 @@ def read(listing: Listing, config: DataConfig) -> Columns:
         summary.numbers(names, [row[1] for row in own]),
         np.array([row[0] for row in own], object),
         clean if listing.has_clean_labels else None,
+        loaded.digests[start:end],
       )
     )
-    digests.append(loaded.digests[start:end])
   return Columns(
     parts[0],
     parts[1] if len(parts) > 1 else None,
@@ -132,7 +132,7 @@ def read(listing: Listing, config: DataConfig) -> Columns:
       'warnings': [
         *listing.warnings,
         *(f'no example of class {name!r} can be read' for name in lost[:8]),
-        *summary.warnings(names, parts, digests),
+        *summary.warnings(names, parts),
       ],
       'unreadable': loaded.unreadable,
       'decoding': decode.description(is_resized=True),

@@ -117,22 +117,17 @@ def digest(content: bytes) -> bytes:
   return hashlib.blake2b(content, digest_size=16).digest()
 
 
-def warnings(
-  names: Sequence[str],
-  parts: Sequence[Part],
-  digests: Sequence[Sequence[bytes]],
-) -> list[str]:
+def warnings(names: Sequence[str], parts: Sequence[Part]) -> list[str]:
   """What the user should look at: rare classes, alike labels, copies, ...
 
   Args:
     names: of the classes.
     parts: the training split, and the test split if there is one.
-    digests: of each example's content, for each part.
   """
   return [
     *_rare(names, parts[0].label),
     *_alike(names),
-    *_copies(names, parts, digests),
+    *_copies(parts),
     *_constant(np.asarray(parts[0].image)),
   ]
 
@@ -161,18 +156,14 @@ def _alike(names: Sequence[str]) -> list[str]:
   ]
 
 
-def _copies(
-  names: Sequence[str],
-  parts: Sequence[Part],
-  digests: Sequence[Sequence[bytes]],
-) -> list[str]:
+def _copies(parts: Sequence[Part]) -> list[str]:
   """Examples of equal content: within a class, across classes and splits."""
   is_image = np.asarray(parts[0].image).ndim > 2
   what = 'images' if is_image else 'rows'
   first: dict[bytes, tuple[int, int]] = {}
   found: dict[str, list[tuple[str, str]]] = {}
-  for p, (part, keys) in enumerate(zip(parts, digests, strict=True)):
-    for i, key in enumerate(keys):
+  for p, part in enumerate(parts):
+    for i, key in enumerate(part.digests or ()):
       q, j = first.setdefault(key, (p, i))
       if (q, j) == (p, i):
         continue

@@ -264,6 +264,37 @@ def test_held_out_examples_are_a_share_of_each_class(tmp_path):
   assert 'give a larger share' in told(read, tmp_path, held_out=0.01)
 
 
+def test_copies_and_rare_classes_are_those_once_examples_are_held_out(
+  tmp_path,
+):
+  for i in range(10):
+    pictures.write(tmp_path / 'a' / f'{i}.png')  # All the same.
+  for i in (1, 2):
+    pictures.write(tmp_path / 'b' / f'{i}.png', seed=i)
+  # Five of a and one of b are held out.
+  told = read(tmp_path, held_out=0.5).summary['warnings']
+  assert [line.partition(', such as')[0] for line in told] == [
+    "1 class with one training example: 'b'",
+    'copies of images with the same label: 4',
+    'test images that are copies of training images: 5',
+  ]
+
+
+def test_other_files_in_class_folders_are_told(tmp_path):
+  write(tmp_path, 'a/1.png', 'b/2.png')
+  for name in ('a/1.gif', 'a/2.GIF', 'b/x/notes.txt', 'b/README', 'b/.h.gif'):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text('')
+  # Beside the class folders there may be anything.
+  (tmp_path / 'LICENSE').write_text('')
+  assert read(tmp_path).summary['warnings'][0] == (
+    '4 files in class folders are left out, for their names do not end in .jpg,'
+    ' .jpeg, .png, .webp, .bmp, .tif, .tiff: 2 .gif, 1 without an ending,'
+    ' 1 .txt; a table can name image files of any ending'
+  )
+
+
 NAMES = st.one_of(
   st.sampled_from(['train', 'Test', 'valid', 'a', 'b', 'A ', '.h', '..', '~']),
   st.text(string.printable + 'äß\u202e\ud7ff😀\udcff', min_size=1, max_size=8),

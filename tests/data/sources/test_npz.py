@@ -103,6 +103,17 @@ def test_a_test_split_of_another_range_is_refused(train, test, message, save):
   assert message in told(read, path)
 
 
+def test_arrays_that_are_not_used_are_told(save):
+  path = save(
+    x=IMAGES, x_train=IMAGES, y=LABELS, x_val=IMAGES, clean_label=LABELS
+  )
+  assert read(path).summary['warnings'][0] == (
+    "arrays that are not used: 'x_train', 'x_val', 'clean_label'; names that"
+    ' are known: images, x, train_images, x_train, labels, y, train_labels,'
+    ' y_train, clean_labels, test_images, x_test, test_labels, y_test'
+  )
+
+
 def test_all_arrays_are_read(save):
   colour = np.stack([IMAGES] * 3, axis=-1)
   data = read(
