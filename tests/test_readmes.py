@@ -1,6 +1,7 @@
 """All pages: examples are executed, commands parse, links and names exist."""
 
 import dataclasses
+import functools
 import importlib.util
 import inspect
 import pathlib
@@ -260,6 +261,10 @@ def launches():
   return found
 
 
+# Pages repeat commands.
+planned = functools.cache(registry.plan)
+
+
 @pytest.mark.parametrize(('name', 'arguments'), launches(), ids=repr)
 def test_launch_understands_the_command(name, arguments, monkeypatch):
   monkeypatch.chdir(REPOSITORY)
@@ -280,7 +285,7 @@ def test_launch_understands_the_command(name, arguments, monkeypatch):
     if 'benchmark' in left:  # One seed is planned as all are.
       choice = dataclasses.replace(choice, seeds=1)
     if set(left) & set(registry.NAMES):
-      registry.plan(left[0], values.dataset, values.scale, choice)
+      planned(left[0], values.dataset, values.scale, choice)
   else:
     assert left == []
   if command == 'compare' and config is not None:
