@@ -36,6 +36,8 @@ _LARGEST_FILE = 2**29
 # Times its short side, an image that is stored is long at most.
 LONGEST = 4
 _GREY = {'1', 'L', 'LA', 'La', 'I', 'F'}
+# The conversion of what has more than 8 bits: see `_convert`.
+DEEP = 'of more than 8 bits, made 8'
 _TURNED = {
   2: Image.Transpose.FLIP_LEFT_RIGHT,
   3: Image.Transpose.ROTATE_180,
@@ -144,7 +146,7 @@ def header(content: bytes) -> Header:
         (turned in _TURNED, 'rotated as EXIF says'),
         (image.mode == 'P', 'with a palette, converted'),
         (image.mode == 'CMYK', 'CMYK, converted'),
-        (_is_deep(image.mode), 'of more than 8 bits, made 8'),
+        (_is_deep(image.mode), DEEP),
         (_is_transparent(image), 'transparent, laid on white'),
       )
       if is_done

@@ -31,6 +31,9 @@ _SIDES = (8, 16, 28, 32, 48, 64)
 # About as many files are in a shard at most, and bytes of their pixels.
 _SHARD_FILES = 512
 _SHARD_BYTES = 2**26
+# Where of the images of more than 8 bits no pixel is so bright, or so many are
+# white, they are likely of another range than they are taken for.
+_DARK, _WHITE = 64, 0.5
 # Raised when records are made in another way.
 _RECORDS = 1
 # The first byte of a record: what follows is what was made of the file, or why
@@ -47,6 +50,7 @@ class Loaded:
     rows: which of the files these are.
     digests: of their content, [M] of 16 bytes.
     notes: what was done, a sentence each.
+    warnings: what the user should look at, a sentence each.
     unreadable: the other files: 'file' and 'reason'.
   """
 
@@ -54,6 +58,7 @@ class Loaded:
   rows: Int[np.ndarray, ' M']
   digests: Sequence[bytes]
   notes: list[str]
+  warnings: list[str]
   unreadable: list[dict[str, str]]
 
 
@@ -96,11 +101,13 @@ def load(
     channels = 1 if all(x.header.is_grey for x in files) else 3
     images, kept = _decode(root, files, size, channels, reasons)
     _check_readable(root, names, reasons, max_unreadable)
+  headers = [x.header for x in kept]
   return Loaded(
     images,
     np.array([x.row for x in kept], np.int64),
     [x.digest for x in kept],
-    _notes([x.header for x in kept], size, channels),
+    _notes(headers, size, channels),
+    _warnings(headers, images),
     [{'file': names[i], 'reason': reasons[i]} for i in sorted(reasons)],
   )
 
@@ -259,6 +266,28 @@ def _stat(file: pathlib.Path) -> tuple[int, ...] | None:
   except (OSError, ValueError):
     return None
   return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _warnings(
+  headers: Sequence[Header], images: UInt8[np.ndarray, 'M H W C']
+) -> list[str]:
+  """Whether images of more than 8 bits have become dark or white.
+
+  Integers are taken for ones of 16 bits, also those that a camera has made of
+  12; floats for ones in [0, 1] or [0, 255].
+  """
+  deep = [i for i, x in enumerate(headers) if decode.DEEP in x.conversions]
+  if not deep:
+    return []
+  what = f'{len(deep):,} image{"s" * (len(deep) > 1)} of more than 8 bits'
+  advice = 'scale them to 8 bits before, if that is not meant'
+  most = max(int(images[i].max()) for i in deep)
+  white = float(np.mean([(images[i] == 255).mean() for i in deep]))
+  if most < _DARK:
+    return [f'{what}: the brightest pixel became {most} of 255; {advice}']
+  if white > _WHITE:
+    return [f'{what}: {white:.0%} of the pixels became white; {advice}']
+  return []
 
 
 def _notes(

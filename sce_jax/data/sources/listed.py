@@ -131,6 +131,7 @@ def read(listing: Listing, config: DataConfig) -> Columns:
       'notes': [*notes, *loaded.notes],
       'warnings': [
         *listing.warnings,
+        *loaded.warnings,
         *(f'no example of class {name!r} can be read' for name in lost[:8]),
         *summary.warnings(names, parts),
       ],

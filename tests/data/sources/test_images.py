@@ -105,6 +105,25 @@ def test_more_than_8_bits_become_8(pixels, expected, tmp_path):
   assert loaded.notes == ['1 image of more than 8 bits, made 8']
 
 
+@pytest.mark.parametrize(
+  ('pixels', 'told'),
+  [
+    # 12 bits, stored in 16: 255 * 4095 / 65535 = 15.9.
+    (np.array([0, 4095], np.uint16), 'the brightest pixel became 16 of 255'),
+    (np.array([0, 255, 300, 4000], np.float32), '75% of the pixels became whi'),
+    (np.array([0, 65535], np.uint16), None),
+    (np.array([0, 4095], np.uint16) // 16, 'the brightest pixel became 1 of'),
+    (np.array([0, 1], np.float32), None),
+    # Of 8 bits: they may be dark.
+    (np.array([0, 16], np.uint8), None),
+  ],
+)
+def test_deep_images_that_become_dark_or_white_are_told(pixels, told, tmp_path):
+  save(tmp_path / 'a.tif', np.tile(pixels, (8, 4)))
+  (warning, *_) = *load(tmp_path).warnings, ''
+  assert (told or '') in warning and bool(warning) == bool(told)
+
+
 def test_exif_turns_an_image(tmp_path):
   pixels = np.zeros((8, 16), np.uint8)
   pixels[0, 0] = 255  # Top left.
