@@ -22,7 +22,7 @@ from sce_jax.data.sources import arrays, folder, found, npz, table, tfds
 from sce_jax.data.sources.columns import Columns, Inputs, Part
 from sce_jax.data.sources.web import animal10n, clothing1m, food101n, webvision
 from sce_jax.errors import UserError
-from sce_jax.noise import Replaced
+from sce_jax.noise import Replaced, rows_of
 from sce_jax.parallel import processes
 
 # The choice for an example that keeps its label.
@@ -217,7 +217,10 @@ def _relabelled(dataset: Dataset, data_config: DataConfig) -> Dataset:
 
 
 def _read_choices(path: str, dataset: Dataset) -> Int32[np.ndarray, ' N']:
-  ids, labels = label_files.read_choices(path, dataset.info.class_titles)
+  example_ids = dataset.train.example_id
+  ids, labels = label_files.read_choices(
+    path, dataset.info.class_titles, example_ids
+  )
   num_classes = dataset.info.num_classes
   bad = np.flatnonzero(
     (labels != label_files.DROP) & ((labels < 0) | (labels >= num_classes))
@@ -227,16 +230,8 @@ def _read_choices(path: str, dataset: Dataset) -> Int32[np.ndarray, ' N']:
       f'{path}: label {labels[bad[0]]} of example {ids[bad[0]]} is no class;'
       f' there are {num_classes}, 0 to {num_classes - 1}'
     )
-  rows = {int(i): row for row, i in enumerate(dataset.train.example_id)}
-  unknown = [i for i in ids.tolist() if i not in rows]
-  if unknown:
-    raise UserError(
-      f'{path}: data set {dataset.info.name!r} has no training example'
-      f' {unknown[0]}: are these choices for other data, or is'
-      ' config.data.limit set?'
-    )
-  choices = np.full(len(rows), UNDECIDED, np.int32)
-  choices[[rows[i] for i in ids.tolist()]] = labels
+  choices = np.full(len(example_ids), UNDECIDED, np.int32)
+  choices[rows_of(example_ids, ids)] = labels
   if (choices == label_files.DROP).all():
     raise UserError(f'{path} drops all training examples')
   return choices

@@ -1,7 +1,8 @@
 """The ids of examples: any text or number becomes a number of 64 bits.
 
-Label noise and files of labels know an example by this number, so it depends on
-the id alone: not on where the example stands, nor on how many are read.
+Label noise and files of labels know an example by this number, so it does not
+depend on where the example stands. It depends on the id alone, unless two ids
+that are read together would have the same number: see `to_numbers`.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,8 @@ def to_numbers(ids: Sequence[Any] | np.ndarray) -> Int64[np.ndarray, ' N']:
   A whole number, also as text, is itself, and b'train_16399' is 16399. Anything
   else becomes a hash of its text: the first 63 bits of BLAKE2b with a digest of
   8 bytes. So do all ids if two different ones give the same number, such as '1'
-  and 'train_1'.
+  and 'train_1', or '1' and '01': then the numbers are others than those of a
+  part of the ids without such a pair.
 
   Raises:
     ValueError: an id stands twice, or two ids have the same hash; one line.

@@ -97,8 +97,7 @@ def read(
   Raises:
     UserError: the file cannot be read, or holds something else; one line.
   """
-  readers = {'.npz': _read_npz, '.csv': _read_csv}
-  return _read(path, readers, _Classes(titles))
+  return _read(path, {'.npz': _read_npz, '.csv': _read_csv}, _Classes(titles))
 
 
 def read_clean(path: str | os.PathLike) -> Int32[np.ndarray, ' N'] | None:
@@ -165,6 +164,7 @@ def _further_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
 def read_choices(
   path: str | os.PathLike,
   titles: Sequence[str] = (),
+  example_ids: Int64[np.ndarray, ' M'] | None = None,
 ) -> tuple[Int64[np.ndarray, ' N'], Int32[np.ndarray, ' N']]:
   """Reads what was decided about some examples: their labels, or to drop them.
 
@@ -172,15 +172,18 @@ def read_choices(
     path: a .csv with the columns `example_id` and `label`, a class or drop, as
       an audit's page saves it.
     titles: as in `read`.
+    example_ids: of the training examples, which the choices must be of; None:
+      they are not known.
 
   Returns:
     The numbers of the ids, see ids.py, and the labels; DROP: not to be used.
 
   Raises:
-    UserError: the file cannot be read, or holds something else; one line.
+    UserError: the file cannot be read, holds something else, or names an
+      example that is not among these; one line.
   """
   reader = functools.partial(_read_csv, drop='drop')
-  return _read(path, {'.csv': reader}, _Classes(titles))
+  return _read(path, {'.csv': reader}, _Classes(titles), example_ids)
 
 
 class _Classes:
@@ -221,6 +224,7 @@ def _read(
   path: str | os.PathLike,
   readers: dict[str, Callable[[bytes, _Classes], tuple[Any, np.ndarray]]],
   classes: _Classes,
+  example_ids: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
   where = paths.path(path)
   if where.suffix not in readers:
@@ -240,6 +244,14 @@ def _read(
       raise ValueError(f'labels must fit into {limits.dtype}')
   except ValueError as error:
     raise UserError(f'{os.fspath(path)}: {error}') from None
+  if example_ids is not None:
+    unknown = np.flatnonzero(~np.isin(numbers, example_ids))
+    if unknown.size:
+      raise UserError(
+        f'{os.fspath(path)}: there is no training example'
+        f' {str(given[unknown[0]])!r}: are these choices for other data, or do'
+        ' config.data.limit or config.data.held_out leave it out?'
+      )
   return numbers, labels.astype(np.int32)
 
 

@@ -328,6 +328,14 @@ def _find_first(
     # A file of all examples serves a part of them.
     among = np.isin(ids, own)
     ids, labels = ids[among], labels[among]
+  names = dataset.train_names
+  missing = np.flatnonzero(~np.isin(own, ids))
+  # Of examples without names the noise itself tells the ids.
+  if names is not None and missing.size:
+    raise UserError(
+      f'{path}: there is no label for example {str(names[rows[missing[0]]])!r}:'
+      ' give each training example one, by its file name'
+    )
   if name == FROM_FILE:
     return noise.from_labels(ids, labels, source=path)
   return _told(noise.matched_to(ids, labels), path)

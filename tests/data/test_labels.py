@@ -406,7 +406,7 @@ def test_choices_replace_noisy_labels(data_dir, digits, tmp_path):
   [
     ('0,10', 'label 10 of example 0 is no class; there are 10, 0 to 9'),
     ('0,-1', "whole number or drop, not '0' and '-1'"),
-    ('99999,1', "'digits' has no training example 99999"),
+    ('99999,1', "there is no training example '99999': are these choices for"),
     ('0,1\n0,2', "id '0' stands twice"),
   ],
 )

@@ -55,7 +55,8 @@ def columns(
   if (test_images is None) != (test_labels is None):
     raise UserError(f'{where}: give test_images and test_labels, or neither')
   notes: list[str] = []
-  pixels, scales, rows, texts, clean = [], [], [], [], None
+  pixels, rows, texts, clean = [], [], [], None
+  scales: list[int | None] = []
   for prefix, some, given in (
     ('', images, labels),
     ('test_', test_images, test_labels),

@@ -43,7 +43,8 @@ def find(path: pathlib.Path) -> Listing:
       that seem to be splits of an unknown name.
   """
   found: dict[str, list[str]] = {}
-  loose, others = [], []
+  loose: list[str] = []
+  others: list[str] = []
   for file in image_files.find(path, others):
     first, slash, _ = file.partition('/')
     if slash:

@@ -112,10 +112,10 @@ def _listing(path: pathlib.Path) -> Listing:
       f'{path}: {len(gone)} of {len(first)} files are not there, the first is'
       f' {gone[0][:200]!r}; names are relative to {path.parent}'
     )
-  labels, clean_labels = summary.written_alike([labels, clean_labels])
+  texts = summary.written_alike([labels, clean_labels])
   files: dict[str, list[tuple[str, str, str | None]]] = {}
-  for kind, *row in zip(kinds, first, labels, clean_labels, strict=True):
-    files.setdefault(kind, []).append(tuple(row))
+  for kind, name, text, true in zip(kinds, first, *texts, strict=True):
+    files.setdefault(kind, []).append((name, str(text), true))
   return Listing(
     f'table, {path.name}',
     str(path),

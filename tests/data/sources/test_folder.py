@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from experiments.cli import runtime
-from sce_jax.data import ids
+from sce_jax.data import ids, labels
 from sce_jax.data.sources import summary
 from sce_jax.runs import files
 from sce_jax.runs import read as read_runs
@@ -242,6 +242,23 @@ def test_copies_are_told(tmp_path):
     'test images that are copies of training images: 1, such as test/a/6.png'
     ' of train/b/2.png',
   ]
+
+
+def test_files_of_labels_that_do_not_fit_are_told_by_file_names(tmp_path):
+  write(tmp_path / 'data', 'a/1.png', 'a/2.png', 'b/3.png', 'b/4.png')
+  table = tmp_path / 'labels.csv'
+  table.write_text('example_id,label\na/1.png,b\nb/5.png,a\n')
+  message = told(read, tmp_path / 'data', relabel=str(table))
+  assert message == (
+    f"{table}: there is no training example 'b/5.png': are these choices for"
+    ' other data, or do config.data.limit or config.data.held_out leave it out?'
+  )
+  noise = labels.NoiseConfig('file', 0.0, 'exact', None, str(table))
+  message = told(labels.apply_label_noise, read(tmp_path / 'data'), noise, 0)
+  assert message == (
+    f"{table}: there is no label for example 'a/2.png': give each training"
+    ' example one, by its file name'
+  )
 
 
 def test_held_out_examples_are_a_share_of_each_class(tmp_path):
