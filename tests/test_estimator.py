@@ -192,6 +192,12 @@ def test_images_may_be_bytes_or_floats(images):
   np.testing.assert_array_equal(
     other.predict_proba(dark), model.predict_proba(np.rint(dark * 255)[..., 0])
   )
+  # Resizing leaves pixels just beyond the range: they are cut off.
+  bright, white = scaled[:1].copy(), scaled[:1].copy()
+  bright[0, 0, 0], white[0, 0, 0] = 1.01, 1
+  np.testing.assert_array_equal(
+    other.predict_proba(bright), other.predict_proba(white)
+  )
   with pytest.raises(ValueError, match=r'pixels from 0 to 480: .* \[0, 255\]'):
     model.predict(pixels.astype(int) * 2)
   with pytest.raises(ValueError, match=r'\[200, 7, 8\], but .* \[N, 8, 8\]'):

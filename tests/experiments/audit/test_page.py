@@ -196,6 +196,23 @@ def test_names_of_files_are_exported_as_csv_has_them(tmp_path):
 
 
 @browser.NEEDED
+def test_choices_have_titles_where_these_are_numbers(tmp_path):
+  issues, dataset = found()
+  titles = tuple(map(str, range(1, 11)))
+  info = dataclasses.replace(dataset.info, class_names=titles)
+  dataset = dataclasses.replace(dataset, info=info)
+  source = page.page_text(issues, dataset, 'Numbers')
+  script = f"""{PRESS}
+    localStorage.clear();
+    press('ArrowRight', 'r');
+    result = csv();
+  """
+  # The suggested class is the third, which is called 3.
+  made = browser.evaluate(source, script, tmp_path)
+  assert made == f'example_id,label\n{2**62},3\n'
+
+
+@browser.NEEDED
 def test_filters_sorts_and_pages(tmp_path):
   script = f"""{PRESS}
     localStorage.clear();
