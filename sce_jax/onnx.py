@@ -1,7 +1,8 @@
 """Adds an ONNX program to an exported network, see inference.py.
 
-Its input `images` are uint8 [N, H, W, C] of any N, its output `probabilities`
-float32 [N, K]. It computes in float32, whatever the network was trained in.
+Its input `images` are uint8 [N, H, W, C], or float32 feature vectors [N, D], of
+any N, its output `probabilities` float32 [N, K]. It computes in float32,
+whatever the network was trained in.
 
 jax2onnx makes it, which needs an older orbax than checkpoints do. So it has an
 environment of its own, of requirements-onnx.txt, in which no run is restored:

@@ -85,7 +85,7 @@ def _earlier(config: fields.RawConfig, root: str) -> float | None:
 
 
 def _folders(root: str) -> Iterator[str]:
-  """Folders below the root, and theirs, the newest first."""
+  """Folders below the root, the newest first, and then those in the newest."""
   if paths.is_cloud(root):
     return
   for _ in range(2):

@@ -25,8 +25,9 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
     (
       'images',
       None,
-      'An image, a folder of images, or uint8 images [N, H, W, C] as .npy, or'
-      ' as "images" or "x" of an .npz.',
+      'An image, a folder of images, or as .npy, or as "images" or "x" of an'
+      ' .npz, images [N, H, W, C] or feature vectors [N, D] like those that the'
+      ' network was trained on, or uint8 images.',
     ),
     ('out', 'predictions.csv', 'File to write; an earlier one is replaced.'),
   ):

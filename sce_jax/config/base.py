@@ -149,8 +149,8 @@ def base_config(
   d.name = dataset  # What the source calls it: any tfds data set of images.
   # Data of one's own (sources path, folder, table, npz): where they are.
   d.path = config_dict.placeholder(str)
-  # Height and width that images are resized to, 8 to 1024; None: chosen from
-  # the images' sizes, at most 64, and said.
+  # Height and width that images are resized to, 8 to 1024; None: of files
+  # chosen from their sizes, at most 64, and said; arrays keep their size.
   d.image_size = config_dict.placeholder(int)
   # Share of the training examples, in [0, 1), that is held out as the test
   # split where there is none; its labels are as noisy as the others. 0: none.
