@@ -35,8 +35,8 @@ class LabelIssues:
     duplicates: pairs of rows: near duplicates with different labels, the most
       similar first. None: they were not looked for.
     transitions: T[i, j] = P(labelled j | truly i) by each estimator of
-      noise/estimation.py for which there is what it needs; and 'learned', by
-      the method itself.
+      noise/estimation.py for which there is what it needs, hoc's only of few
+      enough classes; and 'learned', by the method itself.
     clusterability: the share of examples whose two nearest neighbours have
       their true label, see noise/consensus.py; None: it is not known.
   """
@@ -136,6 +136,11 @@ def judge(
     learned_transition: T that a method has learned; None: it learns none.
   """
   joint = confident.confident_joint(probability, labels)
+  has_hoc = (
+    features is not None
+    and len(labels) > 2
+    and probability.shape[1] <= consensus.MOST_CLASSES
+  )
   learned = probability if averaged is None else averaged
   is_issue = confident.find_issues(learned, labels, joint)
   others = probability.copy()
@@ -165,22 +170,20 @@ def judge(
     {
       name: estimate(evidence, estimation.PERCENTILE)
       for name, estimate in estimation.ESTIMATORS.items()
-      if name != 'hoc' or (features is not None and len(labels) > 2)
+      if name != 'hoc' or has_hoc
     }
     | ({} if learned_transition is None else {'learned': learned_transition}),
-    _clusterability(features, clean_label, probability.shape[1], seed),
+    _clusterability(features, clean_label, seed),
   )
 
 
-def _clusterability(features, clean, num_classes: int, seed: int):
+def _clusterability(features, clean, seed: int):
   if features is None or clean is None:
     return None
   known = clean >= 0
   if known.sum() < 3:
     return None
-  return consensus.clusterability(
-    features[known], clean[known], num_classes, seed
-  )
+  return consensus.clusterability(features[known], clean[known], seed)
 
 
 def detection(issues: LabelIssues) -> dict[str, int | float] | None:

@@ -16,8 +16,9 @@ from experiments.cli import runtime
 from sce_jax import audit, label_issues, train
 from sce_jax.data import label_files
 from sce_jax.exit_codes import ExitCode
-from sce_jax.noise import near_duplicates
+from sce_jax.noise import consensus, near_duplicates
 from sce_jax.runs import files, read, restore
+from tests import synthetic
 from tests.data import reading
 from tests.faults import inject
 
@@ -141,6 +142,40 @@ def test_clusterability_by_hand():
   # Of 0 to 3 each has the other class among its two neighbours.
   assert issues.clusterability == pytest.approx(3 / 7)
   assert judged(clean_label=np.array([0, 1, 0, 1])).clusterability is None
+
+
+def test_a_thousand_classes_are_judged_without_hoc():
+  """Its counts alone would take 8 GB, its fit hours."""
+  size = 1000
+  labels = np.array([3, 3, 3, 1, size - 1, size - 1])
+  issues = label_issues.judge(
+    labels,
+    np.eye(size)[labels],
+    features=features_of([0, 1, 2, 90, 91, 92]),
+    clean_label=labels,
+  )
+  assert set(issues.transitions) == {'anchors', 'dual_t', 'confident'}
+  # Only the first three have two neighbours of their class.
+  assert issues.clusterability == pytest.approx(3 / 6)
+
+
+@pytest.mark.parametrize('most', [9, 10])
+def test_an_estimate_that_is_left_out_is_told(most, monkeypatch):
+  monkeypatch.setattr(consensus, 'MOST_CLASSES', most)
+  dataset = synthetic.data()
+  labels = dataset.train.label
+  issues = label_issues.judge(
+    labels,
+    np.eye(10)[labels],
+    features=np.random.default_rng(0).normal(size=(len(labels), 2)),
+    example_id=dataset.train.example_id,
+  )
+  said = audit_command.summary(issues, dataset)
+  line = (
+    'The transition matrix was not estimated by hoc, which takes 3 to 100,000'
+    f' examples of at most {most} classes'
+  )
+  assert (line in said.splitlines()) == (most == 9)
 
 
 @pytest.mark.parametrize('clean', [None, [0, 1, 0, 1], [-1, -1, -1, -1]])

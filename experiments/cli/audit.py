@@ -114,6 +114,7 @@ def summary(issues: 'LabelIssues', dataset: 'Dataset') -> str:
   from experiments.audit import page  # noqa: PLC0415
   from experiments.report import text  # noqa: PLC0415
   from sce_jax import label_issues  # noqa: PLC0415
+  from sce_jax.noise import consensus, near_duplicates  # noqa: PLC0415
 
   names = page.example_names(issues, dataset)
   classes = dataset.info.class_titles
@@ -156,6 +157,13 @@ def summary(issues: 'LabelIssues', dataset: 'Dataset') -> str:
       f'  {names[a]} ({classes[issues.label[a]]}),'
       f' {names[b]} ({classes[issues.label[b]]})'
       for a, b in issues.duplicates[:_SHOWN]
+    ]
+  if 'hoc' not in issues.transitions:
+    lines += [
+      '',
+      'The transition matrix was not estimated by hoc, which takes 3 to'
+      f' {near_duplicates.MOST_COMPARED:,} examples of at most'
+      f' {consensus.MOST_CLASSES} classes',
     ]
   errors = issues.transition_errors
   if errors:

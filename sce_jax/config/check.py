@@ -25,6 +25,7 @@ from sce_jax.engine.optim import OptimConfig
 from sce_jax.engine.plan import TrainConfig
 from sce_jax.errors import UserError
 from sce_jax.models import ModelConfig
+from sce_jax.noise import consensus
 from sce_jax.parallel import runners
 
 
@@ -309,6 +310,13 @@ def check_fits(config: Config, info: DatasetInfo) -> None:
       raise UserError(
         f'config.data.augment is for images, but {what}: leave it out'
       )
+  most = consensus.MOST_CLASSES
+  if config.loss.hparams.get('transition') == 'hoc' and info.num_classes > most:
+    raise UserError(
+      f'config.loss.transition=hoc is for at most {most} classes, and'
+      f' {info.name!r} has {info.num_classes}: use another estimator, such as'
+      ' dual_t'
+    )
   # Noise that is drawn needs data whose labels are all true; of data that come
   # with clean labels beside their own it is the config that says they are not.
   true = info.clean_labels and config.data.clean_labels

@@ -18,10 +18,13 @@ code, UCSC-REAL/HOC, hoc.py. That counts over 50 draws of 15,000 examples, here
 that in which most labels are right, because the fit may swap two of them.
 """
 
-from jaxtyping import Float, Float64, Integer
+from jaxtyping import Float, Float64, Int64, Integer
 import numpy as np
 from scipy import special
 
+# T is fitted to no more classes: a step takes time and memory with the third to
+# fourth power of their number, and a fit of 100 takes minutes.
+MOST_CLASSES = 100
 _LARGEST, _ROUNDS = 15_000, 10
 # Similarities held in memory at a time.
 _BLOCK = 2**24
@@ -47,15 +50,20 @@ def hoc(
   Args:
     features: by whose cosine neighbours are found; of at least 3 examples.
     labels: given, in [0, K).
-    num_classes: K.
+    num_classes: K, at most MOST_CLASSES.
     seed: of the draws of examples; all are taken if there are 15,000 or fewer.
 
   Returns:
     T, rows summing to 1.
 
   Raises:
-    ValueError: there are fewer than 3 examples.
+    ValueError: there are fewer than 3 examples, or too many classes.
   """
+  if num_classes > MOST_CLASSES:
+    raise ValueError(
+      f'hoc fits T to at most {MOST_CLASSES} classes, not to {num_classes}: use'
+      ' another estimator'
+    )
   size = len(labels)
   if size < 3:
     raise ValueError(f'{size} examples have no two neighbours each')
@@ -73,7 +81,6 @@ def hoc(
 def clusterability(
   features: Float[np.ndarray, 'N D'],
   labels: Integer[np.ndarray, ' N'],
-  num_classes: int,
   seed: int = 0,
 ) -> float:
   """The share of examples whose two nearest neighbours have their label.
@@ -83,13 +90,13 @@ def clusterability(
   Args:
     features: as of `hoc`.
     labels: in [0, K).
-    num_classes: K.
     seed: of which 15,000 examples are looked at, if there are more.
   """
   rng = np.random.default_rng(seed)
   rows = rng.permutation(len(labels))[:_LARGEST]
-  *_, c3 = consensus(features[rows], labels[rows], num_classes)
-  return float(np.einsum('kkk->', c3))
+  features, labels = features[rows], labels[rows]
+  agree = labels[_nearest(features)] == labels[:, None]
+  return float(agree.all(axis=1).mean())
 
 
 def consensus(
@@ -98,10 +105,23 @@ def consensus(
   num_classes: int,
 ) -> Counts:
   """The shares c1, c2 and c3; neighbours stand in order of similarity."""
+  k, near = num_classes, _nearest(features)
+  triple = (labels.astype(np.int64) * k + labels[near[:, 0]]) * k
+  triple += labels[near[:, 1]]
+  counted = np.bincount(triple, minlength=k**3).reshape(k, k, k)
+  c3 = counted / len(labels)
+  c2 = c3.sum(axis=2)
+  return c2.sum(axis=1), c2, c3
+
+
+def _nearest(
+  features: Float[np.ndarray, 'N D'],
+) -> Int64[np.ndarray, 'N 2']:
+  """The rows of the two nearest neighbours of each, the nearest first."""
   features = features.astype(np.float32)
   norms = np.linalg.norm(features, axis=1, keepdims=True)
   unit = features / np.maximum(norms, np.finfo(np.float32).tiny)
-  size = len(labels)
+  size = len(features)
   near = np.empty((size, 2), np.int64)
   step = max(1, _BLOCK // size)
   for start in range(0, size, step):
@@ -111,12 +131,7 @@ def consensus(
     for place in range(2):
       near[rows, place] = similarity.argmax(axis=1)
       similarity[np.arange(len(rows)), near[rows, place]] = -np.inf
-  k = num_classes
-  triple = (labels.astype(np.int64) * k + labels[near[:, 0]]) * k
-  triple += labels[near[:, 1]]
-  c3 = np.bincount(triple, minlength=k**3).reshape(k, k, k) / size
-  c2 = c3.sum(axis=2)
-  return c2.sum(axis=1), c2, c3
+  return near
 
 
 def solve(counts: Counts) -> Float64[np.ndarray, 'K K']:

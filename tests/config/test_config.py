@@ -250,6 +250,25 @@ def test_what_the_data_choose_is_checked_too():
     config_lib.check_fits(checked, info)
 
 
+@pytest.mark.parametrize('classes', [100, 101])
+def test_too_many_classes_for_an_estimator_are_refused(classes):
+  config = digits.get_config('forward')
+  config.loss.transition = 'hoc'
+  info = DatasetInfo(
+    'mine', classes, (8, 8, 1), (), 16.0, (0.3,), (0.4,), 1198, 599
+  )
+  said = (
+    "config.loss.transition=hoc is for at most 100 classes, and 'mine' has 101:"
+    ' use another estimator, such as dual_t'
+  )
+  try:
+    config_lib.check_fits(config_lib.check_config(config), info)
+  except errors.UserError as error:
+    assert (classes, str(error)) == (101, said)
+  else:
+    assert classes == 100
+
+
 @pytest.mark.parametrize(
   ('loss', 'epochs', 'needed'),
   [

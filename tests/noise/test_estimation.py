@@ -157,3 +157,18 @@ def test_neighbours_of_one_class_show_the_noise(monkeypatch):
 def test_too_few_for_neighbours():
   with pytest.raises(ValueError, match='2 examples have no two neighbours'):
     consensus.hoc(np.eye(2), np.array([0, 1]), 2)
+
+
+def test_the_cost_of_the_fit_is_bounded():
+  with pytest.raises(ValueError, match='at most 100 classes, not to 101: use'):
+    consensus.hoc(np.eye(101), np.arange(101), 101)
+
+
+def test_clusterability_is_the_diagonal_of_the_shares():
+  rng = np.random.default_rng(0)
+  labels = rng.integers(3, size=50)
+  features = rng.normal(size=(50, 3)) + 2 * np.eye(3)[labels]
+  *_, c3 = consensus.consensus(features, labels, 3)
+  share = consensus.clusterability(features, labels)
+  assert 0 < share < 1
+  np.testing.assert_allclose(share, sum(c3[k, k, k] for k in range(3)))
