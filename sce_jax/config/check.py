@@ -131,7 +131,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
   'data.validation': _SHARE,
   'data.max_unreadable': (lambda x: 0 <= x <= 1, 'in [0, 1]'),
   'data.pixel_max': _POSITIVE,
-  'data.std': (lambda x: all(v > 0 for v in x), 'numbers above 0'),
+  'data.std': (lambda x: all(v > 0 for v in x), 'finite numbers above 0'),
   'data.normalization': _one_of(batches.NORMALIZATIONS),
   'data.limit': _COUNT,
   'data.feed': _one_of(('resident', 'stream')),
@@ -148,7 +148,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
   'data.augment.fill': _one_of(augment.FILLS),
   'noise.rate': _SHARE,
   'noise.mode': _one_of(('exact', 'iid')),
-  'noise.seed': _NOT_NEGATIVE,
+  'noise.seed': (lambda x: 0 <= x < 2**64, 'in [0, 2^64)'),
   'noise.second_rate': _SHARE,
   'noise.imbalance': _one_of(('', *noise.PROFILES)),
   'noise.imbalance_ratio': _at_least(1),
@@ -162,7 +162,10 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
   'model.layout': _one_of(models.LAYOUTS),
   'optim.learning_rate': _POSITIVE,
   'optim.schedule': _one_of(optim.SCHEDULES),
-  'optim.boundaries': (_is_increasing, 'epochs in increasing order, above 0'),
+  'optim.boundaries': (
+    _is_increasing,
+    'epochs: whole numbers above 0 in increasing order',
+  ),
   'optim.factor': _POSITIVE,
   'optim.final_learning_rate': _NOT_NEGATIVE,
   'optim.update': _one_of(optim.UPDATES),
@@ -188,8 +191,8 @@ _KINDS = {
   float: 'a number',
   str: 'a text',
   bool: 'true or false',
-  tuple: 'a list',
 }
+_ELEMENTS = {int: 'whole numbers', float: 'finite numbers', str: 'texts'}
 
 
 # Fields of the data section that only some sources read.
@@ -442,11 +445,28 @@ def _value(path: str, value: Any, hint: Any) -> Any:
   fits = _fits(value, hint)
   is_right, wanted = _RULES.get(path, (lambda _: True, ''))
   if not fits or not _passes(is_right, value):
-    what = ' '.join(filter(None, [_KINDS.get(kind, 'a section'), wanted]))
-    if wanted.startswith(('one of', 'a regular', 'epochs', 'numbers')):
+    if _is_number(value) and _passes(is_right, value):
+      # What is left that can be wrong with a number of the right kind.
+      if not math.isfinite(value):
+        wanted = 'that is finite'
+      elif abs(value) >= 2**64:
+        wanted = 'of at most 64 bits'
+    what = ' '.join(filter(None, [_kind_name(kind, hint), wanted]))
+    if wanted.startswith(('one of', 'a regular', 'epochs', 'finite')):
       what = wanted
     raise UserError(f'config.{path} is {value!r}: it must be {what}')
   return value
+
+
+def _is_number(value: Any) -> bool:
+  return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _kind_name(kind: Any, hint: Any) -> str:
+  inner = typing.get_args(hint)
+  if kind is tuple and inner:
+    return f'a list of {_ELEMENTS[inner[0]]}'
+  return _KINDS.get(kind, 'a section')
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -102,20 +102,23 @@ def check_fits(noise_config: NoiseConfig, info: DatasetInfo) -> None:
       f'config.noise.open_set_from={info.name} is the data set that is trained'
       ' on: name another one, whose images are of none of its classes'
     )
+  if name != FROM_FILE and name not in info.label_sets:
+    _check_drawn('name', name, noise_config.rate, info)
   if noise_config.second:
-    check_fits(
-      NoiseConfig(
-        noise_config.second, noise_config.second_rate, 'exact', None, None
-      ),
-      info,
-    )
-  if name == FROM_FILE or name in info.label_sets:
-    return
+    _check_drawn('second', noise_config.second, noise_config.second_rate, info)
+
+
+def _check_drawn(field: str, name: str, rate: float, info: DatasetInfo) -> None:
+  """Checks that noise that config.noise.`field` names can be drawn."""
   if not info.clean_labels and name != 'clean':
+    advice = {
+      'name': 'use config.noise.name=clean to train on its labels as they are,'
+      ' or file',
+      'second': 'leave config.noise.second out',
+    }
     raise UserError(
       f'noise {name!r} corrupts clean labels, which are not known of data set'
-      f' {info.name!r}: use config.noise.name=clean to train on its labels as'
-      ' they are, or file'
+      f' {info.name!r}: {advice[field]}'
     )
   if name not in noise.NOISE:
     return
@@ -123,11 +126,12 @@ def check_fits(noise_config: NoiseConfig, info: DatasetInfo) -> None:
     noise.check_fits(name, info.num_classes, info.class_names, info.name)
     spec = noise.NOISE[name]
     if spec.check is not None:
-      spec.check(info.num_classes, noise_config.rate)
+      spec.check(info.num_classes, rate)
     if spec.transition is not None:
-      noise.transition_matrix(name, info.num_classes, noise_config.rate)
+      noise.transition_matrix(name, info.num_classes, rate)
   except ValueError as error:
-    raise UserError(str(error)) from None
+    where = 'config.noise.second: ' if field == 'second' else ''
+    raise UserError(f'{where}{error}') from None
 
 
 def apply_label_noise(
@@ -241,15 +245,14 @@ def transition_matrix(
   None if it has none, or if it is that of given labels: it is then counted
   when the labels are drawn.
   """
-  names = [noise_config.name, *filter(None, [noise_config.second])]
-  if names[0] in info.label_sets or not info.clean_labels:
+  if noise_config.name in info.label_sets or not info.clean_labels:
     return None
-  matrices = [_matrix_of(name) for name in names]
-  if names == ['clean'] or None in matrices:
+  steps = _steps(noise_config)
+  matrices = [_matrix_of(name) for name, _ in steps]
+  if not steps or None in matrices:
     return None  # Of what it would have been drawn from, nothing is known.
-  rates = noise_config.rate, noise_config.second_rate
   product = np.eye(info.num_classes)
-  for matrix, rate in zip(matrices, rates, strict=False):
+  for matrix, (_, rate) in zip(matrices, steps, strict=True):
     assert matrix is not None
     product = product @ matrix(info.num_classes, rate)
   return product
@@ -275,12 +278,21 @@ def warning(noise_config: NoiseConfig, info: DatasetInfo) -> str | None:
   lost = int(np.sum(np.diag(matrix) <= others + 1e-9))
   if not lost:
     return None
+  steps = (f'{name} noise at rate {x:g}' for name, x in _steps(noise_config))
   return (
-    f'warning: with {noise_config.name} noise at rate {noise_config.rate:g} the'
-    f' true class is not the most frequent label of {lost} of'
-    f' {len(matrix)} classes: the labels do not tell it, expect no accuracy'
-    ' there'
+    f'warning: with {" and then ".join(steps)} the true class is not the most'
+    f' frequent label of {lost} of {len(matrix)} classes: the labels do not'
+    ' tell it, expect no accuracy there'
   )
+
+
+def _steps(noise_config: NoiseConfig) -> list[tuple[str, float]]:
+  """The noises that change labels, one after the other, with their rates."""
+  steps = [
+    (noise_config.name, noise_config.rate),
+    (noise_config.second, noise_config.second_rate),
+  ]
+  return [(name, rate) for name, rate in steps if name not in ('', 'clean')]
 
 
 def _matrix_of(name: str) -> noise.TransitionFn | None:

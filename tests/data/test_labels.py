@@ -444,3 +444,31 @@ def test_noise_that_leaves_nothing_to_learn_is_warned_of(
     assert line is None
   else:
     assert f'most frequent label of {lost} of 10 classes' in line
+    assert f'with {name} noise at rate {rate} the true class' in line
+
+
+def test_the_warning_names_the_noises_that_there_are(digits):
+  second = {'second': 'pair_flip', 'second_rate': 0.6}
+  after = dataclasses.replace(config('clean', 0.0), **second)
+  said = 'warning: with pair_flip noise at rate 0.6 the true class is not'
+  assert labels.warning(after, digits.info).startswith(said)
+  after = dataclasses.replace(config('symmetric', 0.2), **second)
+  said = (
+    'warning: with symmetric noise at rate 0.2 and then pair_flip noise at rate'
+    ' 0.6 the true class is not'
+  )
+  assert labels.warning(after, digits.info).startswith(said)
+
+
+def test_a_second_noise_is_refused_under_its_own_field():
+  """Its rate, its classes, and what it needs; the first is `clean` here."""
+  clean = config('clean', 0.0)
+  unknown = reading.made([2, 0, 1, 1], clean_labels=False).info
+  second = dataclasses.replace(clean, second='pair_flip', second_rate=0.2)
+  assert told(labels.check_fits, second, unknown) == (
+    "noise 'pair_flip' corrupts clean labels, which are not known of data set"
+    " 'digits': leave config.noise.second out"
+  )
+  second = dataclasses.replace(clean, second='random_matrix', second_rate=0.7)
+  said = told(labels.check_fits, second, reading.made([0, 1, 2]).info)
+  assert said.startswith('config.noise.second: ') and 'not at 0.7' in said
