@@ -28,7 +28,8 @@ def noise_of(dataset: str, noise: str) -> tuple[str, float]:
 
   Args:
     dataset: the data set, whose own asymmetric noise is 'asymmetric R'.
-    noise: such as 'clean', 'symmetric 0.4' or 'asymmetric 0.4'; common.GIVEN.
+    noise: such as 'clean', 'symmetric 0.4' or 'asymmetric 0.4'; a label set
+      of the data set, such as 'worse'; common.GIVEN.
 
   Raises:
     UserError: what stands for the rate is no number, or there is none, or one
@@ -43,6 +44,8 @@ def noise_of(dataset: str, noise: str) -> tuple[str, float]:
   if kind in ('clean', *scales.noises(dataset, ()), *given):
     if rate:
       raise UserError(f'noise {noise!r}: {kind} has no rate, leave it out')
+    return kind, 0.0
+  if not rate and kind in scales.config(dataset, 'full').data.label_sets:
     return kind, 0.0
   try:
     return kind, float(rate)

@@ -8,8 +8,10 @@ that says itself that it has not been verified.
 
 from collections.abc import Sequence
 import dataclasses
+import functools
 
 from configs.common import GIVEN
+from experiments.paper.methods import noise_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -455,6 +457,10 @@ _TABLES = (
 )
 
 
+# Of the few data sets and noises of the tables; each reads a config file.
+_noise_of = functools.cache(noise_of)
+
+
 def lookup(
   dataset: str, method: str, noise: str, recipe: str = 'paper'
 ) -> Published | None:
@@ -468,25 +474,34 @@ def lookup(
     recipe: whose settings, 'paper' or 'apl'.
   """
   return next(
-    (x for x in find(dataset, method, noise) if x.protocol == recipe), None
+    (
+      x
+      for x in find(dataset, method, noise_of(dataset, noise))
+      if x.protocol == recipe
+    ),
+    None,
   )
 
 
-def find(dataset: str, method: str, noise: str) -> list[Published]:
+def find(
+  dataset: str, method: str, noise: tuple[str, float]
+) -> list[Published]:
   """All that was published for a method under a noise, under any protocol.
 
   Args:
     dataset: the data set.
     method: as in `lookup`.
-    noise: such as 'symmetric 0.4'.
+    noise: its name in configs and its rate, as `methods.noise_of` gives them:
+      a noise can be written in several ways.
   """
   return [
     Published(value, mark, source, protocol)
     for (data, protocol), mark, source, noises, rows in _TABLES
-    if data == dataset and noise in noises
+    if data == dataset
     for name, values in rows.items()
     if method in _ROWS.get(name, (name,))
-    and (value := values[noises.index(noise)]) is not None
+    for written, value in zip(noises, values, strict=True)
+    if value is not None and _noise_of(dataset, written) == noise
   ]
 
 

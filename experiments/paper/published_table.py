@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from configs.common import GIVEN
 from experiments.analysis import statistics
-from experiments.paper import published, scales
+from experiments.paper import methods, published, scales
 from experiments.paper.registry import Context
 from experiments.report.page import Block, Cell, Table, Text, number
 
@@ -39,7 +39,8 @@ def blocks(
   for (method, given), some in runs.groupby(['method', 'noise'], sort=False):
     ours = 100 * some.test_accuracy
     name, shown = names[method]
-    for known in published.find(dataset, name, given):
+    noise = methods.noise_of(context.dataset, given)
+    for known in published.find(dataset, name, noise):
       # Of labels as given there are few figures, each of another protocol.
       if known.protocol != recipe and not others and given != GIVEN:
         continue

@@ -8,6 +8,7 @@ from experiments.paper import (
   ablation,
   easy_hard,
   embeddings,
+  methods,
   parameters,
   published,
   recipe,
@@ -81,6 +82,32 @@ def test_published_figures_are_marked():
     assert published.lookup('cifar10', row, 'clean').accuracy == 88.77
   assert published.lookup('cifar10', 'D2L', 'symmetric 0.8') is None
   assert published.lookup('mnist', 'SL', 'clean') is None
+
+
+@pytest.mark.parametrize(
+  ('dataset', 'method', 'noise', 'accuracy'),
+  [
+    ('cifar10', 'CE', 'asymmetric_cifar10 0.4', 78.51),
+    ('cifar10', 'CE', 'asymmetric 0.40', 78.51),
+    ('cifar10', 'SL', 'symmetric 0.60', 80.07),
+    ('cifar10', 'SL', 'symmetric 6e-1', 80.07),
+    ('cifar100', 'SL', 'asymmetric_cifar100_block_pair .2', 65.58),
+    ('cifar10_n', 'NLS', 'worse', 82.99),
+    ('cifar10_n', 'NLS', 'worse 0', 82.99),
+  ],
+)
+def test_a_noise_may_be_written_in_another_way(
+  dataset, method, noise, accuracy
+):
+  noise = methods.noise_of(dataset, noise)
+  found = published.find(dataset, method, noise)
+  assert accuracy in [x.accuracy for x in found]
+
+
+def test_every_noise_of_the_published_tables_is_known():
+  for (dataset, _), _, _, noises, _ in published._TABLES:
+    found = [methods.noise_of(dataset, noise) for noise in noises]
+    assert len(set(found)) == len(noises)
 
 
 def test_the_ablation_scales_parts_of_sl():
