@@ -53,7 +53,11 @@ def one_line(text: str) -> str:
 
 def reason_of(error: BaseException) -> str:
   """What an error of any library says, for the middle of a message."""
-  return ' '.join(str(error).split())[:200] or type(error).__name__
+  said = ' '.join(str(error).split())[:200] or type(error).__name__
+  # NumPy's advice is to load such a file all the same, which may run its code.
+  if 'allow_pickle' in said:
+    return 'it holds something other than plain arrays: save those'
+  return said
 
 
 def meant(text: str, names: Iterable[str]) -> str:

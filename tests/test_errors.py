@@ -1,8 +1,11 @@
 """How errors are told."""
 
+import io
+
+import numpy as np
 import pytest
 
-from sce_jax.errors import NonFiniteLoss
+from sce_jax.errors import NonFiniteLoss, reason_of
 
 
 @pytest.mark.parametrize(
@@ -17,3 +20,16 @@ from sce_jax.errors import NonFiniteLoss
 def test_many_runs_that_diverge_are_a_readable_line(count, line):
   error = NonFiniteLoss.of_runs([f'run {k}' for k in range(count)])
   assert str(error) == line
+
+
+def test_nobody_is_told_to_load_a_file_unsafely():
+  """NumPy says so of text, and of objects in an .npy or .npz."""
+  objects, archive = io.BytesIO(), io.BytesIO()
+  np.save(objects, np.array([{}], object))
+  np.savez(archive, ids=np.array([{}], object))
+  for content in (b'some text', objects.getvalue(), archive.getvalue()):
+    with pytest.raises(ValueError, match='allow_pickle') as caught:
+      np.load(io.BytesIO(content), allow_pickle=False)['ids']
+    assert reason_of(caught.value) == (
+      'it holds something other than plain arrays: save those'
+    )

@@ -17,7 +17,7 @@ import numpy as np
 
 from sce_jax.data import ids as ids_lib
 from sce_jax.data import info as info_lib
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, reason_of
 from sce_jax.noise import Replaced, checks
 from sce_jax.storage import digests, paths
 
@@ -291,26 +291,28 @@ def _arrays(content: bytes) -> dict[str, np.ndarray]:
   Raises:
     ValueError: it is none, or is damaged.
   """
-  try:
-    file = np.load(io.BytesIO(content), allow_pickle=False)
-    if not isinstance(file, np.lib.npyio.NpzFile):
-      raise ValueError('is a single array, not an .npz file')
-    with file:
-      missing = [name for name in ('ids', 'labels') if name not in file]
-      if missing:
-        raise ValueError(
-          f'lacks {", ".join(missing)}: a file of labels holds ids and labels'
-        )
-      known = (*_LABELS, *_REPLACED, 'digest')
-      arrays = {name: file[name] for name in known if name in file}
-  except ValueError:
-    raise
-  except Exception as error:  # noqa: BLE001  Of a damaged one, of any type.
-    raise ValueError(f'is no .npz file ({error})') from None
+  arrays = _load(content)
+  missing = [name for name in ('ids', 'labels') if name not in arrays]
+  if missing:
+    raise ValueError(
+      f'lacks {", ".join(missing)}: a file of labels holds ids and labels'
+    )
   found = str(arrays.get('digest', ''))
   if found and found != _digest(arrays, found.startswith(_OF_ALL)):
     raise ValueError('is damaged (its labels have another digest)')
   return arrays
+
+
+def _load(content: bytes) -> dict[str, np.ndarray]:
+  known = (*_LABELS, *_REPLACED, 'digest')
+  try:
+    file = np.load(io.BytesIO(content), allow_pickle=False)
+    if isinstance(file, np.lib.npyio.NpzFile):
+      with file:
+        return {name: file[name] for name in known if name in file}
+  except Exception as error:  # noqa: BLE001  Of a damaged one, of any type.
+    raise ValueError(f'is no .npz file ({reason_of(error)})') from None
+  raise ValueError('is a single array, not an .npz file')
 
 
 def _digest(arrays: Mapping[str, np.ndarray], of_all: bool) -> str:

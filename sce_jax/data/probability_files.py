@@ -13,7 +13,7 @@ from jaxtyping import Float, Int64, Integer, Shaped
 import numpy as np
 
 from sce_jax.data import ids as ids_lib
-from sce_jax.errors import UserError
+from sce_jax.errors import UserError, reason_of
 from sce_jax.noise import checks, rows_of
 from sce_jax.storage import paths
 
@@ -71,7 +71,8 @@ def read_arrays(
     with file:
       arrays = dict(file)
   except Exception as error:  # noqa: BLE001  Of a damaged one, of any type.
-    raise ValueError(f'is no .npz file of probabilities ({error})') from None
+    reason = reason_of(error)
+    raise ValueError(f'is no .npz file of probabilities ({reason})') from None
   missing = [x for x in ('example_id', *names) if x not in arrays]
   if missing:
     raise ValueError(

@@ -118,6 +118,7 @@ def test_what_is_no_such_file(data, tmp_path):
     path.write_bytes(content)
     said = told(labels.apply_label_noise, data, config('seal', path), 0)
     assert f'{path}: is no .npz file of probabilities (' in said
+    assert 'allow_pickle' not in said
   np.save(tmp_path / 'one.npy', ETA)
   said = told(
     labels.apply_label_noise, data, config('seal', tmp_path / 'one.npy'), 0

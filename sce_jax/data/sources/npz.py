@@ -88,6 +88,4 @@ def _load(path: str) -> tuple[dict[str, np.ndarray], list[str]]:
     raise
   except Exception as error:  # noqa: BLE001  zipfile's, zlib's, numpy's.
     line = reason_of(error)
-    if 'allow_pickle' in line or 'pickle' in line:
-      line = 'it holds Python objects, which could run code: save plain arrays'
     raise UserError(f'{path} is no .npz that can be read: {line}') from None
