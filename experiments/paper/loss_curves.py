@@ -115,7 +115,7 @@ def is_stateless(name: str, settings: Settings) -> bool:
 
 
 def _values(name: str, settings: Settings) -> dict[str, Any]:
-  given = {**settings.get(name, {}), **_NEEDED.get(name, {})}
+  given = {**_NEEDED.get(name, {}), **settings.get(name, {})}
   return methods.complete(name, given)
 
 

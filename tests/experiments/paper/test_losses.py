@@ -24,6 +24,19 @@ def test_weights_by_hand():
   np.testing.assert_allclose(found['unhinged'][2], 0.9 / (1 - p), rtol=1e-5)
 
 
+def test_given_settings_stand_in_place_of_those_of_the_curves():
+  """SL's weight is alpha - beta * log_zero * p_y; here log_zero is -4."""
+  p, _, weight = loss_curves.measure(['sl'], 'tiny')['sl']
+  np.testing.assert_allclose(weight, 0.1 + 4 * p, rtol=1e-5)
+  settings = {'sl': {'alpha': 3.0, 'beta': 0.5}, 'nls': {'smoothing': -2.0}}
+  found = loss_curves.measure(['sl', 'nls'], 'tiny', settings)
+  np.testing.assert_allclose(found['sl'][2], 3 + 2 * p, rtol=1e-5)
+  # (1 - s) CE + s mean(-log p): its slope in the label's logit is
+  # -(1 - s) (1 - p) + s (p - 1/K), over p - 1, with s = -2 and K = 10.
+  slope = -3 * (1 - p) - 2 * (p - 0.1)
+  np.testing.assert_allclose(found['nls'][2], slope / (p - 1), rtol=1e-4)
+
+
 def test_weights_of_what_is_made_of_losses_by_hand():
   names = ('sl_annealed', 'dal', 'nce_mae', 'anl_ce')
   weights = {'alpha': 2.0, 'beta': 3.0}
