@@ -54,7 +54,8 @@ from sce_jax.noise import FROM_PROBABILITIES
 Values = Mapping[str, Any]
 
 # log 0 as both public codes have it: they clip a one-hot label at 1e-4. The
-# paper's text speaks of -4 (benchmarks) and -6 (CIFAR-10 analysis).
+# paper's text speaks of -4 (benchmarks) and -6 (CIFAR-10 analysis). It is
+# losses.LOG_ZERO_PUBLIC_CODES, which cannot be imported here without jax.
 PUBLIC_CODES_LOG_ZERO = math.log(1e-4)
 _RCE = {'log_zero': PUBLIC_CODES_LOG_ZERO}
 _FOCAL = {'gamma': 0.5, 'detach': True}  # APL, and all codes after it.

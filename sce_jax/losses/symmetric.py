@@ -23,7 +23,8 @@ from sce_jax.losses.inputs import (
 
 # Public codes of SL clip the one-hot target at 1e-4 and so compute with
 # A = log(1e-4), about -9.21, whatever A their paper quotes. Pass this as
-# `log_zero` to train with the constant they train with.
+# `log_zero` to train with the constant they train with. config/published.py has
+# it once more, because it must not import jax; a test holds them equal.
 LOG_ZERO_PUBLIC_CODES = math.log(1e-4)
 
 

@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from sce_jax import losses
+from sce_jax.config import published
 from tests.losses import cases, reference
 
 pytestmark = pytest.mark.usefixtures('x64')
@@ -33,6 +34,8 @@ def test_rce_sums_to_a_constant_over_the_classes(log_zero):
 
 def test_public_codes_constant_is_the_log_of_their_clip():
   np.testing.assert_allclose(losses.LOG_ZERO_PUBLIC_CODES, -9.210340371976182)
+  # The config of a planned run knows it without jax.
+  assert losses.LOG_ZERO_PUBLIC_CODES == published.PUBLIC_CODES_LOG_ZERO
 
 
 def test_sl_with_beta_0_is_cross_entropy_as_optax_has_it():
