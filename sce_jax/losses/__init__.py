@@ -16,7 +16,9 @@ Two rules hold for all of them:
 
 All losses raise TypeError if the logits are not floating, and ValueError if the
 shapes are not those of one example. They are listed, with the ranges of their
-hyper-parameters, in sce_jax/methods/loss_rows.py.
+hyper-parameters, in sce_jax/methods/loss_rows.py; `forward_correction` and
+`backward_correction`, whose matrix is computed before training, in table.py
+beside it.
 """
 
 from sce_jax.losses.asymmetric import (

@@ -29,7 +29,7 @@ class Spec:
       data does not know; '': there is none.
     positive: hyper-parameters of which one at least must be above 0.
     formula: the loss of a class y, as a Python expression of the
-      hyper-parameters and of the names that `table.FORMULA_NAMES`
+      hyper-parameters and of the names that `loss_rows.FORMULA_NAMES`
       explains.
     bound: the least and the largest value of the loss of a class, as such
       expressions; None if the method is more than a loss.
