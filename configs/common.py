@@ -4,9 +4,10 @@ The argument string picks an experiment, LOSS,NOISE,RATE and then options:
 
   --config=configs/cifar10.py:sl,symmetric,0.4,recipe=apl,seed=1,tiny
 
-A leading part may be left out. Any field can be changed after it, on the
-command line: --config.optim.learning_rate=0.1, --config.data.limit=None. With
---config.loss.name=NAME the loss has the values that the argument NAME gives it.
+Trailing parts of LOSS,NOISE,RATE may be left out, and any option. Any field can
+be changed after it, on the command line: --config.optim.learning_rate=0.1,
+--config.data.limit=None. With --config.loss.name=NAME the loss has the values
+that the argument NAME gives it.
 """
 
 from collections.abc import Iterator, Mapping

@@ -7,7 +7,7 @@ import importlib
 import numpy as np
 import pytest
 
-from configs import digits, own
+from configs import common, digits, own
 from experiments.paper import scales
 from sce_jax import errors, methods, models, noise, train
 from sce_jax.config import check as config_lib
@@ -235,6 +235,23 @@ def test_bad_values_get_one_line(field, value, message, tmp_path):
     train.train_and_evaluate(config, tmp_path / 'run', 'no/data/needed')
   assert '\n' not in str(caught.value)
   assert not (tmp_path / 'run').exists()
+
+
+@pytest.mark.parametrize(
+  ('argument', 'found'),
+  [
+    ('', ('sl', 'symmetric', 0.4, 0)),
+    ('gce', ('gce', 'symmetric', 0.4, 0)),
+    ('gce,pair_flip', ('gce', 'pair_flip', 0.4, 0)),
+    ('gce,pair_flip,0.2', ('gce', 'pair_flip', 0.2, 0)),
+    ('seed=3', ('sl', 'symmetric', 0.4, 3)),
+    # The first part is the loss, even if it is a noise's name.
+    ('pair_flip,0.2', ('pair_flip', '0.2', 0.4, 0)),
+  ],
+)
+def test_trailing_parts_of_the_argument_may_be_left_out(argument, found):
+  choice = common.parse(argument, digits.DEFAULT, ('small',))
+  assert (choice.loss, choice.noise, choice.rate, choice.seed) == found
 
 
 @pytest.mark.parametrize('rate', ['40', '20', '1', '-5', 'inf', '-inf', 'nan'])
