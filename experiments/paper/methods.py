@@ -45,8 +45,6 @@ def noise_of(dataset: str, noise: str) -> tuple[str, float]:
     if rate:
       raise UserError(f'noise {noise!r}: {kind} has no rate, leave it out')
     return kind, 0.0
-  if not rate and kind in scales.config(dataset, 'full').data.label_sets:
-    return kind, 0.0
   try:
     return kind, float(rate)
   except ValueError:

@@ -93,7 +93,6 @@ def test_published_figures_are_marked():
     ('cifar10', 'SL', 'symmetric 6e-1', 80.07),
     ('cifar100', 'SL', 'asymmetric_cifar100_block_pair .2', 65.58),
     ('cifar10_n', 'NLS', 'worse', 82.99),
-    ('cifar10_n', 'NLS', 'worse 0', 82.99),
   ],
 )
 def test_a_noise_may_be_written_in_another_way(
