@@ -128,9 +128,17 @@ class Method(NamedTuple):
     transition: (state, hparams) -> T [K, K], of a method that learns it.
   """
 
-  init: Callable[..., PyTree]
-  loss: Callable[..., tuple[Float[Array, ' N'], Aux]]
-  end_epoch: Callable[..., tuple[PyTree, Mapping[str, Array]]] | None = None
+  init: Callable[[Array, int, int], PyTree]
+  loss: Callable[
+    [Apply, PyTree, Any, PyTree, Hparams, Context],
+    tuple[Float[Array, ' N'], Aux],
+  ]
+  end_epoch: (
+    Callable[
+      [PyTree, Features, Hparams, Context], tuple[PyTree, Mapping[str, Array]]
+    ]
+    | None
+  ) = None
   prepare: (
     Callable[[Fit, Sequence[PrepareContext]], Sequence[Hparams | None]] | None
   ) = None
