@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sce_jax import losses
 from sce_jax.config import published
 from sce_jax.errors import UserError
-from sce_jax.methods import presets, table
+from sce_jax.methods import loss_rows, presets, table
 from tests.losses import cases
 
 SL = {'alpha': 0.1, 'beta': 1.0}
@@ -338,6 +339,15 @@ def test_defaults_follow_their_own_rules(name):
   assert None not in completed.values()
   own = table.SPECS[name].hparams.items()
   assert list(completed) == [k for k, h in own if h.kind != 'computed']
+
+
+def test_the_rows_of_losses_are_where_their_package_says():
+  found = {getattr(losses, name) for name in losses.__all__}
+  there = {spec.loss for spec in loss_rows.ROWS.values()}
+  assert {x for x in found if inspect.isfunction(x)} - there == {
+    losses.forward_correction,
+    losses.backward_correction,
+  }
 
 
 def test_an_alpha_that_starts_at_0_makes_a_loss_where_it_ends():
