@@ -232,6 +232,23 @@ def test_confidence_needs_no_run_of_its_own(trained, data_dir, monkeypatch):
   assert message == '--class=10: digits has classes 0 to 9'
 
 
+def test_confidence_shows_a_class_once(trained, data_dir, monkeypatch):
+  folder, _ = trained
+  monkeypatch.setattr(train, 'train_many', lambda *_: pytest.fail('trained'))
+  monkeypatch.setattr(methods, 'seeds', lambda *_: range(1))
+  page = tables(folder, 'confidence', seeds=1)
+  (result,) = page.results(method='CE')
+  accuracy = result['test']['class_accuracy']
+  hardest = accuracy.index(min(accuracy))
+  written = paper_run.run(
+    'confidence', 'digits', 'tiny', folder, data_dir, named_class=hardest
+  )
+  assert [path.name for path in written.tables] == [
+    f'confidence-{hardest}.csv',
+    'runs.csv',
+  ]
+
+
 def test_parameters(trained, report, tmp_path):
   folder, _ = trained
   for path in folder.glob('digits-sl-symmetric-0.6-*'):
