@@ -228,7 +228,7 @@ def table(results: Mapping[str, Sequence[train.Result]]) -> str:
   # Labels that were held out of noisy ones.
   is_noisy = any(r.get('noisy_test') for runs in results.values() for r in runs)
   noisy = ' (noisy)' if is_noisy else ''
-  rows = [
+  rows: list[tuple[str, ...]] = [
     (
       'loss',
       f'test\naccuracy{noisy}',
@@ -237,8 +237,11 @@ def table(results: Mapping[str, Sequence[train.Result]]) -> str:
       'seconds\na run',
     )
   ]
-  for group, runs in results.items():
-    runs = [run for run in runs if 'failed' not in run]
+  diverged = []
+  for group, every in results.items():
+    runs = [run for run in every if 'failed' not in run]
+    failed = len(every) - len(runs)
+    diverged.append(f'{failed} of {len(every)}' if failed else '')
     if not runs:
       rows.append((group, 'failed', '', '', ''))
       continue
@@ -257,6 +260,9 @@ def table(results: Mapping[str, Sequence[train.Result]]) -> str:
         f'{np.mean([run["train_seconds"] for run in runs]):.1f}',
       )
     )
+  if any(diverged):
+    column = ['runs\ndiverged', *diverged]
+    rows = [(*row, x) for row, x in zip(rows, column, strict=True)]
   is_random = any(
     run.get('init_from') == files.RANDOM
     for runs in results.values()

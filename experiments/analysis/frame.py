@@ -43,6 +43,11 @@ def finished(runs: 'pd.DataFrame') -> 'pd.DataFrame':
   return runs[runs.status == 'finished'] if len(runs) else runs
 
 
+def ended(runs: 'pd.DataFrame') -> 'pd.DataFrame':
+  """The rows of the runs that ended well or diverged."""
+  return runs[runs.status.isin(('finished', 'failed'))] if len(runs) else runs
+
+
 # What tables say of `lost`.
 LOST_NOTE = (
   'Lost since its best epoch: how far a run has overfitted; the best epoch'
@@ -88,6 +93,19 @@ def class_accuracy(runs: Iterable[Run]) -> 'pd.DataFrame':
     [run.result['test']['class_accuracy'] for run in runs if run.result],
     dtype=float,
   )
+
+
+def diverged(runs: 'pd.DataFrame', by: str | list[str]) -> dict[Hashable, int]:
+  """How many runs of each group diverged.
+
+  Args:
+    runs: a row per run.
+    by: the columns whose values make a group.
+  """
+  return {
+    key: int((group.status == 'failed').sum())
+    for key, group in runs.groupby(by, sort=False)
+  }
 
 
 def scores(

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterable, Mapping
 import dataclasses
+import types
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -14,6 +15,8 @@ if TYPE_CHECKING:  # Sweeps are planned without pandas.
 
 Row = TypeVar('Row', bound=Hashable)
 
+# What tables say of the row that `mark_best` has in bold.
+BEST_NOTE = 'Best: highest mean of those with all seeds.'
 # Above this a difference over paired seeds is taken for chance.
 SIGNIFICANCE = 0.05
 # With fewer, nearly everything would be called alike.
@@ -21,7 +24,11 @@ _LEAST_SEEDS = 3
 
 
 def format_mean_std(
-  values: Iterable[float | None], *, percent: bool = True, sign: bool = False
+  values: Iterable[float | None],
+  *,
+  percent: bool = True,
+  sign: bool = False,
+  diverged: int = 0,
 ) -> Cell:
   """Mean and standard deviation over seeds; '-' for no value.
 
@@ -29,39 +36,51 @@ def format_mean_std(
     values: one of each seed; None and nan count as none.
     percent: whether they are shares, shown in per cent.
     sign: whether a mean above 0 has a plus sign.
+    diverged: how many further seeds diverged and so have no value, which the
+      cell says.
   """
   known = np.array(list(values), float)
   known = known[~np.isnan(known)]
   if not known.size:
-    return Cell('-')
+    return Cell('diverged' if diverged else '-')
   scale, digits = (100, 1) if percent else (1, 3)
   mean = scale * float(known.mean())
   text = f'{"+" if sign and mean > 0 else ""}{mean:.{digits}f}'
   if known.size > 1:
     text += f' ± {scale * known.std(ddof=1):.{digits}f}'
+  if diverged:
+    text += f', {diverged} diverged'
   return Cell(text, value=mean)
 
 
 def mark_best(
-  scores: 'Mapping[Row, pd.Series]', *, percent: bool = True
+  scores: 'Mapping[Row, pd.Series]',
+  *,
+  percent: bool = True,
+  diverged: Mapping[Row, int] = types.MappingProxyType({}),
 ) -> dict[Row, Cell]:
   """A column of a table, its best in bold, those within its noise marked.
 
   A row is tied with the best if a two-sided paired t-test over the seeds does
   not tell them apart at the 5 % level. With fewer than three seeds that is not
-  claimed of any. A row that lacks a seed which another one has, say because a
+  claimed of any. A row that lacks a seed which another one has, or of which a
   run diverged, is neither.
 
   Args:
     scores: by row, a score per seed, indexed by the seed; higher is better.
     percent: as in `format_mean_std`.
+    diverged: by row, how many of its runs diverged; none where it is missing.
   """
   cells = {
-    row: format_mean_std(values, percent=percent)
+    row: format_mean_std(values, percent=percent, diverged=diverged.get(row, 0))
     for row, values in scores.items()
   }
-  count = max((len(values) for values in scores.values()), default=0)
-  whole = {row: x for row, x in scores.items() if 0 < len(x) == count}
+  seeds = set().union(*(values.index for values in scores.values()))
+  whole = {
+    row: values
+    for row, values in scores.items()
+    if len(values) and seeds == {*values.index} and not diverged.get(row)
+  }
   if not whole:
     return cells
   top = max(whole, key=lambda row: whole[row].mean())

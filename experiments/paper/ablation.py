@@ -43,7 +43,10 @@ def sweep(dataset: str, scale: str) -> list[RunSpec]:
 def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """Curves, and the last epoch's figures."""
   del context
-  accuracy = statistics.mark_best(frame.scores(runs, 'method'))
+  diverged = frame.diverged(runs, 'method')
+  accuracy = statistics.mark_best(
+    frame.scores(runs, 'method'), diverged=diverged
+  )
   return [
     Heading(f'{NOISE.capitalize()} noise'),
     Table(
@@ -59,12 +62,12 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
         [
           name,
           accuracy[name],
-          statistics.format_mean_std(group.lost),
-          statistics.format_mean_std(group.memorised),
+          statistics.format_mean_std(group.lost, diverged=diverged[name]),
+          statistics.format_mean_std(group.memorised, diverged=diverged[name]),
         ]
         for name, group in runs.groupby('method', sort=False)
       ],
-      frame.LOST_NOTE,
+      f'{statistics.BEST_NOTE} {frame.LOST_NOTE}',
     ),
     Figure(
       'curves',

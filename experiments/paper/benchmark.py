@@ -132,17 +132,17 @@ def _recipe(dataset: str, choice: Choice) -> str | None:
 def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """Accuracy, ranks, published figures, what could not be trained."""
   cells = _cells(context.dataset, context.scale, context.choice)
-  ended = frame.finished(runs)
+  finished, ended = frame.finished(runs), frame.ended(runs)
   scores = _scores(runs)
   found = ranks.rank(scores) if scores.shape[1] else None
   ranked = found.average.index if found else ()
-  names = _names([*ranked, *(loss for loss, _ in cells)], ended)
+  names = _names([*ranked, *(loss for loss, _ in cells)], finished)
   blocks: list[Block] = [
     Text(_protocol(context)),
     Heading('Accuracy'),
     _accuracy(runs, names, found),
     *_not_trained(cells, names),
-    *_chance(ended, names),
+    *_chance(finished, names),
     Heading('Ranks'),
     *_ranks(scores, found, names),
     *(orderings.blocks(scores, names) if found else []),
@@ -156,7 +156,7 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
     Heading('What was learnt'),
     *_learnt(ended, names),
     Heading('What it costs'),
-    _costs(ended, names),
+    _costs(finished, names),
   ]
   return blocks
 
@@ -190,7 +190,7 @@ def _scores(runs: 'pd.DataFrame') -> 'pd.DataFrame':
   """
   if not len(runs):
     return runs
-  known = runs[runs.status.isin(('finished', 'failed'))].copy()
+  known = frame.ended(runs).copy()
   known.loc[known.status == 'failed', 'test_accuracy'] = -math.inf
   table = known.pivot_table(
     'test_accuracy', index=['noise', 'seed'], columns='method', sort=False
@@ -202,44 +202,37 @@ def _accuracy(
   runs: 'pd.DataFrame', names: Mapping[str, str], found: ranks.Ranks | None
 ) -> Table:
   columns = {
-    given: statistics.mark_best(frame.scores(some, 'method'))
+    given: statistics.mark_best(
+      frame.scores(some, 'method'), diverged=frame.diverged(some, 'method')
+    )
     for given, some in runs.groupby('noise', sort=False)
   }
-  status = runs.groupby(['method', 'noise']).status.value_counts()
   ranked = found.average.to_dict() if found else {}
-  rows = []
-  for loss, name in names.items():
-    row: list[Cell | str] = [name, number(ranked.get(loss))]
-    for given, scored in columns.items():
-      cell = scored.get(loss, Cell('not trained'))
-      failed = status.get((loss, given, 'failed'), 0)
-      row.append(_with_failures(cell, failed))
-    rows.append(row)
+  untrained = Cell('not trained')
   return Table(
     'accuracy',
     'Test accuracy of the last epoch in per cent, mean ± standard deviation'
     ' over seeds, by average rank',
     ['method', 'average rank', *columns],
-    rows,
+    [
+      [
+        name,
+        number(ranked.get(loss)),
+        *(cells.get(loss, untrained) for cells in columns.values()),
+      ]
+      for loss, name in names.items()
+    ],
     ' '.join(
       filter(
         None,
         [
-          'Best: highest mean. Not told apart: two-sided paired t-test over'
+          f'{statistics.BEST_NOTE} Not told apart: two-sided paired t-test over'
           ' seeds, p of at least 0.05; no correction for the many methods.',
           marks.note(names.values()),
         ],
       )
     ),
   )
-
-
-def _with_failures(cell: Cell, failed: int) -> Cell:
-  if not failed:
-    return cell
-  if cell.value is None:
-    return Cell('diverged')
-  return dataclasses.replace(cell, text=f'{cell.text}, {failed} diverged')
 
 
 def _not_trained(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from experiments.analysis import statistics
+from experiments.analysis import frame, statistics
 from experiments.report.page import Cell, Table
 
 if TYPE_CHECKING:  # Sweeps are planned without pandas.
@@ -36,8 +36,9 @@ def table(
     methods: what the table calls each method, by its name in `runs`.
     note: what stands below the table.
   """
+  diverged = frame.diverged(runs, ['method', 'noise'])
   cells: dict[object, Cell | str] = {
-    key: statistics.format_mean_std(values)
+    key: statistics.format_mean_std(values, diverged=diverged[key])
     for key, values in runs.groupby(['method', 'noise'])[name]
   }
   noises = list(dict.fromkeys(runs.noise))

@@ -68,19 +68,23 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """The table, published figures beside it, what D2L and Forward did."""
   noises = list(dict.fromkeys(runs.noise))
   trained = _methods(context.dataset, context.scale)
-  ended = frame.finished(runs)
+  finished = frame.finished(runs)
   blocks: list[Block] = [
     Heading('Accuracy'),
-    _accuracy(runs, trained),
+    accuracy(runs, trained),
     *_memorised(runs[~runs.noise.isin(['clean', GIVEN])], trained),
-    _curves(ended, noises, trained),
+    _curves(finished, noises, trained),
     Heading('Beside what was published'),
     *published_table.blocks(
-      context, ended, {m: (m, m) for m in trained}, 'paper', others=False
+      context,
+      frame.ended(runs),
+      {m: (m, m) for m in trained},
+      'paper',
+      others=False,
     ),
     Heading(f'What {"D2L and " * ("D2L" in trained)}the estimated T did'),
-    *_estimates(ended[ended.method == 'Forward, estimated T']),
-    *_turning_points(ended[ended.method == 'D2L']),
+    *_estimates(finished[finished.method == 'Forward, estimated T']),
+    *_turning_points(finished[finished.method == 'D2L']),
   ]
   if noises == list(SHORT) and context.scale != 'full':
     blocks.insert(
@@ -106,9 +110,17 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   return blocks
 
 
-def _accuracy(runs: 'pd.DataFrame', trained: Sequence[str]) -> Table:
+def accuracy(runs: 'pd.DataFrame', trained: Sequence[str]) -> Table:
+  """Test accuracy of the last epoch, a row per method, a column per noise.
+
+  Args:
+    runs: as experiments.analysis.frame.from_runs gives them.
+    trained: the methods.
+  """
   columns = {
-    given: statistics.mark_best(frame.scores(some, 'method'))
+    given: statistics.mark_best(
+      frame.scores(some, 'method'), diverged=frame.diverged(some, 'method')
+    )
     for given, some in runs.groupby('noise', sort=False)
   }
   return Table(
@@ -117,7 +129,7 @@ def _accuracy(runs: 'pd.DataFrame', trained: Sequence[str]) -> Table:
     ' over seeds',
     ['method', *columns],
     [[m, *(cells.get(m, '-') for cells in columns.values())] for m in trained],
-    'Best: highest mean. Few seeds tell little apart.',
+    f'{statistics.BEST_NOTE} Few seeds tell little apart.',
   )
 
 

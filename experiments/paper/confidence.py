@@ -6,6 +6,7 @@ wrong labels of the others. Shown for CE and SL, for the class that CE learns
 worst, and the one it learns best or one that --class names.
 """
 
+from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING
 
 from matplotlib import pyplot as plt
@@ -40,6 +41,7 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """Confidence over the epochs, and what is predicted in the end."""
   from sce_jax.runs import restore  # noqa: PLC0415  Sweeps are planned without jax.
 
+  diverged = frame.diverged(runs, 'method')
   runs = frame.finished(runs)
   if set(runs.method) != {'CE', 'SL'}:
     return [Text('CE and SL have not both finished.', warning=True)]
@@ -64,14 +66,16 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   for k, title in titles.items():
     blocks += [
       Heading(title[0].upper() + title[1:]),
-      _table(k, runs),
+      _table(k, runs, diverged),
       _curves(k, runs),
       _distribution(k, predictions, about),
     ]
   return blocks
 
 
-def _table(k: int, runs: 'pd.DataFrame') -> Table:
+def _table(
+  k: int, runs: 'pd.DataFrame', diverged: Mapping[Hashable, int]
+) -> Table:
   rows = []
   for name, group in runs.groupby('method', sort=False).run:
     last = [run.metrics[-1]['train_eval']['class_confidence'] for run in group]
@@ -80,11 +84,14 @@ def _table(k: int, runs: 'pd.DataFrame') -> Table:
         name,
         *(
           statistics.format_mean_std(
-            [confidence[kind][k] for confidence in last]
+            [confidence[kind][k] for confidence in last],
+            diverged=diverged[name],
           )
           for kind in _KINDS
         ),
-        statistics.format_mean_std(frame.class_accuracy(group)[k] / 100),
+        statistics.format_mean_std(
+          frame.class_accuracy(group)[k] / 100, diverged=diverged[name]
+        ),
       ]
     )
   return Table(

@@ -36,7 +36,9 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """The picture of the first seed, and the figures of all."""
   from sce_jax.runs import restore  # noqa: PLC0415  Sweeps are planned without jax.
 
-  groups = list(frame.finished(runs).groupby(['method', 'noise'], sort=False))
+  by = ['method', 'noise']
+  diverged = frame.diverged(runs, by)
+  groups = list(frame.finished(runs).groupby(by, sort=False))
   if len(groups) < len(CASES):
     return [Text('Not all runs have finished.', warning=True)]
   rows: list[list[Cell | str]] = []
@@ -57,9 +59,11 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
     rows.append(
       [
         name,
-        statistics.format_mean_std(silhouettes, percent=False),
-        statistics.format_mean_std(accuracies),
-        statistics.format_mean_std(group.test_accuracy),
+        statistics.format_mean_std(
+          silhouettes, percent=False, diverged=diverged[key]
+        ),
+        statistics.format_mean_std(accuracies, diverged=diverged[key]),
+        statistics.format_mean_std(group.test_accuracy, diverged=diverged[key]),
       ]
     )
   pictures.add_legend(figure, markerscale=1.8, title='true class')

@@ -97,7 +97,8 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
 def _table(
   name: str, fixed: str, runs: 'pd.DataFrame', keys: list[str]
 ) -> Table:
-  accuracy = statistics.mark_best(frame.scores(runs, keys))
+  diverged = frame.diverged(runs, keys)
+  accuracy = statistics.mark_best(frame.scores(runs, keys), diverged=diverged)
   return Table(
     f'sweep-{name}',
     f'SL under {NOISE} noise, {fixed}: per cent, mean ± standard deviation',
@@ -106,10 +107,11 @@ def _table(
       [
         *(number(x, 'g') for x in key),
         accuracy[key],
-        statistics.format_mean_std(memorised),
+        statistics.format_mean_std(memorised, diverged=diverged[key]),
       ]
       for key, memorised in runs.groupby(keys, sort=False).memorised
     ],
+    statistics.BEST_NOTE,
   )
 
 

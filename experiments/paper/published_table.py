@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from configs.common import GIVEN
-from experiments.analysis import statistics
+from experiments.analysis import frame, statistics
 from experiments.paper import methods, published, scales
 from experiments.paper.registry import Context
 from experiments.report.page import Block, Cell, Table, Text, number
@@ -25,7 +25,7 @@ def blocks(
 
   Args:
     context: what the report is made for.
-    runs: those that ended well.
+    runs: those that ended well or diverged.
     names: of each method of the runs, what published.py calls it and what the
       table does.
     recipe: the protocol of our runs.
@@ -36,7 +36,9 @@ def blocks(
   differs = scales.scale_of(context.dataset, context.scale).note
   rows: list[list[Cell | str]] = []
   sources: dict[str, str] = {}
-  for (method, given), some in runs.groupby(['method', 'noise'], sort=False):
+  by = ['method', 'noise']
+  diverged = frame.diverged(runs, by)
+  for (method, given), some in runs.groupby(by, sort=False):
     ours = 100 * some.test_accuracy
     name, shown = names[method]
     noise = methods.noise_of(context.dataset, given)
@@ -50,7 +52,9 @@ def blocks(
         [
           shown,
           given,
-          statistics.format_mean_std(some.test_accuracy),
+          statistics.format_mean_std(
+            some.test_accuracy, diverged=diverged[method, given]
+          ),
           number(known.accuracy, '.2f'),
           number(difference, '+.2f'),
           number(difference / spread if spread else None, '+.1f'),

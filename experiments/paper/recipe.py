@@ -139,7 +139,8 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
 
 def _table(base: str, runs: 'pd.DataFrame') -> Table:
   other = {'paper': 'apl', 'apl': 'paper'}[base]
-  scores = frame.scores(runs, ['recipe', 'part', 'method'])
+  by = ['recipe', 'part', 'method']
+  scores, diverged = frame.scores(runs, by), frame.diverged(runs, by)
   parts = dict.fromkeys(runs.part[(runs.recipe == base) & (runs.part != '-')])
   names = {
     (base, '-'): f'recipe={base}',
@@ -151,7 +152,9 @@ def _table(base: str, runs: 'pd.DataFrame') -> Table:
     row: list[Cell | str] = [name]
     for method in ('CE', 'SL'):
       ours, start = scores[*key, method], scores[base, '-', method]
-      row.append(statistics.format_mean_std(ours))
+      row.append(
+        statistics.format_mean_std(ours, diverged=diverged[*key, method])
+      )
       # Of the seeds that both have.
       change = statistics.format_mean_std(ours - start, sign=True)
       row.append(change if key != (base, '-') else Cell('-'))
@@ -190,13 +193,17 @@ def _parts(context: Context) -> Table:
 
 def _both(context: Context, runs: 'pd.DataFrame') -> Table:
   runs = runs[runs.part == '-']
-  scores = frame.scores(runs, ['recipe', 'method', 'noise'])
+  by = ['recipe', 'method', 'noise']
+  scores, diverged = frame.scores(runs, by), frame.diverged(runs, by)
   rows = []
   for recipe in ('paper', 'apl'):
     for method in ('CE', 'GCE', 'SL'):
       row: list[Cell | str] = [recipe, method]
       for noise in NOISES:
-        row.append(statistics.format_mean_std(scores[recipe, method, noise]))
+        key = recipe, method, noise
+        row.append(
+          statistics.format_mean_std(scores[key], diverged=diverged[key])
+        )
         found = published.lookup(context.dataset, method, noise, recipe)
         row.append(
           Cell('-')

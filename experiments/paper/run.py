@@ -112,6 +112,16 @@ def run(
     if finished.result:
       _check_shows(finished.info, named_class)
   blocks = list(module.report(context, frame.from_runs(runs)))
+  failed = [r.failure for r in _unique(runs) if r.status == 'failed']
+  if failed:
+    blocks.insert(
+      0,
+      Text(
+        f'{len(failed)} of {progress.counted(len(_unique(runs)), "run")}'
+        ' diverged: means, deviations and curves are those of the others.',
+        warning=True,
+      ),
+    )
   if scaled.note and runs:
     blocks.insert(0, Text(scaled.note, warning=scale != 'full'))
   if runs:
@@ -137,7 +147,6 @@ def run(
   print(f'report:   {written.html}')
   for path in [written.markdown, *written.tables, *written.figures]:
     print(f'          {path}')
-  failed = [r.failure for r in _unique(runs) if r.status == 'failed']
   if errors:
     raise errors[0]
   if failed:

@@ -1,5 +1,6 @@
 """What a sweep ends with: a ranking, a picture, the command of the report."""
 
+import collections
 from collections.abc import Sequence
 import os
 import statistics
@@ -21,7 +22,7 @@ def show(entries: Sequence[Entry], picture: paths.Path) -> None:
     entries: its runs.
     picture: the file to draw into.
   """
-  groups = _groups(entries)
+  groups, diverged = _groups(entries)
   if not groups:
     return
   ranked = sorted(groups, key=lambda name: -_mean(groups[name]))
@@ -32,7 +33,10 @@ def show(entries: Sequence[Entry], picture: paths.Path) -> None:
     shown = f'{statistics.fmean(values):.1f} %'
     if len(values) > 1:
       shown += f' ± {statistics.stdev(values):.1f}'
-    rows.append([f'{place}. {name}', shown, str(len(values))])
+    seeds = str(len(values))
+    if diverged[name]:
+      seeds += f', {diverged[name]} diverged'
+    rows.append([f'{place}. {name}', shown, seeds])
   heading, rule, best, *others = text.aligned(rows).splitlines()
   print(heading, rule, progress.styled(best, 'green'), *others, sep='\n')
   if len(ranked) > _SHOWN:
@@ -50,15 +54,18 @@ def show(entries: Sequence[Entry], picture: paths.Path) -> None:
   )
 
 
-def _groups(entries: Sequence[Entry]) -> dict[str, list[tuple[str, float]]]:
-  """Folder and accuracy of the runs that ended well, seeds together."""
+def _groups(
+  entries: Sequence[Entry],
+) -> tuple[dict[str, list[tuple[str, float]]], collections.Counter[str]]:
+  """Folder and accuracy of the runs that ended well, seeds together.
+
+  Also how many runs of each group diverged.
+  """
   settings = read.distinguishing_settings(entry.config for entry in entries)
   groups: dict[str, list[tuple[str, float]]] = {}
+  diverged: collections.Counter[str] = collections.Counter()
   for entry, differs in zip(entries, settings, strict=True):
-    result = files.read_result(entry.workdir)
-    accuracy = (result or {}).get('test_accuracy')
-    if accuracy is None:
-      continue
+    result = files.read_result(entry.workdir) or {}
     names = ['loss.name', 'noise.name', 'noise.rate']
     parts = [differs[x] for x in names if x in differs]
     parts += [
@@ -67,8 +74,11 @@ def _groups(entries: Sequence[Entry]) -> dict[str, list[tuple[str, float]]]:
       if path not in (*names, 'seed')
     ]
     name = ' '.join(parts) or entry.config['loss']['name']
-    groups.setdefault(name, []).append((entry.workdir, accuracy))
-  return groups
+    diverged[name] += 'failed' in result
+    accuracy = result.get('test_accuracy')
+    if accuracy is not None:
+      groups.setdefault(name, []).append((entry.workdir, accuracy))
+  return groups, diverged
 
 
 def _mean(group: Sequence[tuple[str, float]]) -> float:

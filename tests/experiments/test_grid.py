@@ -255,12 +255,17 @@ def test_where_the_transition_matrix_is_from(source, mark, note, monkeypatch):
   assert ('nobody knows' in shown) == (source == 'true')
 
 
-def test_runs_that_failed_do_not_count():
+def test_runs_that_diverged_are_counted_apart(monkeypatch):
+  monkeypatch.setenv('COLUMNS', '120')  # Room for their titles.
   failed = {'run': 'a', 'failed': 'the loss is not finite'}
-  assert cells({'ce': [failed], 'sl': [failed, result(0.5)]}) == [
-    ['cross entropy (CE)', 'failed'],
-    ['symmetric learning (SL)', '50.0 %', '50.0 %', '25.0 %', '2.0'],
+  runs = {'ce': [failed], 'sl': [failed, result(0.5)], 'mae': [result(0.5)]}
+  assert cells(runs) == [
+    ['cross entropy (CE)', 'failed', '1 of 1'],
+    ['symmetric learning (SL)', '50.0 %', '50.0 %', '25.0 %', '2.0', '1 of 2'],
+    ['mean absolute error (MAE)', '50.0 %', '50.0 %', '25.0 %', '2.0'],
   ]
+  assert 'diverged' in grid.table(runs)
+  assert 'diverged' not in grid.table({'mae': runs['mae']})
 
 
 @pytest.mark.landing

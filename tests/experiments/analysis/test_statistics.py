@@ -23,6 +23,14 @@ def test_a_cell_is_mean_and_deviation_in_per_cent():
   )
 
 
+def test_a_cell_says_how_many_seeds_diverged():
+  cell = statistics.format_mean_std([0.5, np.nan, 0.7, np.nan], diverged=2)
+  assert cell.text == '60.0 ± 14.1, 2 diverged'
+  assert cell.value == pytest.approx(60.0)
+  cell = statistics.format_mean_std([np.nan], diverged=1)
+  assert (cell.text, cell.value) == ('diverged', None)
+
+
 def seeds(*values):
   return pd.Series(values, dtype=float)
 
@@ -84,3 +92,16 @@ def test_who_lacks_a_seed_is_neither_best_nor_tied():
   assert cells['a'].bold and cells['c'].tied == 4
   assert cells['b'].text == '90.0 ± 0.0'
   assert not cells['b'].bold and not cells['b'].tied
+
+
+def test_the_best_is_one_of_those_with_all_seeds():
+  scores = {
+    # As many as b has, but not those that b has.
+    'a': pd.Series({0: 0.9, 1: 0.8}),
+    'b': pd.Series({0: 0.7, 2: 0.6}),
+  }
+  assert not any(cell.bold for cell in statistics.mark_best(scores).values())
+  scores = {'a': pd.Series({0: 0.95}), 'b': pd.Series({0: 0.7})}
+  cells = statistics.mark_best(scores, diverged={'a': 2, 'b': 0})
+  assert cells['a'].text == '95.0, 2 diverged' and not cells['a'].bold
+  assert cells['b'].text == '70.0' and cells['b'].bold

@@ -1,11 +1,14 @@
 """What experiments work out of runs: by hand, or by construction."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from configs import cifar10
 from experiments.paper import (
   ablation,
+  by_noise,
+  comparison,
   easy_hard,
   embeddings,
   methods,
@@ -121,6 +124,40 @@ def test_the_ablation_scales_parts_of_sl():
   assert (loss['5 CE']['alpha'], loss['5 CE']['beta']) == (5.0, 0.0)
   assert (loss['5 RCE']['alpha'], loss['5 RCE']['beta']) == (0.0, 5.0)
   assert loss['RCE']['log_zero'] == sl.log_zero
+
+
+def test_tables_say_which_seeds_diverged():
+  runs = pd.DataFrame(
+    [
+      ('CE', 0, 'finished', 0.70, 0.2),
+      ('CE', 1, 'finished', 0.71, 0.3),
+      ('CE', 2, 'finished', 0.72, 0.4),
+      ('SL', 0, 'finished', 0.95, 0.1),
+      ('SL', 1, 'failed', np.nan, np.nan),
+      ('SL', 2, 'failed', np.nan, np.nan),
+      ('GCE', 0, 'failed', np.nan, np.nan),
+      ('MAE', 0, 'missing', np.nan, np.nan),
+    ],
+    columns=['method', 'seed', 'status', 'test_accuracy', 'memorised'],
+  ).assign(noise='symmetric 0.4')
+  names = {name: name for name in ('CE', 'SL', 'GCE', 'MAE')}
+  accuracy = comparison.accuracy(runs, list(names))
+  assert [cell.text for _, cell in accuracy.rows] == [
+    '71.0 ± 1.0',
+    '95.0, 2 diverged',
+    'diverged',
+    '-',
+  ]
+  # The highest mean, but of one seed of three.
+  assert [cell.bold for _, cell in accuracy.rows] == [True, *[False] * 3]
+  assert 'highest mean of those with all seeds' in accuracy.note
+  memorised = by_noise.memorised(runs, names)
+  assert [cell.text for _, cell in memorised.rows] == [
+    '30.0 ± 10.0',
+    '10.0, 2 diverged',
+    'diverged',
+    '-',
+  ]
 
 
 def test_the_equal_pair_has_one_product():

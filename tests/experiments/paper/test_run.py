@@ -529,6 +529,12 @@ def test_a_failed_run_is_shown_and_raised(report, tmp_path, data_dir):
     paper_run.run('ablation', 'digits', 'tiny', tmp_path, data_dir)
   text = (page.folder / 'report.md').read_text()
   assert '13 finished, 1 failed' in text
+  assert '1 of 14 runs diverged: means' in text
+  (other,) = page.results(method='CE', seed='1')
+  row = page.rows('ablation', 'loss')[('CE',)]
+  assert row['wrong labels memorised'] == (
+    f'{100 * other["memorised"]:.1f}, 1 diverged'
+  )
 
 
 def test_a_folder_of_something_else_is_refused_before_training(
