@@ -17,7 +17,7 @@ from typing import Any
 from ml_collections import config_dict
 import numpy as np
 
-from experiments.analysis import marks, pictures, plots
+from experiments.analysis import marks, pictures, plots, statistics
 from experiments.paper import scales
 from experiments.report import text
 from sce_jax import methods, train
@@ -306,10 +306,9 @@ def _spread(values: Sequence[float | None]) -> str:
   known = [value for value in values if value is not None]
   if len(known) < len(values):
     return '-'
-  mean = f'{100 * np.mean(known):.1f} %'
-  if len(known) == 1:
-    return mean
-  return f'{mean} ± {100 * np.std(known, ddof=1):.1f}'
+  mean, deviation = statistics.mean_std(100 * np.array(known))
+  text = f'{mean:.1f} %'
+  return text if len(known) == 1 else f'{text} ± {deviation:.1f}'
 
 
 def _heading(

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 import numpy as np
 
-from experiments.analysis import pictures, style
+from experiments.analysis import pictures, statistics, style
 from sce_jax.runs import dataset_record, files
 from sce_jax.storage import paths
 
@@ -266,7 +266,7 @@ def plot_mean_std(
   if not epochs:
     return
   values = np.array([[curve[e] for e in epochs] for curve in curves])
-  mean, deviation = values.mean(0), values.std(0)
+  mean, deviation = statistics.mean_std(values)
   look = dict(look)
   if len(epochs) > _FEW_EPOCHS:
     look['marker'] = None
@@ -313,11 +313,12 @@ def classes(
   values = 100 * np.array(
     [[np.nan if x is None else x for x in run] for run in last]
   )
+  mean, deviation = statistics.mean_std(values)
   numbers = np.arange(values.shape[1])
   # Points, not bars: where all classes are good the axis need not begin at 0.
   ax.errorbar(
     numbers + 0.15 * offset,
-    values.mean(0),
-    yerr=values.std(0) if len(runs) > 1 else None,
+    mean,
+    yerr=deviation if len(runs) > 1 else None,
     **dict(look) | {'linestyle': 'none', 'label': f'_{look["label"]}'},
   )

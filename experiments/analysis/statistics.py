@@ -6,6 +6,7 @@ import types
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 from experiments.report.page import Cell
@@ -20,7 +21,27 @@ BEST_NOTE = 'Best: highest mean of those with all seeds.'
 # Above this a difference over paired seeds is taken for chance.
 SIGNIFICANCE = 0.05
 # With fewer, nearly everything would be called alike.
-_LEAST_SEEDS = 3
+LEAST_SEEDS = 3
+
+
+def mean_std(values: npt.ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+  """Mean and standard deviation over runs, as all tables and pictures have.
+
+  The deviation is that of a sample (ddof=1). Of one run it is nan, of none the
+  mean is, too.
+
+  Args:
+    values: of each run, [runs, ...].
+
+  Returns:
+    Both of shape [...].
+  """
+  values = np.asarray(values, float)
+  unknown = np.full(values.shape[1:], np.nan)
+  return (
+    values.mean(0) if len(values) else unknown,
+    values.std(0, ddof=1) if len(values) > 1 else unknown,
+  )
 
 
 def format_mean_std(
@@ -44,10 +65,10 @@ def format_mean_std(
   if not known.size:
     return Cell('diverged' if diverged else '-')
   scale, digits = (100, 1) if percent else (1, 3)
-  mean = scale * float(known.mean())
+  mean, deviation = (scale * float(x) for x in mean_std(known))
   text = f'{"+" if sign and mean > 0 else ""}{mean:.{digits}f}'
   if known.size > 1:
-    text += f' ± {scale * known.std(ddof=1):.{digits}f}'
+    text += f' ± {deviation:.{digits}f}'
   if diverged:
     text += f', {diverged} diverged'
   return Cell(text, value=mean)
@@ -103,7 +124,7 @@ def paired_p_value(differences: 'pd.Series') -> float | None:
   Args:
     differences: of two methods, one for each seed that both have.
   """
-  if len(differences) < _LEAST_SEEDS:
+  if len(differences) < LEAST_SEEDS:
     return None
   if np.ptp(differences) < 1e-12:  # The test divides by their spread.
     return float(abs(differences.iloc[0]) < 1e-12)

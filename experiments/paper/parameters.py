@@ -5,10 +5,11 @@ slowly, and at a small alpha SL hardly depends on A. For a class label the loss
 is alpha CE - beta A (1 - p_y), so beta and A enter as their product only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 import numpy as np
 
 from experiments.analysis import frame, pictures, statistics, style
@@ -123,14 +124,14 @@ def _lines(alphas: 'pd.DataFrame', log_zeros: 'pd.DataFrame') -> Figure:
     f'alpha {x:g}: test accuracy' for x, _ in log_zeros.groupby('alpha')
   ]
   looks = [style.method('SL'), *style.looks(names[1:])]
-  _line(axes[0], by_alpha.test_accuracy, looks[0], names[0])
-  _line(axes[0], by_alpha.memorised, looks[1], names[1])
+  draw_line(axes[0], by_alpha.test_accuracy, looks[0], names[0])
+  draw_line(axes[0], by_alpha.memorised, looks[1], names[1])
   axes[0].set(xscale='log', xlabel='alpha', ylabel='share (%)')
   axes[0].set_title('beta 1, A -4')
   for look, name, (_, some) in zip(
     looks[2:], names[2:], log_zeros.groupby('alpha'), strict=True
   ):
-    _line(axes[1], some.groupby('A').test_accuracy, look, name)
+    draw_line(axes[1], some.groupby('A').test_accuracy, look, name)
   axes[1].set(xlabel='A', ylabel='test accuracy (%)', title='beta 1')
   axes[0].xaxis.set_major_formatter('{x:g}')
   axes[0].set_xticks(ALPHAS)
@@ -154,13 +155,27 @@ def _lines(alphas: 'pd.DataFrame', log_zeros: 'pd.DataFrame') -> Figure:
   )
 
 
-def _line(ax, groups, look: Mapping[str, Any], label: str) -> None:
-  """Draws mean and standard deviation of groups of shares against their key."""
-  mean = 100 * groups.mean().dropna()
-  spread = 100 * groups.std(ddof=0)[mean.index]
+def draw_line(
+  ax: Axes,
+  groups: 'Iterable[tuple[float, pd.Series]]',
+  look: Mapping[str, Any],
+  label: str,
+) -> None:
+  """Draws mean and standard deviation of groups of shares against their key.
+
+  Args:
+    ax: where.
+    groups: a key and a share of each seed, nan where it is not known.
+    look: colour, line and marker.
+    label: of the legend.
+  """
+  points = [
+    (x, *statistics.mean_std(100 * group.dropna())) for x, group in groups
+  ]
+  x, mean, spread = np.array(points, float).T
   # No share is below 0 or above 100 %, so no bar ends there.
   ends = [np.minimum(spread, mean), np.minimum(spread, 100 - mean)]
-  ax.errorbar(mean.index, mean, yerr=ends, capsize=3, label=label, **look)
+  ax.errorbar(x, mean, yerr=ends, capsize=3, label=label, **look)
 
 
 def _grid(runs: 'pd.DataFrame') -> Figure:

@@ -39,15 +39,14 @@ def blocks(
   by = ['method', 'noise']
   diverged = frame.diverged(runs, by)
   for (method, given), some in runs.groupby(by, sort=False):
-    ours = 100 * some.test_accuracy
+    mean, spread = statistics.mean_std(100 * some.test_accuracy.dropna())
     name, shown = names[method]
     noise = methods.noise_of(context.dataset, given)
     for known in published.find(dataset, name, noise):
       # Of labels as given there are few figures, each of another protocol.
       if known.protocol != recipe and not others and given != GIVEN:
         continue
-      difference = ours.mean() - known.accuracy
-      spread = ours.std(ddof=1)
+      difference = mean - known.accuracy
       rows.append(
         [
           shown,

@@ -3,9 +3,8 @@
 import collections
 from collections.abc import Sequence
 import os
-import statistics
 
-from experiments.analysis import plots
+from experiments.analysis import plots, statistics
 from experiments.report import text
 from experiments.sweeps.manifest import Entry
 from sce_jax.runs import dataset_record, files, progress, read
@@ -30,9 +29,10 @@ def show(entries: Sequence[Entry], picture: paths.Path) -> None:
   rows = [['runs', f'{"noisy " * noisy}test accuracy', 'seeds']]
   for place, name in enumerate(ranked[:_SHOWN], 1):
     values = [100 * accuracy for _, accuracy in groups[name]]
-    shown = f'{statistics.fmean(values):.1f} %'
+    mean, deviation = statistics.mean_std(values)
+    shown = f'{mean:.1f} %'
     if len(values) > 1:
-      shown += f' ± {statistics.stdev(values):.1f}'
+      shown += f' ± {deviation:.1f}'
     seeds = str(len(values))
     if diverged[name]:
       seeds += f', {diverged[name]} diverged'
@@ -82,4 +82,4 @@ def _groups(
 
 
 def _mean(group: Sequence[tuple[str, float]]) -> float:
-  return statistics.fmean(accuracy for _, accuracy in group)
+  return float(statistics.mean_std([x for _, x in group])[0])

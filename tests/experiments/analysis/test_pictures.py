@@ -4,9 +4,11 @@ import copy
 
 from matplotlib import pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from experiments.analysis import pictures, plots
+from experiments.paper import parameters
 
 CONFIG = {
   'data': {'name': 'digits'},
@@ -125,6 +127,42 @@ def test_one_seed_has_no_band():
   assert not ax.collections
   [ax] = drawn({'SL': [run(12), run(12, 0.6)]}).axes
   assert len(ax.collections) == 1
+
+
+def test_bands_and_bars_are_the_deviations_of_tables():
+  # 60 and 70 %: mean 65, deviation 10 / sqrt(2), as that of a sample.
+  low, high = 65 - np.sqrt(50), 65 + np.sqrt(50)
+  runs = [
+    [{'epoch': 1, 'test': {'accuracy': x, 'class_accuracy': [x]}}]
+    for x in (0.6, 0.7)
+  ]
+  [ax] = drawn({'SL': runs}).axes
+  [band] = ax.collections
+  ends = band.get_paths()[0].vertices[:, 1]
+  assert [ends.min(), ends.max()] == pytest.approx([low, high])
+  _, ax = plt.subplots()
+  plots.classes(ax, runs, 0, {'label': 'SL', 'color': 'black'})
+  [bars] = ax.containers[0].lines[2]
+  assert bars.get_segments()[0][:, 1] == pytest.approx([low, high])
+
+
+def test_bars_over_settings_are_the_deviations_of_tables():
+  runs = pd.DataFrame(
+    {
+      'alpha': [0.1, 0.1, 1.0, 5.0],
+      # Of one seed there is no deviation; one setting has diverged.
+      'test_accuracy': [0.6, 0.7, 0.5, np.nan],
+    }
+  )
+  figure, ax = plt.subplots()
+  groups = runs.groupby('alpha').test_accuracy
+  parameters.draw_line(ax, groups, {'color': 'black'}, 'SL')
+  figure.canvas.draw()
+  points = ax.containers[0].lines[0]
+  assert points.get_ydata()[:2] == pytest.approx([65, 50])
+  [bars] = ax.containers[0].lines[2]
+  first = bars.get_segments()[0][:, 1]
+  assert first == pytest.approx([65 - np.sqrt(50), 65 + np.sqrt(50)])
 
 
 def test_panels_are_stacked_for_phones():

@@ -23,6 +23,15 @@ def test_a_cell_is_mean_and_deviation_in_per_cent():
   )
 
 
+def test_the_deviation_is_that_of_a_sample():
+  # Of 1, 2 and 6: mean 3, deviation sqrt((4 + 1 + 9) / 2).
+  mean, deviation = statistics.mean_std([[1, 0], [2, 0], [6, 0]])
+  assert mean == pytest.approx([3, 0])
+  assert deviation == pytest.approx([np.sqrt(7), 0])
+  assert np.isnan(statistics.mean_std([1.0])[1])
+  assert np.isnan(statistics.mean_std([])).all()
+
+
 def test_a_cell_says_how_many_seeds_diverged():
   cell = statistics.format_mean_std([0.5, np.nan, 0.7, np.nan], diverged=2)
   assert cell.text == '60.0 ± 14.1, 2 diverged'
