@@ -1,6 +1,6 @@
 """Which method papers say is ahead of which, and whether it is so here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,6 +43,7 @@ def blocks(scores: 'pd.DataFrame', names: Mapping[str, str]) -> list[Block]:
   """
   noises = list(scores.index.unique('noise'))
   rows: list[list[Cell | str]] = []
+  tests = 0
   for better, worse, paper in ORDERINGS:
     if not {better, worse} <= set(scores.columns):
       continue
@@ -52,10 +53,9 @@ def blocks(scores: 'pd.DataFrame', names: Mapping[str, str]) -> list[Block]:
       cell, verdict = _compare(some[better] - some[worse])
       cells.append(cell)
       verdicts.append(verdict)
-    ahead, behind = verdicts.count(1), verdicts.count(-1)
-    told = f'{ahead} ahead' + f', {behind} behind' * bool(behind)
+    tests += len(verdicts) - verdicts.count(None)
     title = f'{names[better]} over {names[worse]}'
-    rows.append([title, paper, *cells, Cell(told, value=ahead - behind)])
+    rows.append([title, paper, *cells, _told(verdicts)])
   if not rows:
     return []
   return [
@@ -65,20 +65,44 @@ def blocks(scores: 'pd.DataFrame', names: Mapping[str, str]) -> list[Block]:
       'Mean difference in test accuracy, in points',
       ['ordering', 'paper', *noises, 'told apart'],
       rows,
-      '*: told apart by a two-sided paired t-test over seeds, p below 0.05; no'
-      f' correction for {progress.counted(len(rows) * len(noises), "test")}, of'
-      ' which one in twenty would be by chance. The papers have other data,'
-      ' networks and mostly other noises.',
+      f'{_tested(tests)} The papers have other data, networks and mostly other'
+      ' noises.',
     ),
   ]
 
 
-def _compare(differences: 'pd.Series') -> tuple[Cell, int]:
-  """A cell, and 1 if the first is told to be ahead, -1 behind, 0 neither."""
+def _told(verdicts: Sequence[int | None]) -> Cell:
+  """Under how many noises a test told methods apart; '-' without any test."""
+  if all(verdict is None for verdict in verdicts):
+    return Cell('-')
+  ahead, behind = verdicts.count(1), verdicts.count(-1)
+  text = f'{ahead} ahead' + f', {behind} behind' * bool(behind)
+  return Cell(text, value=ahead - behind)
+
+
+def _tested(tests: int) -> str:
+  """What the table says of its tests."""
+  if not tests:
+    return (
+      'Nothing is told apart: a paired t-test needs'
+      f' {statistics.LEAST_SEEDS} seeds that both methods have.'
+    )
+  return (
+    '*: told apart by a two-sided paired t-test over seeds, p below 0.05; no'
+    f' correction for {progress.counted(tests, "test")}, of which one in twenty'
+    ' would be told apart by chance if no methods differed.'
+  )
+
+
+def _compare(differences: 'pd.Series') -> tuple[Cell, int | None]:
+  """A cell, and 1 if the first is told to be ahead, -1 behind, 0 neither.
+
+  None in place of these if no test could be made.
+  """
   if not np.isfinite(differences).all():
-    return Cell('diverged'), 0
+    return Cell('diverged'), None
   p = statistics.paired_p_value(differences)
   mean = 100 * float(differences.mean())
   if p is None or p >= statistics.SIGNIFICANCE:
-    return number(mean, '+.1f'), 0
+    return number(mean, '+.1f'), None if p is None else 0
   return Cell(f'{mean:+.1f} *', value=mean), 1 if mean > 0 else -1

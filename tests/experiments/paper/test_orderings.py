@@ -8,9 +8,9 @@ from experiments.paper import orderings
 from experiments.report.page import Table
 
 
-def table(**scores):
+def table(seeds=3, **scores):
   index = pd.MultiIndex.from_product(
-    [('symmetric 0.4', 'pair_flip 0.4'), range(3)], names=['noise', 'seed']
+    [('symmetric 0.4', 'pair_flip 0.4'), range(seeds)], names=['noise', 'seed']
   )
   frame = pd.DataFrame(scores, index)
   found = orderings.blocks(frame, {name: name.upper() for name in scores})
@@ -44,6 +44,14 @@ def test_a_run_that_diverged_compares_nothing():
     sl=[0.9, -math.inf, 0.9, 0.9, 0.9, 0.9], ce=[0.1, 0.2, 0.3, 0.1, 0.2, 0.3]
   )
   assert texts(found.rows[0])[2:] == ['diverged', '+70.0 *', '1 ahead']
+  assert 'no correction for 1 test, of which' in found.note
+  assert 'told apart by chance if no methods differed' in found.note
+
+
+def test_too_few_seeds_are_not_tested():
+  found = table(seeds=1, sl=[0.9, 0.7], ce=[0.7, 0.8])
+  assert texts(found.rows[0])[2:] == ['+20.0', '-10.0', '-']
+  assert found.note.startswith('Nothing is told apart: a paired t-test needs 3')
 
 
 def test_where_papers_compare_none_of_them_there_is_no_table():
