@@ -227,23 +227,24 @@ def _figures(entry: Entry, beside: int) -> tuple[str, str, str]:
     entry: the run.
     beside: how many are trained together with it, itself included.
   """
-  epochs = entry.config.get('train', {}).get('epochs', 0)
+  epochs = entry.epochs
+  of = '?' if epochs is None else epochs
   try:
     records = files.read_metrics(entry.workdir)
   except (OSError, ValueError):  # It is being written.
     records = []
   if not records:
-    return f'0/{epochs}', '-', '-'
+    return f'0/{of}', '-', '-'
   last, left = records[-1], '-'
   accuracy = (last.get('test') or {}).get('accuracy')
   # Without the first epoch, which compiled. A run's seconds are its share of
   # those of all that are trained with it.
   some = [x['seconds'] for x in records[-6:] if x['epoch'] > 1]
-  if len(some) > 1:
+  if epochs is not None and len(some) > 1:
     each = (some[-1] - some[0]) / (len(some) - 1) * beside
     left = progress.duration(max(0.0, each * (epochs - last['epoch'])))
   return (
-    f'{last["epoch"]}/{epochs}',
+    f'{last["epoch"]}/{of}',
     '-' if accuracy is None else f'{100 * accuracy:.1f} %',
     left,
   )

@@ -148,13 +148,12 @@ def _continued(
   changed = changes_lib.check(
     old.workdir, {'config': old.config}, entry.config, {}, allowed
   )
-  changes_lib.check_epochs(
-    old.workdir,
-    changed,
-    entry.config['train']['epochs'],
-    old.config['train']['epochs'] if old.ended else 0,
-    old.ended is not None,
-  )
+  done = old.epochs if old.ended else 0
+  # What the data choose only the run itself knows, which checks it again.
+  if entry.epochs is not None and done is not None:
+    changes_lib.check_epochs(
+      old.workdir, changed, entry.epochs, done, old.ended is not None
+    )
   return dataclasses.replace(entry, id=old.id, workdir=old.workdir)
 
 

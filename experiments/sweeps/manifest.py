@@ -51,9 +51,14 @@ class Entry:
       return None
     if 'failed' in result:
       return 'failed'
-    epochs = self.config.get('train', {}).get('epochs', 0)
+    epochs = self.epochs or 0
     # A run that is continued has a result of fewer epochs.
     return None if result.get('epochs', epochs) < epochs else 'done'
+
+  @property
+  def epochs(self) -> int | None:
+    """How many epochs its config has; None if the data will choose."""
+    return self.config.get('train', {}).get('epochs')
 
 
 def entry(

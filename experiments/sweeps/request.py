@@ -232,11 +232,16 @@ def _logs(path: paths.Path, shard: str | None) -> pathlib.Path:
 def _summary(entries: Sequence[Entry]) -> str:
   ends = [entry.ended for entry in entries]
   waiting = [e for e, end in zip(entries, ends, strict=True) if end is None]
-  epochs = sum(entry.config['train']['epochs'] for entry in waiting)
+  epochs = [entry.epochs for entry in waiting]
+  known = sum(x for x in epochs if x is not None)
+  unknown = epochs.count(None)
+  said = [progress.counted(known, 'epoch')] if known or not unknown else []
+  if unknown:
+    said.append(f'the data choose the epochs of {unknown}')
   lines = [
     f'{progress.counted(len(entries), "run")}: {ends.count("done")} done,'
     f' {ends.count("failed")} failed, {len(waiting)} to run;'
-    f' {progress.counted(epochs, "epoch")}'
+    f' {", ".join(said)}'
   ]
   lines += [paths.shown(entry.workdir) for entry in waiting[:_SHOWN]]
   if len(waiting) > _SHOWN:

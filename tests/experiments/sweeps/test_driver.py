@@ -110,6 +110,9 @@ def test_a_running_run_has_a_row(tmp_path):
   assert driver._figures(entry, 1) == ('4/10', '50.0 %', '12s')
   # Seconds are a run's share of what all three have taken.
   assert driver._figures(entry, 3) == ('4/10', '50.0 %', '36s')
+  # The data will choose how many.
+  entry = Entry('a', str(tmp_path), {'train': {'epochs': None}})
+  assert driver._figures(entry, 1) == ('4/?', '50.0 %', '-')
 
 
 @pytest.mark.faults

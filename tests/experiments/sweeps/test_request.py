@@ -201,6 +201,63 @@ def test_more_epochs_extend_a_sweep(tmp_path, capsys):
   assert not {x.id for x in plan(4)[0]} & {x.id for x in first}
 
 
+def test_the_data_may_choose_the_epochs(tmp_path, capsys):
+  asked = planned(
+    tmp_path,
+    config=None,
+    experiment='ablation',
+    dataset='own',
+    scale='full',
+    dry_run=True,
+  )
+  assert request.run(asked) == 0
+  shown = capsys.readouterr().out.splitlines()[0]
+  count = shown.split()[0]
+  assert shown.endswith(
+    f'{count} to run; the data choose the epochs of {count}'
+  )
+  # Once it has ended its result says how many they were.
+  assert request.run(dataclasses.replace(asked, dry_run=False)) == 0
+  (path,) = tmp_path.glob('runs/sweep-*.jsonl')
+  first, *_ = manifest.load(str(path))
+  assert first.epochs is None and first.ended is None
+  folder = pathlib.Path(first.workdir)
+  folder.mkdir()
+  (folder / 'result.json').write_text(
+    '{"epochs": 60, "test_accuracy": 0.5, "test": null}'
+  )
+  assert first.ended == 'done'
+  capsys.readouterr()
+  assert request.run(asked) == 0
+  assert ' 1 done, 0 failed, ' in capsys.readouterr().out
+
+
+def test_a_sweep_whose_epochs_the_data_chose_is_extended(tmp_path):
+  config = tmp_path / 'mine.py'
+  config.write_text(
+    'from configs.own import *\ndef sweep():\n  yield {"seed": 0}\n'
+  )
+  path = tmp_path / 'runs' / 'sweep-mine.jsonl'
+  asked = planned(tmp_path, config=str(config))
+  request.run(asked)
+  (first,) = manifest.load(str(path))
+  folder = pathlib.Path(first.workdir)
+  folder.mkdir()
+  (folder / 'result.json').write_text(
+    '{"epochs": 60, "test_accuracy": 0.5, "test": null}'
+  )
+  request.run(
+    dataclasses.replace(
+      asked,
+      overrides={'train.epochs': 90},
+      allow_config_change=['train.epochs'],
+    )
+  )
+  (longer,) = manifest.load(str(path))
+  assert (longer.workdir, longer.epochs) == (first.workdir, 90)
+  assert longer.ended is None
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures('small_network')
 def test_a_run_of_a_sweep_is_trained_for_longer(launch_here, tmp_path, capsys):
