@@ -184,7 +184,7 @@ def _section(
   heading = f'Results on {title}' if title else 'Results'
   return [
     Heading(heading),
-    *_results(_named(runs), start),
+    *_results(*_one_of_each(_named(runs)), start),
     *blocks_of_runs(runs, folder, start),
   ]
 
@@ -205,7 +205,21 @@ def _named(runs: Sequence[Run]) -> 'pd.DataFrame':
   )
 
 
-def _results(runs: 'pd.DataFrame', start: str) -> list[Block]:
+def _one_of_each(runs: 'pd.DataFrame') -> 'tuple[pd.DataFrame, int]':
+  """One run of each name and seed, and how many others there were.
+
+  Runs that differ in bookkeeping alone are one draw, not several. The first
+  that has finished is kept, or else the first.
+  """
+  kept = (
+    runs.sort_values('status', key=lambda x: x != 'finished', kind='stable')
+    .drop_duplicates(['name', 'seed'])
+    .sort_index()
+  )
+  return kept, len(runs) - len(kept)
+
+
+def _results(runs: 'pd.DataFrame', repeated: int, start: str) -> list[Block]:
   ended = frame.finished(runs)
   test = plots.test_title(run.folder for run in runs.run)
   shown = ['test_accuracy', 'lost', 'worst_class', 'memorised']
@@ -223,7 +237,16 @@ def _results(runs: 'pd.DataFrame', start: str) -> list[Block]:
     ]
     for name, group in runs.groupby('name', sort=False)
   ]
-  found: list[Block] = [
+  found: list[Block] = []
+  if repeated:
+    found.append(
+      Text(
+        f'{progress.counted(repeated, "run")} left out here, as another run has'
+        ' the same seed and differs at most in settings that change no figure,'
+        ' such as eval.train_every. All runs are listed below.'
+      )
+    )
+  found.append(
     Table(
       f'{start}results',
       'Last epoch, in per cent',
@@ -242,8 +265,8 @@ def _results(runs: 'pd.DataFrame', start: str) -> list[Block]:
       + (f' {marked}' if (marked := marks.note(map(_mark, runs.run))) else '')
       + ' Test labels were held out of noisy ones: part of them may be wrong,'
       ' in each class too.' * (test != 'Test'),
-    ),
-  ]
+    )
+  )
   if len(ended):
     found += [_curves(ended, start), *_classes(ended, start)]
   return found

@@ -169,6 +169,28 @@ def test_runs_are_named_by_what_matters(tmp_path):
   assert '"checkpoint.every":"30"' in page
 
 
+def test_a_seed_counts_once_however_often_it_was_run(tmp_path):
+  results = {
+    # Seeds 0 and 1, each with its figures taken at two rates.
+    (0, 1): {'failed': 'the loss is not finite'},
+    (0, 3): {'result': 0.70},
+    (1, 1): {'result': 0.74},
+    (1, 3): {'result': 0.74},
+  }
+  for (seed, every), ended in results.items():
+    folder = tmp_path / f'{seed}-{every}'
+    make(folder, seed=seed, **ended)
+    description = json.loads((folder / 'config.json').read_text())
+    description['config']['eval'] = {'train_every': every}
+    (folder / 'config.json').write_text(json.dumps(description))
+  text = runs_page.report(tmp_path).markdown.read_text()
+  # The mean of 70 and 74, their deviation 4 / sqrt(2).
+  assert '72.0 ± 2.8' in text and '2 of 2' in text
+  assert '2 runs left out here, as another run has' in text
+  # All are listed.
+  assert '3 finished, 1 failed' in text and text.count('| failed ') == 1
+
+
 def test_a_report_changes_no_file_that_was_there(tmp_path):
   make(tmp_path / 'a', seed=0, result=0.5)
   make(tmp_path / 'b', seed=1, result=0.75)
