@@ -58,7 +58,8 @@ def run(
 
   Raises:
     UserError: bad input; nothing has been done.
-    NonFiniteLoss: all settings, or those that were chosen, diverge.
+    NonFiniteLoss: all settings diverge, or runs with those that were chosen do;
+      then the page is written.
     preemption.Preempted, KeyboardInterrupt: as in train_and_evaluate; the same
       command resumes.
   """
@@ -118,6 +119,9 @@ def run(
     if isinstance(block, Table) and block.name in ('trials', 'test'):
       print(f'\n{text.table(block)}')
   print(f'\nreport:   {written.html}')
+  failed = [run.failure for run in tested if run.status == 'failed']
+  if failed:
+    raise NonFiniteLoss.of_runs(failed)
   return written
 
 
@@ -278,7 +282,8 @@ def _figure(
 def _tested(request: Search, tested: Sequence[Run]) -> Block:
   if not tested:
     return Text('There is no test split with true labels to test it on.')
-  runs = frame.finished(frame.from_runs(tested))
+  runs = frame.from_runs(tested)
+  diverged = len(runs) - len(frame.finished(runs))
   return Table(
     'test',
     f'{request.noise}: what was chosen, trained on all examples, last epoch,'
@@ -288,7 +293,7 @@ def _tested(request: Search, tested: Sequence[Run]) -> Block:
       [
         number(len(runs), 'd'),
         *(
-          statistics.format_mean_std(runs[name])
+          statistics.format_mean_std(runs[name], diverged=diverged)
           for name in ('test_accuracy', 'worst_class', 'memorised')
         ),
       ]

@@ -13,6 +13,7 @@ from sce_jax import errors, train
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data import labels as labels_lib
 from sce_jax.runs import read
+from sce_jax.storage import digests
 from tests.data.reading import told
 
 pytest.importorskip('optuna')
@@ -367,3 +368,32 @@ def test_if_all_settings_diverge_it_says_so(monkeypatch, tmp_path, data_dir):
   )
   with pytest.raises(errors.NonFiniteLoss, match='all settings'):
     tune.run(REQUEST, str(tmp_path), data_dir)
+
+
+def test_chosen_settings_that_diverge_are_shown_and_raised(
+  monkeypatch, tmp_path, data_dir
+):
+  request = dataclasses.replace(
+    REQUEST, seeds=3, ranges=['loss.alpha=0.001..0.1']
+  )
+  chosen = noisy_search.Trial(0, {'loss.alpha': 0.01}, 0.5)
+  monkeypatch.setattr(tune, 'search', lambda *_: [chosen])
+
+  def train_many(configs, folders, dataset=None):
+    for seed, folder in enumerate(folders):
+      folder.mkdir()
+      record = {'epoch': 1, 'step': 1, 'test': {'accuracy': 0.25}}
+      (folder / 'metrics.jsonl').write_text(digests.dumps(record))
+      result = {'test_accuracy': 0.25, 'test': None}
+      (folder / 'result.json').write_text(digests.dumps(result))
+      if seed:
+        (folder / 'result.json').unlink()
+        failed = digests.dumps({'failed': f'seed {seed} is not finite'})
+        (folder / 'failed.json').write_text(failed)
+
+  monkeypatch.setattr(train, 'train_many', train_many)
+  with pytest.raises(errors.NonFiniteLoss, match=r'seed 1 is .*; seed 2 is'):
+    tune.run(request, str(tmp_path), data_dir)
+  (page,) = tmp_path.glob('tune-*/report.md')
+  text = page.read_text()
+  assert '25.0, 2 diverged' in text and '1 finished, 2 failed' in text
