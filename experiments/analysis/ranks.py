@@ -3,8 +3,8 @@
 Friedman's test says whether there are differences at all, Nemenyi's test which
 pairs of methods differ: those whose average ranks lie further apart than the
 critical difference (Demsar, JMLR 2006). Wilcoxon's signed-rank test with Holm's
-correction, which others use, finds nothing in as few blocks as a benchmark has
-noises: of five blocks its smallest p is 0.0625.
+correction, which others use, finds nothing in as few blocks as noises: of five
+blocks its smallest p is 0.0625.
 """
 
 from collections.abc import Sequence

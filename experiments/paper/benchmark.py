@@ -291,8 +291,7 @@ def _ranks(
     Text(
       f'{_friedman(found.pvalue)} Other methods that are not told apart from'
       f' the best: {len(tied) - 1} of {len(named.average) - 1}. A run that'
-      ' diverged has the last rank. Friedman and Nemenyi, as Wilcoxon with the'
-      ' correction of Holm cannot reach p < 0.05 with five noises or fewer.'
+      ' diverged has the last rank.'
     ),
   ]
 
@@ -300,7 +299,7 @@ def _ranks(
 def _friedman(pvalue: float) -> str:
   if math.isnan(pvalue):
     return "Friedman's test needs three methods and two draws of labels."
-  return f'Friedman: p = {pvalue:.2g}.'
+  return f'Friedman: p = {pvalue:.2g}, each noise and seed a block.'
 
 
 def _learnt(runs: 'pd.DataFrame', names: Mapping[str, str]) -> list[Block]:

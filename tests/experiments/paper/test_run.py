@@ -400,6 +400,7 @@ def test_benchmark(scale, protocol, report):
   assert float(rows['SL',]['average rank']) == pytest.approx(average, abs=0.051)
   text = (page.folder / 'report.md').read_text()
   assert '†: is told the noise rate' in text
+  assert ', each noise and seed a block. Other methods' in text
   assert 'over 4 draws of labels under 2 noises, ' in text
   assert (page.folder / 'ranks.png').exists()
 
