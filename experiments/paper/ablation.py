@@ -1,8 +1,9 @@
 """What each part of SL does: CE, RCE alone, both scaled up, and their sum.
 
-The paper's figure of section 5.2, under symmetric noise of 0.6: dropping the
-reverse cross entropy and scaling up what is left (2 CE, 5 CE) overfits, and the
-reverse cross entropy alone learns slowly, scaled up or not.
+The paper's figure of section 5.2, under symmetric noise of 0.6. The paper
+reports that dropping the reverse cross entropy and scaling up what is left
+(2 CE, 5 CE) overfits, and that the reverse cross entropy alone learns slowly,
+scaled up or not; whether it is so here the tables say.
 """
 
 from typing import TYPE_CHECKING

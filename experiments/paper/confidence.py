@@ -1,9 +1,10 @@
 """How sure the network is of given and of true labels, class by class.
 
-The paper's figures on class 3 of CIFAR-10: on the rightly labelled training
-examples of a hard class cross entropy stays unsure, while it takes over the
-wrong labels of the others. Shown for CE and SL, for the class that CE learns
-worst, and the one it learns best or one that --class names.
+The paper's figures on class 3 of CIFAR-10. The paper reports that on the
+rightly labelled training examples of a hard class cross entropy stays unsure,
+while it takes over the wrong labels of the others; whether it is so here the
+tables say. Shown for CE and SL, for the class that CE learns worst, and the one
+it learns best or one that --class names.
 """
 
 from collections.abc import Hashable, Mapping

@@ -1,8 +1,9 @@
 """How SL depends on alpha, and on beta and A, which are one parameter.
 
-The paper's figure of section 5.2: a large alpha overfits, a small one learns
-slowly, and at a small alpha SL hardly depends on A. For a class label the loss
-is alpha CE - beta A (1 - p_y), so beta and A enter as their product only.
+The paper's figure of section 5.2. The paper reports that a large alpha
+overfits, a small one learns slowly, and at a small alpha SL hardly depends on
+A; whether it is so here the tables say. For a class label the loss is
+alpha CE - beta A (1 - p_y), so beta and A enter as their product only.
 """
 
 from collections.abc import Iterable, Mapping
