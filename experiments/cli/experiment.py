@@ -39,7 +39,7 @@ def define_flags(values: flags.FlagValues, argv: list[str]) -> None:
   flags.DEFINE_integer(
     'class',
     None,
-    'confidence: which class to show.',
+    'Which class to show, of an experiment that shows a chosen one.',
     lower_bound=0,
     flag_values=values,
   )
@@ -106,10 +106,6 @@ def _check_flags(values: flags.FlagValues, name: str) -> None:
       ['search', 'trials', 'held_out', 'folds'],
       'it is for experiment tune',
     )
-  if name != 'confidence':
-    command_line.refuse_unused(
-      values, ['class'], 'it is for the experiment confidence'
-    )
   if values.dry_run and values.report_only:
     raise UserError(
       '--dry_run shows what would be trained, --report_only trains nothing:'
@@ -137,7 +133,10 @@ def main(values: flags.FlagValues, arguments: list[str]) -> int | None:
     print(registry.describe())
     return None
   (name,) = arguments
-  registry.load(name)
+  if not hasattr(registry.load(name), 'TAKES_CLASS'):
+    command_line.refuse_unused(
+      values, ['class'], f'experiment {name} shows no chosen class'
+    )
   choice = common_flags.choice(values)
   if name in registry.SEARCHES:
     _search(values, choice)

@@ -42,8 +42,6 @@ NOISES = (
   'asymmetric 0.3',
   'asymmetric 0.4',
 )
-# Look at training images on the device, and so cannot be streamed.
-RESIDENT = ('D2L',)
 # What two CPU cores can finish, where a run takes more than seconds.
 SHORT = ('clean', 'symmetric 0.4', 'symmetric 0.6', 'asymmetric 0.4')
 
@@ -59,9 +57,20 @@ def sweep(dataset: str, scale: str) -> list[RunSpec]:
 
 
 def _methods(dataset: str, scale: str) -> tuple[str, ...]:
+  """METHODS without those that streamed data cannot be trained with."""
   if scales.config(dataset, scale).data.feed != 'stream':
     return METHODS
-  return tuple(name for name in METHODS if name not in RESIDENT)
+  return tuple(name for name in METHODS if not _uses_features(name))
+
+
+def _uses_features(name: str) -> bool:
+  # Late: only where the data are streamed does planning need jax.
+  from sce_jax import methods as all_methods  # noqa: PLC0415
+
+  loss, _ = methods.METHODS[name]
+  hparams = all_methods.find(loss).hparams
+  defaults = {key: hparam.default for key, hparam in hparams.items()}
+  return all_methods.build(loss, defaults).uses_features
 
 
 def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
@@ -102,9 +111,10 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
       ' True T is the one measured on the images that have a true label, too.'
     )
   if trained != METHODS:
+    left_out = [name for name in METHODS if name not in trained]
     about += (
-      f' {", ".join(RESIDENT)} is left out: it looks at training images after'
-      ' each epoch, and these are streamed.'
+      f' Left out: {", ".join(left_out)}. Training images are streamed, and'
+      ' such a method looks at them after each epoch.'
     )
   blocks.insert(0, Text(about))
   return blocks

@@ -49,9 +49,9 @@ class Curve:
   among: str = 'losses'
 
 
-def _sl(name, alpha, beta, log_zero, among='settings'):
+def _sl(alpha, beta, log_zero, among='settings'):
   return Curve(
-    name,
+    f'SL {_weights(alpha, beta)}, A={log_zero:.2g}',
     'sl',
     {'alpha': alpha, 'beta': beta, 'log_zero': log_zero},
     lambda p: alpha - beta * log_zero * p,
@@ -59,8 +59,19 @@ def _sl(name, alpha, beta, log_zero, among='settings'):
   )
 
 
-_PLAIN = _sl('SL .1, 1, A=-4', 0.1, 1.0, -4.0, 'both')
-_CIFAR100 = _sl('SL 6, .1, A=-9.2', 6.0, 0.1, _PUBLIC)
+def _weights(alpha: float, beta: float) -> str:
+  """SL's two weights as names have them, such as '.1, 1'."""
+  return ', '.join(f'{x:g}'.removeprefix('0') for x in (alpha, beta))
+
+
+# SL's alpha and beta in its public code, by data set.
+_PUBLISHED = {
+  dataset: (values['alpha'], values['beta'])
+  for dataset in ('mnist', 'cifar10', 'cifar100')
+  for values in [published.presets(dataset, 'clean', 0.0)['sl']]
+}
+_PLAIN = _sl(*_PUBLISHED['cifar10'], -4.0, 'both')
+_CIFAR100 = _sl(*_PUBLISHED['cifar100'], _PUBLIC)
 
 CURVES = (
   Curve('CE', 'ce', {}, np.ones_like),
@@ -68,15 +79,15 @@ CURVES = (
   Curve('MAE', 'mae', {}, lambda p: 2 * p),
   Curve('GCE, q=.7', 'gce', {'q': 0.7}, lambda p: p**0.7),
   _PLAIN,
-  _sl('SL .1, 1, A=-6', 0.1, 1.0, -6.0),
-  _sl('SL .01, 1, A=-9.2', 0.01, 1.0, _PUBLIC),
-  _sl('SL .1, 1, A=-9.2', 0.1, 1.0, _PUBLIC),
+  _sl(*_PUBLISHED['cifar10'], -6.0),
+  _sl(*_PUBLISHED['mnist'], _PUBLIC),
+  _sl(*_PUBLISHED['cifar10'], _PUBLIC),
   _CIFAR100,
 )
 
 # The same as SL at beta = 1, A = -4, and the same as MAE.
 _TWINS = (
-  _sl('SL .1, 4, A=-1', 0.1, 4.0, -1.0),
+  _sl(_PLAIN.hyper['alpha'], 4.0, -1.0),
   Curve('RCE, A=-2', 'rce', {'log_zero': -2.0}, lambda p: 2 * p),
 )
 
@@ -128,7 +139,9 @@ def blocks(scale: str) -> list[page.Block]:
       "on the label's own logit is w(p_y) (1 - p_y), which is the gradient's "
       'size there. SL is named by alpha, beta and A. With '
       f'A={_PUBLIC:.1f}, the log(1e-4) of public codes, it is shown at their '
-      'settings for MNIST (.01, 1), CIFAR-10 (.1, 1) and CIFAR-100 (6, .1).'
+      f'settings for MNIST ({_weights(*_PUBLISHED["mnist"])}), CIFAR-10'
+      f' ({_weights(*_PUBLISHED["cifar10"])}) and CIFAR-100'
+      f' ({_weights(*_PUBLISHED["cifar100"])}).'
     ),
     page.Figure(
       'gradients',

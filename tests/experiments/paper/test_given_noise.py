@@ -1,7 +1,11 @@
 """Experiments on data whose labels come with wrong ones."""
 
+import dataclasses
+
 from configs.common import GIVEN
-from experiments.paper import classwise, comparison, methods, published
+from experiments.paper import classwise, comparison, published
+from experiments.paper.methods import noise_of
+from sce_jax import methods
 
 
 def test_no_noise_is_added():
@@ -18,9 +22,21 @@ def test_no_noise_is_added():
   assert GIVEN not in labels and 'symmetric 0.4' in labels
 
 
+def test_who_looks_at_training_images_is_not_trained_on_streamed_ones(
+  monkeypatch,
+):
+  gce = methods.SPECS['gce']
+  looking = gce.make()._replace(uses_features=True)
+  row = dataclasses.replace(gce, make=lambda: looking)
+  monkeypatch.setitem(methods.SPECS, 'gce', row)
+  planned = comparison.sweep('clothing1m', 'full')
+  trained = {spec.labels['method'] for spec in planned}
+  assert {*comparison.METHODS} - trained == {'D2L', 'GCE'}
+
+
 def test_published_figures_of_all_recipes_are_marked():
   """facts: CE 68.80 recalled, 67.38 verified, 68.94 secondary; SL 71.02."""
-  given = methods.noise_of('clothing1m', GIVEN)
+  given = noise_of('clothing1m', GIVEN)
   found = published.find('clothing1m', 'CE', given)
   assert [(x.accuracy, x.mark) for x in found] == [
     (68.80, 'recalled'),

@@ -178,6 +178,18 @@ def test_a_class_is_only_for_experiments_that_show_one(tmp_path):
   assert not list(tmp_path.iterdir())
 
 
+def test_an_experiment_itself_says_whether_it_takes_a_class(
+  launch_here, monkeypatch, tmp_path
+):
+  asked = 'experiment', 'ablation', '--scale=tiny', '--class=3', '--dry_run'
+  refused = launch_here(*asked, f'--workdir={tmp_path}')
+  assert refused.returncode == 2
+  assert 'experiment ablation shows no chosen class' in refused.stderr
+  module = registry.load('ablation')
+  monkeypatch.setattr(module, 'TAKES_CLASS', True, raising=False)
+  assert launch_here(*asked, f'--workdir={tmp_path}').returncode == 0
+
+
 def test_help_has_a_line_each():
   out = registry.describe()
   for name in (*registry.NAMES, *registry.SEARCHES):
