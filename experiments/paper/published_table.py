@@ -39,7 +39,8 @@ def blocks(
   by = ['method', 'noise']
   diverged = frame.diverged(runs, by)
   for (method, given), some in runs.groupby(by, sort=False):
-    mean, spread = statistics.mean_std(100 * some.test_accuracy.dropna())
+    ours = statistics.mean_std(100 * some.test_accuracy.dropna())
+    mean, spread = map(float, ours)
     name, shown = names[method]
     noise = methods.noise_of(context.dataset, given)
     for known in published.find(dataset, name, noise):
