@@ -51,7 +51,8 @@ def install() -> None:
 
   def watch(_: socket.socket = pythons) -> None:  # Which stays open with it.
     while numbers := ours.recv(1):
-      _on_signal(numbers[0])
+      if numbers[0] in _SIGNALS:  # Python tells of all that have a handler.
+        _on_signal(numbers[0])
 
   threading.Thread(target=watch, daemon=True).start()
   is_installed = True

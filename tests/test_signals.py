@@ -21,6 +21,7 @@ for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
   signal.signal(number, signal.SIG_DFL)
 if 'nohup' in sys.argv: signal.signal(signal.SIGHUP, signal.SIG_IGN)
 signals.install()
+if 'handler' in sys.argv: signal.signal(signal.SIGUSR1, lambda *_: None)
 signals.release_at_exit(lambda: print('released', flush=True))
 signals.is_training = 'training' in sys.argv
 print('ready', flush=True)
@@ -122,3 +123,18 @@ def test_what_is_ignored_stays_ignored():
   process.noted(0)
   process.send(signal.SIGTERM)
   assert process.end()[0] == ExitCode.PREEMPTED
+
+
+@pytest.mark.parametrize('state', [(), ('training',)])
+def test_a_signal_that_a_program_handles_itself_ends_nothing(state):
+  process = Process('handler', *state)
+  for _ in range(2):
+    process.send(signal.SIGUSR1)
+    process.noted(0)
+  process.send(signal.SIGINT)
+  if state:
+    process.noted(1)
+    process.send(signal.SIGINT)
+  code, _, said = process.end()
+  assert code == ExitCode.INTERRUPTED
+  assert all(line.startswith('Ctrl-C: ') for line in said)
