@@ -15,7 +15,7 @@ import pathlib
 import socket
 import threading
 import time
-from typing import Any
+from typing import Any, TextIO
 import uuid
 
 from sce_jax import signals
@@ -25,6 +25,9 @@ from sce_jax.storage import paths
 RENEW_SECONDS = 10.0
 LEASE_SECONDS = 40.0
 _LEASES = '.lease'
+_LOCK = '.lock'
+# A lock that another process only looks at is free again much sooner.
+_TRIES, _PAUSE_SECONDS = 10, 0.01
 _PROCESS = uuid.uuid4().hex
 # When processes that turned out to be dead last renewed a lease.
 _EXPIRED: dict[str, float] = {}
@@ -45,7 +48,7 @@ class Lock(abc.ABC):
 
   @abc.abstractmethod
   def check(self) -> None:
-    """Raises Lost if the folder has been taken over."""
+    """Raises LockLostError if the folder has been taken over."""
 
   @abc.abstractmethod
   def close(self) -> None:
@@ -60,12 +63,12 @@ def acquire(folder: paths.Path, say: Callable[[str], None] = print) -> Lock:
     say: is given a line if it takes longer.
 
   Raises:
-    InUse: another process holds it.
+    LockHeldError: another process holds it.
     OSError: it cannot be written.
   """
   if paths.is_cloud(folder):
     return _Lease(folder / _LEASES, say)
-  return _FileLock(pathlib.Path(folder, '.lock'))
+  return _FileLock(pathlib.Path(folder, _LOCK))
 
 
 def is_held(folder: paths.Path) -> bool:
@@ -86,15 +89,32 @@ def is_held(folder: paths.Path) -> bool:
       _EXPIRED[lease['process']] = lease['time']
       return False
     return True
-  path = folder / '.lock'
-  if not path.exists():
-    return False
-  with open(path) as lock:
-    try:
-      fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-      return True
+  try:
+    check_free(folder)
+  except LockHeldError:
+    return True
   return False
+
+
+def check_free(folder: paths.Path) -> None:
+  """Checks that no process holds a local folder's lock; does not acquire it.
+
+  Raises:
+    LockHeldError: one does.
+  """
+  path = pathlib.Path(folder, _LOCK)
+  if path.exists():
+    with open(path) as file:
+      # Shared with others who look.
+      _flock(file, fcntl.LOCK_SH)
+
+
+def _flock(file: TextIO, kind: int) -> None:
+  try:
+    fcntl.flock(file, kind | fcntl.LOCK_NB)
+  except OSError:
+    file.seek(0)
+    raise LockHeldError(_named(file.read())) from None
 
 
 class _FileLock(Lock):
@@ -103,13 +123,15 @@ class _FileLock(Lock):
   def __init__(self, path: pathlib.Path):
     self._path = path
     self._file = open(path, 'a+')  # noqa: SIM115  Kept open.
-    try:
-      fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-      self._file.seek(0)
-      holder = _named(self._file.read())
-      self._file.close()
-      raise LockHeldError(holder) from None
+    for left in reversed(range(_TRIES)):
+      try:
+        _flock(self._file, fcntl.LOCK_EX)
+        break
+      except LockHeldError:
+        if not left:
+          self._file.close()
+          raise
+        time.sleep(_PAUSE_SECONDS)
     self._file.truncate(0)
     self._file.write(json.dumps(_self()))
     self._file.flush()
@@ -137,7 +159,7 @@ class _Lease(Lock):
   processes can do. No two machines' clocks are compared.
 
   So a run that has ended, by SIGTERM too, holds up its successor not at all,
-  one that was killed for STALE seconds at most. And one that lives, but was
+  one that was killed for LEASE_SECONDS at most. And one that lives, but was
   stopped or cut off from the cloud for longer, may lose the folder: it learns
   of it by `check`, before it writes the next epoch's figures. What it was
   writing just then, a checkpoint say, it may still finish: the object store

@@ -1,5 +1,6 @@
 """Files, folders and locks, here and in a cloud."""
 
+import fcntl
 import importlib.util
 import json
 import os
@@ -313,3 +314,18 @@ def test_a_damaged_lease_is_watched_and_taken_over(
   lines = []
   lock.acquire(folder, lines.append).close()
   assert 'is not known, for its lease is damaged; waits 0.3 s' in lines[0]
+
+
+@pytest.mark.faults
+def test_who_looks_at_a_lock_keeps_nobody_out(tmp_path, monkeypatch):
+  lock.acquire(tmp_path).close()
+  with open(tmp_path / '.lock') as looks:
+    fcntl.flock(looks, fcntl.LOCK_SH)
+    assert not lock.is_held(tmp_path)  # Two may look.
+    monkeypatch.setattr(lock.time, 'sleep', lambda _: looks.close())
+    held = lock.acquire(tmp_path)
+  assert lock.is_held(tmp_path)
+  with pytest.raises(lock.LockHeldError, match=f'pid {os.getpid()},'):
+    lock.acquire(tmp_path)
+  held.close()
+  assert not lock.is_held(tmp_path)
