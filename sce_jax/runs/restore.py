@@ -30,6 +30,7 @@ from sce_jax.storage import paths
 
 # Images that are decoded, and predicted, at a time.
 _PIECE = 1024
+_SPLITS = ('train', 'test', 'validation')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,6 +182,9 @@ def predict_splits(
   data_dir: str | None = None,
 ) -> dict[str, Predictions]:
   """As `predict_run`, of several splits, for which the run is loaded once."""
+  for split in splits:
+    if split not in _SPLITS:
+      raise UserError(f'split {split!r}: give one of {", ".join(_SPLITS)}')
   run = load(workdir)
   dataset = _data(run.config, data_dir)
   found = {}

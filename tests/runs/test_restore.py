@@ -64,3 +64,8 @@ def test_it_is_not_trained_further_but_its_result_is_given(saved):
   result = {'test_accuracy': 0.5, 'test': {}}
   (folder / 'result.json').write_text(digests.dumps(result))
   assert train.train_and_evaluate(config, folder) == result
+
+
+def test_an_unknown_split_is_refused_before_anything_is_read(tmp_path):
+  with pytest.raises(UserError, match="split 'info': give one of train, test"):
+    restore.predict_splits(tmp_path, ['train', 'info'])
