@@ -64,7 +64,8 @@ def train_and_evaluate(
   Raises:
     UserError: config, data or folder cannot be used; nothing has been done.
     NonFiniteLoss: the run has diverged; its checkpoints are kept.
-    preemption.Preempted: SIGTERM or SIGHUP was received; the run has saved.
+    preemption.Preempted: SIGTERM was received, or SIGHUP after signals.install;
+      the run has saved.
     KeyboardInterrupt: Ctrl-C; the run has saved.
   """
   (result,) = train_many(

@@ -244,11 +244,6 @@ class Trainer:
     return self._splits[name]
 
   @property
-  def has_test(self) -> bool:
-    """Whether there is a test split."""
-    return 'test' in self._labels
-
-  @property
   def evaluated(self) -> tuple[str, ...]:
     """The splits beside the training split, those of test and validation."""
     return tuple(self._labels)

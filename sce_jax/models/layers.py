@@ -47,8 +47,9 @@ def flatten(x: Array, layout: str) -> Float[Array, 'N D']:
 def max_pool(x: Array) -> Array:
   """Maximum over 2x2 windows with stride 2; an odd last row is left out.
 
-  A maximum of pairs, twice: its gradient shares a tie equally between the tied
-  entries, so constant regions (MNIST's background) are not mask twice.
+  A maximum of pairs, twice. The gradient is shared equally between tied rows of
+  a window, and within a row between tied entries: [[1, 1], [1, 0]] get
+  [[0.25, 0.25], [0.5, 0]].
   """
   pairs = _pairs(x)
   return jnp.max(jnp.max(pairs, axis=4), axis=2)
@@ -126,7 +127,7 @@ class Conv(nn.Module):
     even_padding: True: equal on both sides, as in torch. False: what is odd of
       it goes after ('SAME', Keras's). They differ with strides only.
     use_bias: whether a bias is added.
-    init: the initialisers of kernel and bias.
+    initializer: the initialisers of kernel and bias.
     dtype: what the products are computed in; parameters stay float32.
     layout: one of LAYOUTS.
   """

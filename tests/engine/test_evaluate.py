@@ -106,4 +106,4 @@ def test_without_clean_labels_nothing_is_counted_against_them():
     figures = metrics.summarise(counted)
     assert set(figures) == {'loss', 'accuracy_noisy', 'examples'}
     assert figures['examples'] == 44
-  assert not p.has_test
+  assert p.evaluated == ()
