@@ -99,7 +99,7 @@ def train_many(
     workdirs: a folder for each run.
     data_dir: as in train_and_evaluate.
     positions: the examples that each run trains on, as rows of the training
-      split; None for all that are to be used.
+      split, with config.data.validation at 0; None for all that are to be used.
     dataset: the data set of all configs, which then have the same `data`
       section, if it is in memory already; None: each config's is read.
     allow_config_change: as in train_and_evaluate.
@@ -121,6 +121,13 @@ def train_many(
   chosen: list[np.ndarray | None] = [None] * len(checked)
   if positions is not None:
     chosen = list(positions)
+    for config in checked:
+      if config.data.validation:
+        raise UserError(
+          f'config.data.validation={config.data.validation:g} sets examples'
+          ' apart, but which examples each run is trained on is given, as by an'
+          ' audit for its folds: leave the field at 0'
+        )
   validation: list[np.ndarray | None] = [None] * len(checked)
   datasets: dict[tuple, Dataset] = {}
   if dataset is not None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sce_jax import train
+from sce_jax import audit, train
 from sce_jax.config.check import check_config
 from sce_jax.data import held_out, labels
 from sce_jax.runs import files, restore
@@ -86,3 +86,17 @@ def test_other_examples_are_refused(trained):
   config.data.validation = 0.5
   message = told(train.train_many, [config], [folders[0]], dataset=data)
   assert 'data.validation' in message
+
+
+def test_no_examples_are_set_apart_of_given_ones(tmp_path):
+  """As of an audit's folds, which would leave the field without effect."""
+  config = synthetic.config()
+  config.data.validation = 0.25
+  rows, folder = np.arange(20), tmp_path / 'run'
+  message = told(
+    train.train_many, [config], [folder], None, [rows], synthetic.data()
+  )
+  assert message.startswith('config.data.validation=0.25 sets examples apart')
+  message = told(audit.audit, config, folder, None, 2, synthetic.data())
+  assert message.startswith('config.data.validation=0.25 sets examples apart')
+  assert not folder.exists()
