@@ -161,7 +161,8 @@ def train_many(
       chosen[i], validation[i] = _apart(used, own, config)
     _check_positions(chosen[i], own.info.num_train)
     images_key = _images_key(config)
-    if images_key not in datasets:
+    # Also where no image is replaced: a file of labels may need that.
+    if images_key not in datasets or not config.noise.open_set_from:
       datasets[images_key] = open_set.apply(
         own, config.data, config.noise, config.seed, data_dir
       )

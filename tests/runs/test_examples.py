@@ -7,6 +7,7 @@ from configs import digits
 from sce_jax import noise, train
 from sce_jax.data import label_files
 from sce_jax.runs import files, restore
+from tests.data.reading import told
 
 pytestmark = pytest.mark.usefixtures('small_network')
 
@@ -64,3 +65,23 @@ def test_runs_on_other_examples(others, data_dir, tmp_path, capsys):
   assert (said.out + said.err).count(line) == 2
   again = train.train_many(configs, folders, data_dir)
   assert again == results
+
+
+@pytest.mark.parametrize('alone', [True, False])
+def test_a_file_of_replaced_images_needs_them(alone, data_dir, tmp_path):
+  """Its labels are not trained on with the images that were replaced."""
+  path = tmp_path / 'labels.npz'
+  ids = np.arange(40)
+  replaced = noise.Replaced('mnist', ids[:5], np.arange(5))
+  label_files.save_npz(path, ids, ids % 10, None, replaced)
+  clean = digits.get_config('ce,symmetric,0.0,tiny')
+  config = digits.get_config('ce,symmetric,0.0,tiny')
+  config.noise.name, config.noise.path = 'file', str(path)
+  configs = [config] if alone else [clean, config]
+  folders = [tmp_path / str(i) for i in range(len(configs))]
+  message = told(train.train_many, configs, folders, data_dir)
+  assert message == (
+    f"{path}: 5 images of its examples were replaced by those of 'mnist': set"
+    ' --config.noise.open_set_from=mnist'
+  )
+  assert not any(folder.exists() for folder in folders)
