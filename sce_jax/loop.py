@@ -27,7 +27,8 @@ _NAMED_RUNS = 6
 class Loop:
   """Trains runs together, from their last common checkpoint to the end.
 
-  Runs that have diverged may be among them: they fill a place in the program.
+  Runs that have diverged or ended may be among them: they fill a place in the
+  program.
   """
 
   def __init__(self, runs: Sequence[TrainingRun], dataset: Dataset):
@@ -41,6 +42,7 @@ class Loop:
     self._trainer = Trainer(
       config, dataset.info, len(runs), num_examples=len(runs[0].labels)
     )
+    self._trainer.check_trainable()
     self._trainer.load(dataset)
     self._plan = self._trainer.plan
     self._schedule = optim.make_schedule(
@@ -68,7 +70,6 @@ class Loop:
   def run(self) -> None:
     """Trains to the end; records, saves and finishes each run."""
     state, step = self._restore()
-    self._runs[0].checkpoints.check_space(state)
     start = step
     last = self._epochs * self._plan.steps
     self._announce(step)
@@ -129,6 +130,8 @@ class Loop:
     finally:
       self._progress.close()
       self._trainer.close()
+    # A run that has ended is not trained again for another's checkpoint.
+    self._wait_until_saved()
     for run in self._runs:
       if run.result is None:
         record = run.workdir.epochs.at(last)
@@ -163,9 +166,6 @@ class Loop:
       if found:
         run.workdir.begun.check_initial()
       run.workdir.epochs.check(step, step // self._plan.steps)
-    for run in unfinished:
-      run.checkpoints.set_damaged_aside()
-      run.workdir.epochs.truncate_after(step)
     if found is None:
       loaded = initial.load(
         self._runs[0].config.model, self._trainer.abstract_variables
@@ -173,14 +173,20 @@ class Loop:
       if loaded.record is not None:
         for run in unfinished:
           run.workdir.begun.record_initial(loaded.record)
-      return self._trainer.init(self._inputs, loaded.variables), 0
-    self._seconds_before = found[1][0][1]['seconds']
-    # Where one has diverged, any state will do.
-    own = iter(state for state, _ in found[1])
-    spare = found[1][0][0]
-    states = [spare if run.result else next(own) for run in self._runs]
-    state = multirun.stack(states)
-    return self._trainer.device_put(state), step
+      state = self._trainer.init(self._inputs, loaded.variables)
+    else:
+      self._seconds_before = found[1][0][1]['seconds']
+      # Where one has ended, any state will do.
+      own = iter(state for state, _ in found[1])
+      spare = found[1][0][0]
+      states = [spare if run.result else next(own) for run in self._runs]
+      state = self._trainer.device_put(multirun.stack(states))
+    unfinished[0].checkpoints.check_space(state)
+    for run in unfinished:
+      run.workdir.continue_with(together=len(self._runs))
+      run.checkpoints.set_damaged_aside()
+      run.workdir.epochs.truncate_after(step)
+    return state, step
 
   def _announce(self, step: int) -> None:
     resumed = f'; resumes at step {step}' if step else ''

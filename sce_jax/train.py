@@ -33,6 +33,7 @@ from sce_jax.runs import (
   progress,
   restore,
 )
+from sce_jax.runs import workdir as workdir_lib
 from sce_jax.runs.run import Result, TrainingRun
 from sce_jax.storage import paths
 
@@ -139,7 +140,8 @@ def train_many(
     dataset_lib.check_same(dataset)
   # All that can be refused is refused before the first run is begun.
   for path in workdirs:
-    processes.on_primary(functools.partial(files.check_usable, path))
+    processes.on_primary(functools.partial(workdir_lib.check_usable, path))
+  has_ended: list[bool] = []
   weighed = _check_weights(checked, workdirs)
   for i, config in enumerate(checked):
     key = (_data_key(config),)
@@ -156,6 +158,13 @@ def train_many(
     own = datasets[key]
     checked[i] = choose.complete(config, own.info)
     config_lib.check_fits(checked[i], own.info)
+    has_ended.append(
+      processes.on_primary(
+        functools.partial(
+          _has_ended, workdirs[i], checked[i], allow_config_change
+        )
+      )
+    )
     if chosen[i] is None:
       used = labels_lib.used_rows(own, config.noise, config.seed)
       chosen[i], validation[i] = _apart(used, own, config)
@@ -178,22 +187,26 @@ def train_many(
     progress.log(progress.styled(line, 'yellow'))
   groups = list(_groups(checked, chosen, validation))
   for group in groups:
+    left = [workdirs[i] for i in group if not has_ended[i]]
+    if not left:
+      continue
     info = datasets[_images_key(checked[group[0]])].info
     trainer = Trainer(
       checked[group[0]],
       info,
+      _program_size(
+        processes.on_primary(functools.partial(_together, left)),
+        len(group) - len(left),
+      ),
       num_examples=_size(chosen[group[0]], info.num_train),
     )
-    if not processes.on_primary(
-      functools.partial(_have_ended, [workdirs[i] for i in group])
+    trainer.check_trainable()
+    model = checked[group[0]].model
+    # What has a checkpoint does not begin from it again.
+    if model not in weighed and not processes.on_primary(
+      functools.partial(_have_checkpoints, left)
     ):
-      trainer.check_trainable()
-      model = checked[group[0]].model
-      # What has a checkpoint does not begin from it again.
-      if model not in weighed and not processes.on_primary(
-        functools.partial(_have_checkpoints, [workdirs[i] for i in group])
-      ):
-        initial.check(model, trainer.abstract_variables)
+      initial.check(model, trainer.abstract_variables)
   results: list[Result] = [{} for _ in checked]
   for group in groups:
     trained = _train_group(
@@ -299,11 +312,39 @@ def _size(positions: np.ndarray | None, num_train: int) -> int:
   return num_train if positions is None else len(positions)
 
 
-def _have_ended(workdirs: Sequence[str | os.PathLike]) -> bool:
+def _has_ended(
+  path: str | os.PathLike, config: Config, allow_changes: Collection[str]
+) -> bool:
+  """Whether nothing is left to train of a run; checks that it may be trained.
+
+  Raises:
+    UserError: it may not, for its folder holds a run of another config.
+  """
+  if workdir_lib.check(path, config, allow_changes):
+    return False
   try:
-    return all(files.read_result(path) is not None for path in workdirs)
+    return files.read_result(path) is not None
   except files.DamagedError:  # It is made again.
     return False
+
+
+def _together(workdirs: Sequence[str | os.PathLike]) -> list[int]:
+  return [workdir_lib.together(path) for path in workdirs]
+
+
+def _program_size(together: Sequence[int], num_others: int) -> int:
+  """How many runs a program trains.
+
+  As many as when they began, or they would be rounded otherwise: those that are
+  missing are replaced by others that have ended.
+
+  Args:
+    together: with how many runs each of those that are trained began.
+    num_others: how many others there are that have ended.
+  """
+  size = max(together)
+  num_runs = len(together)
+  return size if num_runs <= size <= num_runs + num_others else num_runs
 
 
 def _ended_config(path: str | os.PathLike) -> dict[str, Any] | None:
@@ -373,10 +414,7 @@ def _train_group(
         ' already ended; name another --workdir to train anew'
       )
     for group in _resumed_together(unfinished):
-      lanes = _with_diverged(group, runs)
-      for run in group:
-        run.workdir.note_environment(len(lanes))
-      Loop(lanes, dataset).run()
+      Loop(_filled(group, runs), dataset).run()
     return [run.result or {} for run in runs]
   finally:
     for run in runs:
@@ -405,26 +443,22 @@ def _resumed_together(
   return groups
 
 
-def _with_diverged(
+def _filled(
   group: Sequence[TrainingRun], runs: Sequence[TrainingRun]
 ) -> list[TrainingRun]:
-  """The group, and those that diverged while they were trained together.
+  """The group, and of the other runs those that fill a place in its program.
 
-  These keep their place in the program, as if it had never stopped: in a
-  smaller group the others would be rounded otherwise.
+  These have ended, or diverged.
   """
-  size = max(run.workdir.together for run in group)
-  lanes = [
+  names = group[0].hparams.keys()  # Of one that failed early some are missing.
+  others = [
     run
     for run in runs
-    if run in group
-    or (
-      run.result is not None
-      and 'failed' in run.result
-      and run.workdir.together == size
-    )
+    if run.result is not None and run.hparams.keys() == names
   ]
-  return lanes if len(lanes) == size else list(group)
+  size = _program_size([run.workdir.together for run in group], len(others))
+  lanes = {*group, *others[: size - len(group)]}
+  return [run for run in runs if run in lanes]
 
 
 def _prepare(

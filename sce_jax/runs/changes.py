@@ -15,7 +15,7 @@ CODE = 'code'
 # The labels, the order of the examples and the method's state follow from
 # these: they are fixed when a run begins.
 _FIXED = ('seed', 'data.', 'noise.', 'loss.name', 'train.batch_size')
-_FIXED_TOO = ('train.drop_remainder', 'model.')
+_FIXED_TOO = ('train.drop_remainder', 'train.balanced_batches', 'model.')
 _NAMED = 4
 # Packages with another version of which figures may be rounded otherwise.
 _ROUNDING = ('jax', 'jaxlib', 'flax', 'optax', 'numpy')
@@ -148,7 +148,6 @@ def _rounds_by(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def carry_out(
   path: paths.Path,
-  found: Mapping[str, Any],
   config: Mapping[str, Any],
   code: Mapping[str, str],
   changed: Sequence[str],
@@ -157,19 +156,14 @@ def carry_out(
 
   Args:
     path: the run's folder.
-    found: its config.json.
     config: the config now.
     code: the digests of the code now.
-    changed: what `check` returned.
-
-  Raises:
-    UserError: there is nothing left to train.
+    changed: what `check` returned, and `check_epochs` has not refused.
   """
+  found = files.read_description(path)
   epochs = config['train']['epochs']
   before = found['config'].get('train', {}).get('epochs')
   result = files.read_record(path, 'result.json')
-  done = len(files.read_metrics(path))
-  check_epochs(path, changed, epochs, done, result is not None)
   for change in changed:
     progress.log(f'{path}: continues with {change}')
   if epochs != before:
@@ -180,7 +174,7 @@ def carry_out(
       f'{path}: from here on the run is one of {epochs} epochs, no longer of'
       f' {before}, in its {follows}'
     )
-  if result is not None and epochs != before:
+  if result is not None:
     paths.write(path / f'result-{before}-epochs.json', digests.dumps(result))
     (path / 'result.json').unlink()
   before_it = found.get('changes', ())

@@ -1,6 +1,6 @@
 """The folder of a run while it is trained; files.py says what is in it."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 import json
 import os
 from typing import Any
@@ -44,11 +44,13 @@ class Workdir:
   ):
     assert not config.left, f'{config.left}: choose.complete was not called'
     self.path = paths.path(path)
-    self._config = json.loads(json.dumps(config.to_dict()))
+    self._config = _recorded(config)
     self._allowed = allow_changes
     self._lock: lock.Lock | None = None
     self._writes = processes.is_primary()
     self._has_saved = False
+    # What `continue_with` carries out.
+    self._changed: list[str] = []
     self.epochs = EpochLog(self.path, self._config, self.check_lock)
     self.begun = Begun(self.path, self._config, self._write)
     processes.on_primary(self._open)
@@ -64,10 +66,7 @@ class Workdir:
         ' name another with --workdir'
       ) from None
     except lock.LockHeldError as holder:
-      raise UserError(
-        f'workdir {self.path} is in use by {holder}: wait for it or name'
-        ' another with --workdir'
-      ) from None
+      raise _in_use(self.path, holder) from None
     try:
       self._check_config()
     except UserError:
@@ -84,45 +83,53 @@ class Workdir:
         ),
       )
       return
-    found = files.read_description(self.path)
-    code = metadata.code()
-    ended = (self.path / 'result.json').exists()
-    is_over = ended and found['config'] == self._config
-    if is_over:
-      code = found.get('code', code)  # Its result is only given again.
-    changed = changes.check(self.path, found, self._config, code, self._allowed)
-    if changed:
-      changes.carry_out(self.path, found, self._config, code, changed)
+    self._changed = _changed(self.path, self._config, self._allowed)
 
-  def note_environment(self, together: int) -> None:
-    """Says and records what will round figures otherwise than before.
+  def continue_with(self, together: int) -> None:
+    """Says and records with what the run is trained from here on.
+
+    That is another config or code, if it was opened with that, and what will
+    round figures otherwise than before. To be called when nothing can be
+    refused any more: until then the folder is as it was.
 
     Args:
       together: how many runs are trained in one program, this among them.
     """
+    processes.on_primary(lambda: self._continue_with(together))
+
+  def _continue_with(self, together: int) -> None:
+    if self._changed:
+      changes.carry_out(self.path, self._config, metadata.code(), self._changed)
+      self._changed = []
     now = {**metadata.environment(), 'together': together}
-    if self._writes:
-      changes.note_environment(self.path, now)
+    changes.note_environment(self.path, now)
 
   @property
   def together(self) -> int:
     """How many runs began in one program, this among them."""
-    return processes.on_primary(
-      lambda: changes.together(files.read_description(self.path))
-    )
+    return processes.on_primary(lambda: together(self.path))
 
   def close(self) -> None:
     """Releases the folder."""
-    self.epochs.close()
-    if self._lock is not None:
-      self._lock.close()
+    try:
+      self.epochs.close()
+    finally:
+      if self._lock is not None:
+        self._lock.close()
 
   @property
   def result(self) -> dict[str, Any] | None:
-    """What `finish` or `fail` has recorded, None before."""
-    return processes.on_primary(
-      lambda: records.or_made_again(lambda: files.read_result(self.path))
-    )
+    """What `finish` or `fail` has recorded, None before.
+
+    None, too, of a run that is to be continued with what has changed.
+    """
+
+    def read() -> dict[str, Any] | None:
+      if self._changed:
+        return None
+      return records.or_made_again(lambda: files.read_result(self.path))
+
+    return processes.on_primary(read)
 
   def record_saved(self, step: int) -> None:
     """Records that a checkpoint is whole: that of the first one is kept."""
@@ -198,3 +205,84 @@ class Workdir:
           ' saved is where that folder is now; name it with --workdir to resume'
         )
       raise UserError(f'workdir {self.path} {what}') from None
+
+
+def check_usable(path: str | os.PathLike) -> None:
+  """Checks that a run may be begun or resumed in a folder; changes nothing.
+
+  A lease in a cloud is left to `Workdir`, which watches it for a while.
+
+  Raises:
+    UserError: the folder holds something else, or another process uses it.
+  """
+  path = paths.path(path)
+  files.check_usable(path)
+  try:
+    if not paths.is_cloud(path):
+      lock.check_free(path)
+  except lock.LockHeldError as holder:
+    raise _in_use(path, holder) from None
+  except OSError:  # `Workdir` says that it cannot be written.
+    pass
+
+
+def _in_use(path: paths.Path, holder: lock.LockHeldError) -> UserError:
+  return UserError(
+    f'workdir {path} is in use by {holder}: wait for it or name another with'
+    ' --workdir'
+  )
+
+
+def check(
+  path: str | os.PathLike, config: Config, allow_changes: Collection[str] = ()
+) -> list[str]:
+  """Checks that a run may be begun or resumed; changes nothing.
+
+  Args:
+    path: its folder.
+    config: its config.
+    allow_changes: fields in which it may differ from the folder's run.
+
+  Returns:
+    What has changed since it was begun, so that it is continued.
+
+  Raises:
+    UserError: the folder holds a run of another config.
+  """
+  path = paths.path(path)
+  if not (path / 'config.json').exists():
+    return []
+  return _changed(path, _recorded(config), allow_changes)
+
+
+def together(path: str | os.PathLike) -> int:
+  """How many runs the one in a folder began with; 1 if there is none yet."""
+  if not (paths.path(path) / 'config.json').exists():
+    return 1
+  return changes.together(files.read_description(path))
+
+
+def _recorded(config: Config) -> dict[str, Any]:
+  """A config as it is read back from config.json."""
+  return json.loads(json.dumps(config.to_dict()))
+
+
+def _changed(
+  path: paths.Path, config: Mapping[str, Any], allowed: Collection[str]
+) -> list[str]:
+  """What has changed since a run was begun, of what may change."""
+  found = files.read_description(path)
+  code = metadata.code()
+  ended = (path / 'result.json').exists()
+  if ended and found['config'] == config:
+    code = found.get('code', code)  # Its result is only given again.
+  changed = changes.check(path, found, config, code, allowed)
+  if changed:
+    changes.check_epochs(
+      path,
+      changed,
+      config['train']['epochs'],
+      len(files.read_metrics(path)),
+      files.read_record(path, 'result.json') is not None,
+    )
+  return changed

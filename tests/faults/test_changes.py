@@ -1,5 +1,6 @@
 """A folder with another config, code or data, and with another process."""
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -129,6 +130,22 @@ def test_more_epochs_are_trained_at_the_rates_that_are_said(
     ({'model.layout': 'nhwc'}, ['model.layout'], 'model.layout cannot change'),
     ({'model.dtype': 'bfloat16'}, ['model.dtype'], 'model.dtype cannot change'),
     ({'loss.alpha': 0.5}, ['loss.alpha'], '2 epochs are done and the run has'),
+    (
+      {'train.balanced_batches': 1, 'train.epochs': 9},
+      ['train.balanced_batches', 'train.epochs'],
+      'train.balanced_batches cannot change in a run',
+    ),
+    # What the optimiser's state is made of.
+    (
+      {'optim.weight_decay': 1e-3, 'train.epochs': 3},
+      ['optim.weight_decay', 'train.epochs'],
+      'checkpoints/6 does not fit this program',
+    ),
+    (
+      {'train.record_averages': True, 'train.epochs': 3},
+      ['train.record_averages', 'train.epochs'],
+      'checkpoints/6 does not fit this program',
+    ),
   ],
 )
 def test_other_changes_are_refused(changes, allow, message, copied):
@@ -304,6 +321,78 @@ def test_who_diverged_keeps_a_place_in_the_program(
   del record['together']  # As by an earlier version.
   paths.write(diverged / 'config.json', digests.dumps(record))
   assert shown() == '2, of 1 run not recorded'
+
+
+def test_who_has_ended_keeps_a_place_in_the_program(
+  small_network, tmp_path, capsys
+):
+  def go(name):
+    configs = [config(3) for _ in range(3)]
+    for seed, made in enumerate(configs):
+      made.seed = seed
+    folders = [tmp_path / name / str(seed) for seed in range(3)]
+    train.train_many(configs, folders, dataset=synthetic.data())
+    return folders
+
+  ended = go('run')
+  expected = [final(folder) for folder in ended]
+  for folder in ended[1:]:  # As if their last checkpoints had been lost.
+    (folder / 'result.json').unlink()
+    shutil.rmtree(files.checkpoints(folder) / '9')
+  result = inject.contents(ended[0])
+  capsys.readouterr()
+  go('run')
+  said = capsys.readouterr().out
+  assert 'resumes at step 6' in said and 'continues with' not in said
+  for folder, state in zip(ended, expected, strict=True):
+    jax.tree.map(np.testing.assert_array_equal, final(folder), state)
+  assert inject.contents(ended[0]) == result
+
+
+def test_the_first_run_ends_when_the_last_is_saved(
+  small_network, tmp_path, monkeypatch
+):
+  runs = {}
+  save = TrainingRun.save
+
+  def saved(self, state, seconds):
+    runs[self.config.seed] = self
+    save(self, state, seconds)
+
+  def finish(self, record, seconds):
+    assert [x.checkpoints._writing for x in runs.values()] == [None, None]
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(TrainingRun, 'save', saved)
+  monkeypatch.setattr(TrainingRun, 'finish', finish)
+  configs = [config(), config()]
+  configs[1].seed = 1
+  folders = [tmp_path / 'a', tmp_path / 'b']
+  with pytest.raises(KeyboardInterrupt):
+    train.train_many(configs, folders, dataset=synthetic.data())
+
+
+@pytest.mark.parametrize('what', ['config', 'lock'])
+def test_a_later_run_is_refused_before_the_first_begins(what, copied, tmp_path):
+  """Which is of another program, so that they are not trained together."""
+  first, later = synthetic.config('ce,symmetric,0.4'), config()
+  first.model.name = 'digits_cnn'
+  folders = [tmp_path / 'first', copied]
+  before = inject.contents(copied)
+  with contextlib.ExitStack() as stack:
+    expected = r'\(optim.learning_rate: .* -> 0.5\)'
+    if what == 'lock':
+      held = Workdir(copied, check_config(config()))
+      stack.callback(held.close)
+      expected = f'in use by another process, on {socket.gethostname()}:'
+    else:
+      later.optim.learning_rate = 0.5
+    message = told(
+      train.train_many, [first, later], folders, dataset=synthetic.data()
+    )
+  assert re.search(expected, message)
+  assert inject.contents(copied) == before
+  assert not folders[0].exists()
 
 
 def test_other_data_are_refused(copied):

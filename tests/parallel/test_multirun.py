@@ -1,12 +1,15 @@
 """Runs trained together are the runs trained alone."""
 
 import copy
+import shutil
 
 import jax
 import numpy as np
 import pytest
 
+from sce_jax import train
 from sce_jax.parallel import multirun, runners
+from sce_jax.runs import files
 from tests import synthetic
 
 
@@ -100,6 +103,23 @@ def test_run_parallel_exchanges_nothing():
 )
 def test_when_runs_are_spread(runs, devices, spread):
   assert multirun.use_run_parallel(runs, devices) == spread
+
+
+def test_runs_that_are_spread_need_no_batch_that_devices_share(
+  small_network, tmp_path
+):
+  """Also where one is left of those that began together."""
+  spread = [synthetic.config() for _ in jax.devices()]
+  folders = [tmp_path / str(seed) for seed in range(len(spread))]
+  for seed, made in enumerate(spread):
+    made.seed, made.model.name, made.train.batch_size = seed, 'digits_cnn', 20
+  results = train.train_many(spread, folders, dataset=synthetic.data())
+  (folders[2] / 'result.json').unlink()
+  shutil.rmtree(files.checkpoints(folders[2]) / '6')
+  again = train.train_many(spread, folders, dataset=synthetic.data())
+  for result in (results, again):
+    del result[2]['train_seconds']
+  assert again == results
 
 
 def test_runs_differ(alone):
