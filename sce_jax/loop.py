@@ -65,12 +65,15 @@ class Loop:
       )
     self._seconds_before = 0.0
     self._start = self._epoch_start = time.monotonic()
+    # Of the first epoch, those before the step at which it is resumed.
+    self._images_before = 0
     self._waited_before = 0.0
 
   def run(self) -> None:
     """Trains to the end; records, saves and finishes each run."""
     state, step = self._restore()
     start = step
+    self._images_before = step % self._plan.steps * self._plan.batch_size
     last = self._epochs * self._plan.steps
     self._announce(step)
     label = _label([run.config for run in self._runs])
@@ -265,7 +268,9 @@ class Loop:
     epoch_seconds = now - self._epoch_start
     self._epoch_start = now
     waited = self._trainer.input_wait
-    rate = self._plan.images * len(self._runs) / epoch_seconds
+    images = self._plan.images - self._images_before
+    self._images_before = 0
+    rate = images * len(self._runs) / epoch_seconds
     epoch = step // self._plan.steps
     records = []
     for run, own in zip(self._runs, reports, strict=True):

@@ -1,12 +1,17 @@
 """Where a line is redrawn, where lines are printed, and what fits into them."""
 
 import io
+import itertools
 import re
 import sys
+import types
 
 import pytest
 
-from sce_jax.runs import progress
+from sce_jax import loop, train
+from sce_jax.parallel import preemption
+from sce_jax.runs import checkpointing, files, progress, restore
+from tests import synthetic
 
 
 def epochs():
@@ -125,3 +130,41 @@ def test_a_phase_says_what_it_waits_for(monkeypatch):
 )
 def test_durations(seconds, text):
   assert progress.duration(seconds) == text
+
+
+def test_the_rate_of_a_resumed_epoch_counts_what_was_trained(
+  small_network, tmp_path, monkeypatch
+):
+  """Of 44 images a first batch of 16 before, the others after it."""
+  config = synthetic.config()
+  config.model.name = 'digits_cnn'
+  config.train.steps_per_dispatch = 1
+
+  def go():
+    train.train_and_evaluate(config, tmp_path, dataset=synthetic.data())
+
+  with monkeypatch.context() as patch:
+    handler = preemption.PreemptionHandler
+    patch.setattr(handler, 'should_stop', lambda self: True)
+    with pytest.raises(preemption.Preempted, match='saved at step 1'):
+      go()
+  ticks = itertools.count()
+  clock = types.SimpleNamespace(monotonic=lambda: float(next(ticks)))
+  monkeypatch.setattr(loop, 'time', clock)
+  before = checkpoint_seconds(tmp_path)
+  go()
+  first, second = files.read_metrics(tmp_path)
+  # The clock was read once more between the two figures.
+  taken = first['seconds'] - before - 1
+  assert first['images_per_second'] * taken == pytest.approx(28, abs=1)
+  taken = second['seconds'] - first['seconds']
+  assert second['images_per_second'] * taken == pytest.approx(44, abs=1)
+
+
+def checkpoint_seconds(folder):
+  """How long a run had taken when it saved its last checkpoint."""
+  checkpoints = checkpointing.Checkpoints(files.checkpoints(folder), None)
+  like = restore.load(folder).trainer.abstract_state()
+  _, [(_, extra)] = checkpointing.restore_newest([checkpoints], like)
+  checkpoints.close()
+  return extra['seconds']
