@@ -1,6 +1,7 @@
 """Trains a run, or many; those that share a program are trained together."""
 
 from collections.abc import Collection, Iterator, Sequence
+import contextlib
 import dataclasses
 import functools
 import os
@@ -383,7 +384,7 @@ def _train_group(
   validation: Sequence[np.ndarray | None] | None = None,
 ) -> list[Result]:
   runs: list[TrainingRun] = []
-  try:
+  with contextlib.ExitStack() as opened:
     for config, path, rows, given, held in zip(
       configs,
       workdirs,
@@ -393,8 +394,10 @@ def _train_group(
       strict=True,
     ):
       runs.append(
-        TrainingRun.open(
-          config, path, dataset, rows, given, allow_changes, held
+        opened.enter_context(
+          TrainingRun.open(
+            config, path, dataset, rows, given, allow_changes, held
+          )
         )
       )
     # A pure function of seed and example, so the same in every process.
@@ -416,9 +419,6 @@ def _train_group(
     for group in _resumed_together(unfinished):
       Loop(_filled(group, runs), dataset).run()
     return [run.result or {} for run in runs]
-  finally:
-    for run in runs:
-      run.close()
 
 
 def _resumed_together(

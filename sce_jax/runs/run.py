@@ -13,7 +13,7 @@ from sce_jax.config.check import Config
 from sce_jax.data import labels as labels_lib
 from sce_jax.data.dataset import Dataset
 from sce_jax.engine.train_state import TrainState
-from sce_jax.errors import UserError
+from sce_jax.errors import reason_of
 from sce_jax.methods import PrepareContext
 from sce_jax.parallel import processes
 from sce_jax.runs import checkpointing, files, progress
@@ -128,7 +128,7 @@ class TrainingRun:
       result, prepared = workdir.result, begun.prepared
       if result is None:
         workdir.check_checkpoints(checkpointing.has_any)
-    except UserError:
+    except BaseException:
       workdir.close()
       raise
     noise, transition = None, dataset.transition
@@ -185,8 +185,24 @@ class TrainingRun:
 
   def close(self) -> None:
     """Waits for what is being saved, and releases the folder."""
-    self.checkpoints.close()
-    self.workdir.close()
+    try:
+      self.checkpoints.close()
+    finally:
+      self.workdir.close()
+
+  def __enter__(self) -> 'TrainingRun':
+    return self
+
+  def __exit__(
+    self, kind: object, error: BaseException | None, traceback: object
+  ) -> None:
+    """Closes the run; an error that came before is not replaced by another."""
+    try:
+      self.close()
+    except Exception as another:
+      if error is None:
+        raise
+      progress.log(f'{self.workdir.path}: {reason_of(another)}')
 
   def check_finite(
     self,

@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 
 from experiments.cli import runtime
-from sce_jax import train
+from sce_jax import loop, train
 from sce_jax.errors import UserError
 from sce_jax.exit_codes import ExitCode
 from sce_jax.runs import restore
 from sce_jax.runs.checkpointing import Checkpoints
 from sce_jax.runs.run import TrainingRun
+from sce_jax.storage import lock
 from tests import conftest, synthetic
 from tests.data.reading import told
 from tests.faults import inject
@@ -101,6 +102,32 @@ def test_a_save_that_fails_leaves_the_older_ones(told_by, state, tmp_path):
   again.save(at(first, 9), {'seconds': 2.0})
   again.close()
   assert {name.split('/')[0] for name in committed(tmp_path)} == {'9'}
+
+
+@pytest.mark.parametrize('failed_before', [True, False])
+def test_a_close_that_fails_hides_no_error_and_releases_all(
+  failed_before, small_network, tmp_path, monkeypatch
+):
+  close = Checkpoints.close
+
+  def fail(self):
+    close(self)
+    raise OSError(errno.ENOSPC, f'no room for {self.folder.parent.name}')
+
+  def run(self):
+    if failed_before:
+      raise UserError('the first error')
+
+  monkeypatch.setattr(Checkpoints, 'close', fail)
+  monkeypatch.setattr(loop.Loop, 'run', run)
+  folders = [tmp_path / 'a', tmp_path / 'b']
+  configs = [config(), config()]
+  configs[1].seed = 1
+  expected = 'the first error' if failed_before else 'no room for b'
+  with pytest.raises((UserError, OSError), match=expected):
+    train.train_many(configs, folders, dataset=synthetic.data())
+  for folder in folders:
+    lock.check_free(folder)
 
 
 def test_space_is_checked_before_the_first_step(
