@@ -186,8 +186,10 @@ class Loop:
       state = self._trainer.device_put(multirun.stack(states))
     unfinished[0].checkpoints.check_space(state)
     for run in unfinished:
-      run.workdir.continue_with(together=len(self._runs))
-      run.checkpoints.set_damaged_aside()
+      is_changed = run.workdir.continue_with(together=len(self._runs))
+      # Of runs that were stopped between their saves one may have a later
+      # checkpoint, which is of the settings before.
+      run.checkpoints.set_damaged_aside(later_than=step if is_changed else None)
       run.workdir.epochs.truncate_after(step)
     return state, step
 

@@ -191,13 +191,21 @@ class Checkpoints:
       leaves.check_digests(saved, state)
     return state, extra
 
-  def set_damaged_aside(self) -> None:
+  def set_damaged_aside(self, later_than: int | None = None) -> None:
     """Renames the checkpoints that turned out to be damaged.
 
     Otherwise they would count among those that are kept, and nothing could be
     saved at their steps.
+
+    Args:
+      later_than: rename those of later steps, too; None: they may stay.
     """
-    if self._manager is None or not self._damaged:
+    if self._manager is None:
+      return
+    if later_than is not None:
+      later = (x for x in self._manager.all_steps() if x > later_than)
+      self._damaged = sorted({*self._damaged, *later})
+    if not self._damaged:
       return
     for step in self._damaged:
       aside = self.folder / f'{_DAMAGED}{step}-{time.time_ns()}'

@@ -85,7 +85,7 @@ class Workdir:
       return
     self._changed = _changed(self.path, self._config, self._allowed)
 
-  def continue_with(self, together: int) -> None:
+  def continue_with(self, together: int) -> bool:
     """Says and records with what the run is trained from here on.
 
     That is another config or code, if it was opened with that, and what will
@@ -94,15 +94,20 @@ class Workdir:
 
     Args:
       together: how many runs are trained in one program, this among them.
-    """
-    processes.on_primary(lambda: self._continue_with(together))
 
-  def _continue_with(self, together: int) -> None:
-    if self._changed:
+    Returns:
+      Whether it is continued with another config or code.
+    """
+    return processes.on_primary(lambda: self._continue_with(together))
+
+  def _continue_with(self, together: int) -> bool:
+    is_changed = bool(self._changed)
+    if is_changed:
       changes.carry_out(self.path, self._config, metadata.code(), self._changed)
       self._changed = []
     now = {**metadata.environment(), 'together': together}
     changes.note_environment(self.path, now)
+    return is_changed
 
   @property
   def together(self) -> int:

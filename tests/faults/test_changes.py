@@ -17,6 +17,7 @@ from sce_jax.config.check import check_config
 from sce_jax.errors import NonFiniteLoss
 from sce_jax.parallel import runners
 from sce_jax.runs import files, metadata, restore
+from sce_jax.runs.checkpointing import Checkpoints
 from sce_jax.runs.read import Run
 from sce_jax.runs.run import TrainingRun
 from sce_jax.runs.workdir import Workdir
@@ -498,3 +499,48 @@ def test_runs_trained_differently_far_are_resumed_apart(
     jax.tree.map(np.testing.assert_array_equal, final(folder), state)
   for folder in folders:
     assert [x['epoch'] for x in files.read_metrics(folder)] == [1, 2, 3]
+
+
+def test_a_later_checkpoint_of_the_settings_before_is_set_aside(
+  small_network, tmp_path, monkeypatch
+):
+  """One run was saved once more than the other when they were stopped."""
+
+  def go(allow=(), **changes):
+    configs = [config(3), config(3)]
+    for seed, made in enumerate(configs):
+      made.update_from_flattened_dict({'seed': seed, **changes})
+    folders = [tmp_path / str(seed) for seed in range(2)]
+    data = synthetic.data()
+    train.train_many(configs, folders, dataset=data, allow_config_change=allow)
+    return folders
+
+  save, saved = TrainingRun.save, []
+
+  def stop(self, state, seconds):
+    if len(saved) == 3:
+      raise KeyboardInterrupt
+    saved.append(self)
+    save(self, state, seconds)
+
+  with monkeypatch.context() as patch:
+    patch.setattr(TrainingRun, 'save', stop)
+    with pytest.raises(KeyboardInterrupt):
+      go()
+  kept = files.checkpoints(tmp_path / '0')
+  assert {x.name for x in kept.iterdir()} == {'3', '6'}
+  go(['optim.learning_rate'], **{'optim.learning_rate': 0.001})
+  names = {x.name.partition('-')[0] for x in kept.iterdir()}
+  assert names == {'6', '9', 'damaged'}
+  # What is there now at step 6 has taken three small steps from step 3.
+  (old,) = kept.glob('damaged-6-*')
+  like = restore.load(tmp_path / '0').trainer.abstract_state()
+  found = []
+  for at in (kept / '6', old):
+    folder = tmp_path / at.name / '6'
+    shutil.copytree(at, folder)
+    checkpoints = Checkpoints(folder.parent, None)
+    found.append(checkpoints.restore(6, like)[0].params)
+    checkpoints.close()
+  differences = jax.tree.map(lambda a, b: abs(a - b).max(), *found)
+  assert max(jax.tree.leaves(differences)) > 0
