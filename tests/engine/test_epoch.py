@@ -1,9 +1,11 @@
 """Plans of an epoch, and what the steps of one see."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sce_jax import methods
 from sce_jax.engine import metrics, plan
 from sce_jax.parallel import runners
 from tests import synthetic
@@ -138,3 +140,55 @@ def test_a_run_sees_only_its_positions():
   trainer.load(dataset)
   again, _ = synthetic.run_epochs(trainer, chosen, 2)
   jax.tree.map(np.testing.assert_array_equal, again.params, state.params)
+
+
+@pytest.mark.usefixtures('small_network')
+def test_each_step_has_its_epoch_its_key_and_augmentations_of_its_own(
+  monkeypatch,
+):
+  """A method that records what it is told in the six steps of two epochs."""
+  base = methods.build('ce', {})
+
+  def init(key, num_examples, num_classes):
+    return {
+      'epoch': jnp.full(6, -1, jnp.int32),
+      'key': jnp.zeros((6, 2), jnp.uint32),
+      'views': jnp.zeros((6, 2, 16), jnp.int32),
+    }
+
+  def loss(apply, params, batch, state, hparams, context):
+    losses, aux = base.loss(apply, params, batch, (), hparams, context)
+    if context.training:
+      views = jnp.stack([batch.image, batch.second_image])
+      told = {
+        'epoch': context.epoch,
+        'key': jax.random.key_data(context.key),
+        # Where the bright pixel is.
+        'views': jnp.argmax(views.reshape(2, len(batch.label), -1), -1),
+      }
+      state = {
+        name: rows.at[context.step].set(told[name].astype(rows.dtype))
+        for name, rows in state.items()
+      }
+    return losses, aux.replace(state=state)
+
+  probe = base._replace(init=init, loss=loss, two_views=True)
+  spec = methods.Spec(lambda: probe, 'a probe', 'probe', {})
+  monkeypatch.setitem(methods.SPECS, 'probe', spec)
+  config = synthetic.config('probe')
+  config.model.name = 'digits_cnn'
+  config.data.augment.pad_crop = 2
+  # All images are the same, so that views differ by their crops alone.
+  dataset = synthetic.data(train=48)
+  dataset.train.image[:] = 0
+  dataset.train.image[:, 4, 4] = 9
+  trainer, inputs, _ = synthetic.program(
+    [config],
+    dataset,
+    runner=runners.make_runner('pmap', jax.devices()[:1]),
+  )
+  told = jax.device_get(synthetic.run_epochs(trainer, inputs, 2)[0].method)
+  np.testing.assert_array_equal(told['epoch'], [0, 0, 0, 1, 1, 1])
+  assert len(np.unique(told['key'], axis=0)) == 6
+  # Of 25 crops 16 each: that two views of six steps are equal is no chance.
+  assert len(np.unique(told['views'].reshape(12, 16), axis=0)) == 12
