@@ -33,6 +33,14 @@ def test_the_authors_rate_on_cifar100():
   np.testing.assert_allclose(values, expected, rtol=0.02)
 
 
+def test_time_decay_counts_steps_also_within_an_epoch():
+  config = check_config(cifar100.get_config('sl'))
+  schedule = optim.make_schedule(config.optim, config.train.epochs, 391)
+  # The rate is otherwise held: Keras divides by 1 + 5e-3 * step.
+  for step, expected in ((0, 0.1), (1, 0.1 / 1.005), (390, 0.1 / 2.95)):
+    assert float(schedule(step)) == pytest.approx(expected, rel=1e-5)
+
+
 def test_the_authors_rate_on_mnist_is_held_up_to_epoch_10():
   config = mnist.get_config('sl')
   config.optim.time_decay = 0.0
@@ -93,6 +101,11 @@ def updates(steps=1, **changes):
     ({'l2': 0.5, 'l2_names': '^fc1/'}, [-(30 + 3) / 10, -4.0]),
     # torch's decay adds wd * w.
     ({'weight_decay': 0.5}, [-(30 + 1.5) / 10, -(40 + 2) / 10]),
+    # on those that are named.
+    (
+      {'weight_decay': 0.5, 'weight_decay_names': '^fc1/'},
+      [-(30 + 1.5) / 10, -4.0],
+    ),
     # (30, 40) has norm 50, clipped to 5: (3, 4). Decay is added after that,
     ({'clip_norm': 5.0, 'weight_decay': 0.5}, [-(3 + 1.5) / 10, -(4 + 2) / 10]),
     # the penalty before: (30 + 90, 40 + 120) has norm 200.
