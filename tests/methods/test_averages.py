@@ -15,13 +15,14 @@ def test_sums_by_hand_and_the_same_training():
   base = methods.build('elr', methods.complete('elr', {}))
   method = methods.averaged(base, margins=True)
   state = method.init(jax.random.key(0), EXAMPLES, K)
-  logits = jnp.log(jnp.array([[1.0, 2, 1, 4], [1, 1, 1, 1], [4, 2, 1, 1]]))
+  shares = [[1.0, 2, 1, 4], [1, 1, 1, 1], [4, 2, 1, 1], [1, 2, 1, 4]]
+  logits = jnp.log(jnp.array(shares))
   given = Batch(
-    jnp.zeros((3, 1, 1, 1)),
-    jnp.array([1, 0, 2]),
+    jnp.zeros((4, 1, 1, 1)),
+    jnp.array([1, 0, 2, 3]),
     None,
-    jnp.array([3, 8, 5]),
-    jnp.array([True, True, False]),
+    jnp.array([3, 8, 5, 6]),
+    jnp.array([True, True, False, True]),
   )
   for _ in range(2):
     before = state
@@ -34,11 +35,12 @@ def test_sums_by_hand_and_the_same_training():
   # The third only fills up the batch.
   count, probability = np.zeros(EXAMPLES), np.zeros((EXAMPLES, K))
   margin = np.zeros(EXAMPLES)
-  count[[3, 8]] = 2
-  probability[3] = np.array([1, 2, 1, 4]) / 4
+  count[[3, 6, 8]] = 2
+  probability[[3, 6]] = np.array([1, 2, 1, 4]) / 4
   probability[8] = 0.5
-  # Twice log 2 - log 4; the labels of the second are equally likely.
-  margin[3] = -2 * np.log(2)
+  # Twice log 2 - log 4, and of the label with a lead twice log 4 - log 2; the
+  # labels of the second are equally likely.
+  margin[3], margin[6] = -2 * np.log(2), 2 * np.log(2)
   np.testing.assert_array_equal(state.count, count)
   np.testing.assert_allclose(state.probability, probability, atol=1e-6)
   np.testing.assert_allclose(state.margin, margin, atol=1e-6)

@@ -52,7 +52,8 @@ def reference(logits, label, average):
   p /= p.sum()
   clipped = np.clip(p, 1e-4, 1 - 1e-4)
   average = 0.7 * average + 0.3 * clipped / clipped.sum()
-  return -np.log(p[label]) + 3 * np.log(1 - average @ clipped), average
+  regularizer = np.log(1 - average @ clipped)
+  return -np.log(p[label]) + 3 * regularizer, average, regularizer
 
 
 def test_losses_and_averages_of_two_epochs():
@@ -66,12 +67,18 @@ def test_losses_and_averages_of_two_epochs():
       logits = 3 * rng.normal(size=(3, K))
       losses, aux = call(logits, state, batch(label, position))
       state = aux.state
-      wanted = []
+      wanted, figures = [], []
       for i, row in enumerate(position):
-        value, expected[row] = reference(logits[i], label[i], expected[row])
+        value, expected[row], regularizer = reference(
+          logits[i], label[i], expected[row]
+        )
         wanted.append(value)
+        figures.append(regularizer)
       # float32 logarithms of sums near 1.
       np.testing.assert_allclose(losses, wanted, rtol=2e-5, atol=2e-5)
+      np.testing.assert_allclose(
+        aux.figures['regularizer'], figures, rtol=2e-5, atol=2e-5
+      )
   np.testing.assert_allclose(state, expected, rtol=1e-5)
 
 
@@ -83,7 +90,7 @@ def test_no_gradient_flows_through_the_average():
   gradient = jax.grad(lambda z: call(z, state, given)[0].sum())(
     jnp.asarray(logits, jnp.float32)
   )[0]
-  _, average = reference(logits[0], 2, np.asarray(state[5], np.float64))
+  _, average, _ = reference(logits[0], 2, np.asarray(state[5], np.float64))
 
   def fixed(z):
     p = np.exp(z - z.max())
@@ -105,7 +112,7 @@ def test_what_fills_up_a_batch_changes_no_average():
   # The last two are the last example again, as they are in a partial batch.
   mask = jnp.array([True, False, False])
   _, aux = call(logits, state, batch(label, [8, 8, 8], mask))
-  _, wanted = reference(logits[0], 0, np.full(K, 0.25))
+  _, wanted, _ = reference(logits[0], 0, np.full(K, 0.25))
   np.testing.assert_allclose(aux.state[8], wanted, rtol=1e-5)
   np.testing.assert_array_equal(aux.state[:8], state[:8])
 

@@ -103,7 +103,12 @@ def test_the_gradient_is_that_of_both_terms():
   np.testing.assert_allclose(
     gradient, calls.differences(wanted, params), rtol=1e-3, atol=1e-4
   )
-  assert aux.figures['peer_loss'].shape == (6,)
+  p = calls.softmax(images.reshape(5, -1) @ params) + 1e-5
+  np.testing.assert_allclose(
+    aux.figures['peer_loss'][:5],
+    -np.log(p[np.arange(5), labels[found]]),
+    rtol=1e-4,
+  )
 
 
 def test_one_example_alone_has_no_peer():

@@ -39,6 +39,8 @@ def test_cross_entropy_at_first_and_labels_stay():
   wanted = calls.nll(images, labels, params)
   np.testing.assert_allclose(losses, wanted, rtol=1e-5)
   assert not aux.state.any()
+  # The labels are still those that were given.
+  np.testing.assert_array_equal(aux.figures['own_label'], np.ones(calls.N))
 
 
 def test_losses_labels_and_gradient_of_two_epochs():
