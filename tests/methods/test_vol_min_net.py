@@ -62,7 +62,7 @@ class Reference:
 
 
 @pytest.mark.parametrize('optimizer', ['sgd', 'adam'])
-def test_losses_gradient_and_matrix_of_two_steps(optimizer):
+def test_losses_gradient_and_matrix_of_four_steps(optimizer):
   """Of a batch whose last example only fills it up."""
   method = vol_min_net.vol_min_net(1.0, optimizer)
   images, labels, params = calls.arrays()
@@ -70,8 +70,9 @@ def test_losses_gradient_and_matrix_of_two_steps(optimizer):
   images, labels = images[:5], labels[:5]
   state = method.init(jax.random.key(0), calls.N, calls.K)
   w, steps = -np.ones((calls.K, calls.K)), Reference(optimizer)
-  # Ten epochs: the rate falls at the fourth, 3.75 rounded, and at the eighth.
-  for epoch, rate in ((3, 0.5), (4, 0.05), (8, 0.005)):
+  # Ten epochs: the rate falls at the fourth, 3.75 rounded, and at the eighth,
+  # 7.5 rounded.
+  for epoch, rate in ((3, 0.5), (4, 0.05), (7, 0.05), (8, 0.005)):
     losses, aux, gradient = calls.evaluate(
       method, params, given, HPARAMS, calls.context(epoch=epoch), state=state
     )
