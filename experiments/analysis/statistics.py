@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from experiments.report.page import Cell
+from experiments.report.page import SIGNIFICANCE, Cell
 
 if TYPE_CHECKING:  # Sweeps are planned without pandas.
   import pandas as pd
@@ -18,8 +18,6 @@ Row = TypeVar('Row', bound=Hashable)
 
 # What tables say of the row that `mark_best` has in bold.
 BEST_NOTE = 'Best: highest mean of those with all seeds.'
-# Above this a difference over paired seeds is taken for chance.
-SIGNIFICANCE = 0.05
 # With fewer, nearly everything would be called alike.
 LEAST_SEEDS = 3
 

@@ -227,7 +227,8 @@ def _accuracy(
         None,
         [
           f'{statistics.BEST_NOTE} Not told apart: two-sided paired t-test over'
-          ' seeds, p of at least 0.05; no correction for the many methods.',
+          f' seeds, p of at least {statistics.SIGNIFICANCE:g}; no correction'
+          ' for the many methods.',
           marks.note(names.values()),
         ],
       )

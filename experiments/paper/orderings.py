@@ -88,9 +88,10 @@ def _tested(tests: int) -> str:
       f' {statistics.LEAST_SEEDS} seeds that both methods have.'
     )
   return (
-    '*: told apart by a two-sided paired t-test over seeds, p below 0.05; no'
-    f' correction for {progress.counted(tests, "test")}, of which one in twenty'
-    ' would be told apart by chance if no methods differed.'
+    '*: told apart by a two-sided paired t-test over seeds, p below'
+    f' {statistics.SIGNIFICANCE:g}; no correction for'
+    f' {progress.counted(tests, "test")}, of which one in twenty would be told'
+    ' apart by chance if no methods differed.'
   )
 
 

@@ -43,8 +43,8 @@ def legend(table: page_lib.Table) -> str:
   n = f'{seeds[0]} to {seeds[-1]}' if len(seeds) > 1 else f'{seeds[0]}'
   return (
     f'bold: best; {TIE}: not told apart from the best by a two-sided paired'
-    f' t-test over seeds (n = {n}, p of at least 0.05), which is not to say'
-    ' that they are equal'
+    f' t-test over seeds (n = {n}, p of at least {page_lib.SIGNIFICANCE:g}),'
+    ' which is not to say that they are equal'
   )
 
 

@@ -7,6 +7,9 @@ from typing import TypeAlias
 
 from matplotlib.figure import Figure as Drawing
 
+# Above this a difference over paired seeds is taken for chance.
+SIGNIFICANCE = 0.05
+
 
 @dataclasses.dataclass(frozen=True)
 class Cell:

@@ -60,6 +60,21 @@ def test_what_pairs_cannot_tell_apart_is_tied():
   assert not cells['worse'].tied and not cells['worse'].bold
 
 
+@pytest.mark.parametrize(('mean', 'p'), [(0.028, 0.04), (0.0225, 0.06)])
+def test_rows_are_told_apart_below_five_per_cent(mean, p):
+  # Of differences mean - 0.01, mean and mean + 0.01, t is mean sqrt(3) / 0.01,
+  # and with 2 degrees of freedom p is 1 - t / sqrt(2 + t^2).
+  t = mean * np.sqrt(3) / 0.01
+  assert 1 - t / np.sqrt(2 + t**2) == pytest.approx(p, abs=1e-4)
+  behind = seeds(0.5, 0.6, 0.7)
+  cells = statistics.mark_best(
+    {'best': behind + mean + seeds(-0.01, 0, 0.01), 'other': behind}
+  )
+  assert cells['best'].bold
+  assert cells['other'].tied == (3 if p > 0.05 else 0)
+  assert cells['other'].note == ('n = 3, p = 0.06' if p > 0.05 else '')
+
+
 def test_the_test_is_paired():
   # Seeds differ by far more than methods, which every seed ranks alike.
   base = np.array([0.2, 0.5, 0.8])
