@@ -165,6 +165,49 @@ def test_bars_over_settings_are_the_deviations_of_tables():
   assert first == pytest.approx([65 - np.sqrt(50), 65 + np.sqrt(50)])
 
 
+def test_a_line_is_the_mean_of_runs_and_its_band_one_deviation():
+  runs = [[0.5, 0.6, 0.9], [0.7, 0.6, None], [0.3, 0.9]]  # The last has failed.
+  records = [
+    [
+      {'epoch': e, 'test': {'accuracy': value}}
+      for e, value in enumerate(values, 1)
+    ]
+    for values in runs
+  ]
+  _, ax = plt.subplots()
+  plots.curves(ax, {'SL': records}, ('test', 'accuracy'))
+  (line,) = ax.lines
+  # The epochs that all have. Deviations are those of a sample: sqrt(0.08 / 2)
+  # and sqrt(0.06 / 2).
+  np.testing.assert_allclose(line.get_xydata(), [[1, 50], [2, 70]])
+  (band,) = ax.collections
+  (path,) = band.get_paths()
+  low = 100 * np.sqrt([0.08 / 2, 0.06 / 2])
+  for e, mean, deviation in zip((1, 2), (50, 70), low, strict=True):
+    ends = path.vertices[path.vertices[:, 0] == e, 1]
+    assert (ends.min(), ends.max()) == pytest.approx(
+      (mean - deviation, mean + deviation)
+    )
+
+
+def test_points_are_the_accuracies_of_classes_in_the_last_epoch():
+  def ended(*classes):
+    first = {'test': {'class_accuracy': [0.0] * 3}}
+    return [first, {'test': {'class_accuracy': classes}}]
+
+  _, ax = plt.subplots()
+  look = {'color': 'black', 'marker': 'o', 'label': 'SL'}
+  plots.classes(ax, [ended(0.5, 0.8, None), ended(0.7, 0.8, None)], 1, look)
+  (drawn_bars,) = ax.containers
+  points, _, (bars,) = drawn_bars
+  np.testing.assert_allclose(points.get_xdata(), [0.15, 1.15, 2.15])
+  np.testing.assert_allclose(points.get_ydata(), [60, 80, np.nan])
+  np.testing.assert_allclose(
+    [[y for _, y in ends] for ends in bars.get_segments()[:2]],
+    [[60 - 200**0.5, 60 + 200**0.5], [80, 80]],
+  )
+
+
 def test_panels_are_stacked_for_phones():
   figure, axes = plt.subplots(
     2, 2, figsize=(12, 6), layout='constrained', sharex=True, sharey=True
