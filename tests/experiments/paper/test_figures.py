@@ -1,4 +1,4 @@
-"""What the figures of experiments draw, against numbers worked out by hand."""
+"""What figures and tables of experiments show, worked out by hand."""
 
 import types
 
@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from experiments.paper import (
+  classwise,
   comparison,
   confidence,
   easy_hard,
@@ -44,6 +45,7 @@ def run(classes, accuracies=(0.5,), confidences=None):
     metrics=metrics,
     result={'test_accuracy': accuracies[-1], 'test': metrics[-1]['test']},
     folder=None,
+    info=types.SimpleNamespace(class_titles=('a', 'b', 'c')),
   )
 
 
@@ -113,6 +115,22 @@ def test_confidence_is_shown_for_the_classes_that_ce_learns_worst_and_best(
     [line.get_ydata() for line in ax.lines] for ax in curves.drawing.axes
   ]
   np.testing.assert_allclose(drawn, [[[30], [30]], [[20], [20]], [[40], [40]]])
+
+
+def test_sl_is_compared_with_ce_on_its_hardest_and_easiest_class():
+  runs = runs_of(
+    ('CE', run([0.9, 0.2, 0.5])),
+    ('SL', run([0.8, 0.6, 0.4])),
+    ('SL', run([0.8, 0.6, 0.6])),
+  )
+  (table,) = classwise._verdict(runs, 'symmetric 0.4')
+  assert table.columns == ['', 'CE', 'SL', 'SL less CE']
+  # The means are 1.6 / 3 and 1.9 / 3.
+  assert [[getattr(x, 'text', x) for x in row] for row in table.rows] == [
+    ["CE's hardest class: b", '20.0', '60.0', '+40.0'],
+    ["CE's easiest class: a", '90.0', '80.0', '-10.0'],
+    ['mean of all classes', '53.3', '63.3', '+10.0'],
+  ]
 
 
 def test_stages_are_of_clean_and_of_noisy_labels():

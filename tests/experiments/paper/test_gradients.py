@@ -95,4 +95,16 @@ def test_report():
     '36.0',
     '99.00',
   ]
+  said = ' '.join(b.text for b in blocks if isinstance(b, page.Text))
+  for finding in (
+    # 4 p, 2 p and p^0.7.
+    'At p_y = 0.01 the weight of RCE is 0.040, of MAE 0.020, of GCE 0.040:',
+    # 0.1 + 4 p, and 4 p (1 - p).
+    '0.140 at p_y = 0.01, 4.060 at 0.99)',
+    'largest (1.000) at p_y = 0.50: below',
+    # 6 + 0.921 p.
+    'goes from 6.01 to 6.91, a factor of 1.15 between',
+    'A=-4 a factor of 29.',
+  ):
+    assert finding in said
   plt.close('all')

@@ -3,14 +3,17 @@
 import dataclasses
 import hashlib
 import importlib.util
+import types
 
 import numpy as np
 import pytest
 
 from experiments.paper import noisy_search, registry, search_space, tune
 from experiments.paper.noisy_search import Search
+from experiments.report.page import Text
 from sce_jax import errors, train
 from sce_jax.data import dataset as dataset_lib
+from sce_jax.data import label_files
 from sce_jax.data import labels as labels_lib
 from sce_jax.runs import read
 from sce_jax.storage import digests
@@ -125,6 +128,35 @@ def test_a_setting_is_judged_by_all_folds(digits, monkeypatch, tmp_path):
   right = 0.5 * 19 + 0.5 * 19 + 1.0 * 20
   assert [t.accuracy for t in found[:2]] == [pytest.approx(right / 58), 0]
   assert [t.diverged for t in found] == [False, False, True]
+
+
+def test_examples_that_were_dropped_are_in_no_part(digits):
+  choices = np.full(96, dataset_lib.UNDECIDED, np.int32)
+  choices[:20], choices[20:25] = label_files.DROP, 7
+  decided = dataclasses.replace(digits, choices=choices)
+  (data,) = hidden(decided)
+  assert (len(data.train), len(data.test)) == (61, 15)  # A fifth of 76.
+  found = {}
+  for split in (data.train, data.test):
+    found |= dict(zip(split.example_id.tolist(), split.label, strict=True))
+  assert set(found) == set(digits.train.example_id[20:].tolist())
+  assert [found[i] for i in digits.train.example_id[20:25]] == [7] * 5
+
+
+def test_the_standard_error_by_hand(tmp_path):
+  data = [
+    types.SimpleNamespace(info=types.SimpleNamespace(num_test=count))
+    for count in (60, 40)
+  ]
+  trials = [
+    noisy_search.Trial(0, {'loss.alpha': 0.1}, 0.5),
+    noisy_search.Trial(1, {'loss.alpha': 0.2}, 0.4),
+  ]
+  page = tune._page(REQUEST, SPACE, OWN, data, trials, [], tmp_path)
+  said = ' '.join(b.text for b in page.blocks if isinstance(b, Text))
+  # The root of 0.5 * 0.5 / 100.
+  assert 'by the noisy labels of 100 training examples' in said
+  assert 'A standard error of such an accuracy is 5.0 points;' in said
 
 
 IMBALANCED = """
