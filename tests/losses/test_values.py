@@ -1,9 +1,11 @@
 """Values and gradients against the NumPy reference, and by hand."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sce_jax.losses import tempered
 from tests.losses import cases, program, reference
 
 # The reference knows the losses it knows; a new one may come without.
@@ -192,6 +194,16 @@ def test_bi_tempered_by_hand(x64):
   got = [loss(jnp.array([1.5, 0.0]), jnp.array(y)) for y in (0, 1)]
   want = [1 / 3 - (1 - 5 / 9) / 2, 2 / 3 - (1 - 5 / 9) / 2]
   np.testing.assert_allclose(got, want, rtol=1e-14)
+
+
+def test_the_tempered_softmax_of_many_classes_sums_to_one(x64):
+  many = [np.zeros(1000), np.linspace(0, 5, 1000), 5 * np.eye(1000)[3]]
+  log_r = jax.vmap(tempered.log_tempered_softmax)(
+    jnp.array(many * 2), jnp.repeat(jnp.array([0.2, 1.0]), 3)
+  )
+  # Rounding of a sum of 1000 numbers.
+  np.testing.assert_allclose(np.exp(log_r).sum(axis=1), 1, rtol=1e-13)
+  np.testing.assert_allclose(log_r[::3], -np.log(1000), rtol=1e-13)
 
 
 def test_ldr_kl_by_hand(x64):

@@ -67,6 +67,26 @@ def test_the_mean_is_over_groups():
   )
 
 
+def test_an_epoch_s_is_over_all_groups_that_are_whole():
+  rng = np.random.default_rng(2)
+  # Of one and of six dimensions, and the first of a third group.
+  points = rng.normal(size=(300, 6))
+  points[:128, 1:] = 0
+  method = d2l.d2l(3, 20)
+  _, figures = method.end_epoch(
+    method.init(jax.random.key(0), 300, 10),
+    lambda count: jnp.asarray(points[:count], jnp.float32),
+    {'weight': jnp.float32(1.0), 'warm_up': jnp.float32(0)},
+    types.SimpleNamespace(num_epochs=10, num_examples=300),
+  )
+  first, second = reference(points[:128], 20), reference(points[128:256], 20)
+  assert second.mean() > 2 * first.mean()
+  # Nearly equal distances make float32's estimates as wrong as that.
+  assert float(figures['lid']) == pytest.approx(
+    (first.mean() + second.mean()) / 2, rel=2e-3
+  )
+
+
 def label_weight(lids, num_epochs, *, window, warm_up):
   """The weight of the given labels in the next epoch, by the paper's rule."""
   if d2l.turning_point(lids, window=window, warm_up=warm_up) is None:

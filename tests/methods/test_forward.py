@@ -98,6 +98,24 @@ def test_an_estimate_without_a_class_is_refused():
     )
 
 
+def test_each_run_has_a_percentile_of_its_own():
+  # As in noise/test_estimation.py, by hand.
+  p = np.array([[0.6, 0.4], [0.9, 0.1], [0.2, 0.8], [0.5, 0.5]])
+  evidence = estimation.Evidence(p, np.array([0, 0, 1, 1]), p)
+  contexts = [
+    PrepareContext(
+      {'transition': 'anchors', 'percentile': percentile, 'fit_share': 1.0},
+      transition=None,
+    )
+    for percentile in (100.0, 70.0)
+  ]
+  made = forward.prepare(lambda *_: [evidence] * 2, contexts)
+  np.testing.assert_allclose(
+    [one['transition_matrix'] for one in made],
+    [[[0.9, 0.1], [0.2, 0.8]], [[0.6, 0.4], [0.5, 0.5]]],
+  )
+
+
 def test_where_that_network_fails_the_run_fails(data_dir, tmp_path):
   c = config()
   c.optim.learning_rate = 1e30

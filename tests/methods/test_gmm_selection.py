@@ -48,6 +48,30 @@ def test_probabilities_are_those_of_scikit_learn(spread):
   np.testing.assert_allclose(got, wanted, atol=1e-4)
 
 
+# A narrow peak on a wide one is found slowly: scikit-learn stops after ten
+# iterations, or after eight by its tolerance.
+@pytest.mark.filterwarnings('ignore::sklearn.exceptions.ConvergenceWarning')
+@pytest.mark.parametrize(
+  ('mean', 'width', 'iterations'), [(0.3, 0.02, 10), (0.6, 0.1, 8)]
+)
+def test_it_stops_where_scikit_learn_does(mean, width, iterations):
+  rng = np.random.default_rng(1)
+  values = np.concatenate(
+    [rng.normal(size=100), mean + width * rng.normal(size=150)]
+  )
+  scaled = (values - values.min()) / np.ptp(values)
+  reference = mixture.GaussianMixture(
+    2, max_iter=10, tol=1e-2, reg_covar=5e-4, random_state=0
+  ).fit(scaled[:, None])
+  assert reference.n_iter_ == iterations
+  wanted = reference.predict_proba(scaled[:, None])
+  got = fit(jnp.asarray(values, jnp.float32))
+  # One iteration more or less changes some by a hundredth.
+  np.testing.assert_allclose(
+    got, wanted[:, reference.means_.argmin()], atol=1e-4
+  )
+
+
 def test_examples_that_were_never_trained_on_change_nothing():
   state = METHOD.init(jax.random.key(0), 200, 3)
   rng = np.random.default_rng(0)

@@ -38,6 +38,15 @@ def test_anchors_of_many_classes_are_of_their_class():
   np.testing.assert_allclose(estimation.anchors(matrix[clean]), matrix)
 
 
+def test_of_a_rare_class_as_many_are_passed_over_as_it_is_rare():
+  # Of 101 examples four are taken for class 1, so that 0.1 * 10 * 4 / 101 of
+  # its order's 100 steps are passed over, rounded up: four. Of class 0 ten are.
+  second = np.concatenate([[0.9, 0.8, 0.7, 0.6], 0.49 - 0.004 * np.arange(97)])
+  p = np.stack([1 - second, second], axis=1)
+  t = estimation.anchors(p, percentile=90)
+  np.testing.assert_allclose(t, [[0.854, 0.146], [0.51, 0.49]], rtol=1e-12)
+
+
 def test_a_network_that_predicts_the_noise_gives_it_back():
   true = np.array([[0.7, 0.2, 0.1], [0.0, 0.6, 0.4], [0.3, 0.2, 0.5]])
   clean = np.random.default_rng(0).dirichlet(np.full(3, 0.3), 500)
