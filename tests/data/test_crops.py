@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from sce_jax.data import crops
 from tests.data import jpegs
@@ -77,6 +78,32 @@ def test_resized_crops_have_the_areas_and_aspects_of_imagenet(monkeypatch):
   assert 0.7 < min(aspects) < 0.8
   assert 1.25 < max(aspects) < 1.4
   assert np.mean(np.log(aspects)) == pytest.approx(0.025, abs=0.03)
+
+
+def test_aspects_are_uniform_by_their_logarithm(monkeypatch):
+  whole = np.zeros((1000, 1200, 3), np.uint8)
+  monkeypatch.setattr(crops.simplejpeg, 'decode_jpeg', lambda _: whole)
+  parts, one = [], rng()
+
+  def resize(image, height, width):
+    parts.append(image.shape[:2])
+    return image
+
+  monkeypatch.setattr(crops, '_resize', resize)
+  for _ in range(4000):
+    crops.resized(b'', 32, one)
+  height, width = np.array(parts).T
+  area, aspect = height * width / whole[..., 0].size, width / height
+  # Below 0.62 of the area every aspect fits, so that all are as likely.
+  fits = area < 0.6
+  assert fits.sum() > 2000
+  found = stats.kstest(area[fits], stats.uniform(0.08, 0.52).cdf)
+  assert found.pvalue > 1e-4
+  reach = np.log(4 / 3)
+  found = stats.kstest(
+    np.log(aspect[fits]), stats.uniform(-reach, 2 * reach).cdf
+  )
+  assert found.pvalue > 1e-4
 
 
 def test_what_no_draw_fits_is_cropped_in_the_middle():
