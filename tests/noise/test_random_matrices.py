@@ -37,6 +37,32 @@ def test_rate_zeros_and_rows_are_those_asked_for(num_classes, rate, sparsity):
   assert zeros.sum() == in_clean + min(max(asked - in_clean, 0), most)
 
 
+class Given:
+  """Draws these numbers."""
+
+  def __init__(self, shares, number):
+    self.shares, self.number = np.array(shares), number
+
+  def simplex(self, size):
+    return self.shares[:size].copy()
+
+  def __call__(self, size):
+    return np.full(size, self.number)
+
+
+def test_what_is_too_large_or_too_small_shares_with_the_other_end():
+  # 1.05 gives 0.05 to 0.15, and then a quarter of the 0.8 that may be.
+  found = random_matrices._bounded(
+    1.5, 3, 1.0, 0.0, Given([0.7, 0.2, 0.1], 1 / 4)
+  )
+  np.testing.assert_allclose(found, [0.8, 0.3, 0.4])
+  # 0.6 gives 0.1 to 0.1, and then 0.4 of the 0.3 that it may.
+  found = random_matrices._bounded(
+    1.0, 3, 1.0, 0.2, Given([0.6, 0.3, 0.1], 0.4)
+  )
+  np.testing.assert_allclose(found, [0.38, 0.3, 0.32])
+
+
 def test_classes_are_alike_over_seeds():
   """By symmetry each entry has the same mean, and is 0 as often."""
   made = np.stack([noise.random_matrix(4, 0.4, 0.25, s) for s in range(400)])
