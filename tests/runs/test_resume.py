@@ -21,6 +21,7 @@ from sce_jax.runs import files, restore
 from sce_jax.runs import workdir as workdir_lib
 from sce_jax.storage import digests
 from tests import conftest
+from tests.faults import kills
 
 pytestmark = pytest.mark.process
 
@@ -94,15 +95,30 @@ def check_same(folder, undisturbed):
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize(
-  ('num_epochs', 'delay'),
-  # Right after an even epoch's figures, while its checkpoint is written; and
-  # inside a later epoch.
-  [(4, 0.0), pytest.param(5, 0.03, marks=pytest.mark.slow)],
-)
-def test_killed(num_epochs, delay, undisturbed, data_dir, tmp_path, launch):
+def test_killed_while_a_checkpoint_is_written(
+  undisturbed, data_dir, tmp_path, launch
+):
   folder = tmp_path / 'run'
-  code = stop(folder, data_dir, tmp_path, num_epochs, [signal.SIGKILL], delay)
+  # Before the third file or folder of the second checkpoint, of epoch 4.
+  process = kills.start(
+    (*ARGUMENTS, f'--workdir={folder}'),
+    kills.environment(data_dir, tmp_path),
+    ('save', 2, 'writing', 3),
+  )
+  assert process.returncode == -signal.SIGKILL, process.stderr
+  # The next epochs are trained meanwhile.
+  assert 4 <= len(metrics(folder)) < EPOCHS
+  done = launch(*ARGUMENTS, f'--workdir={folder}')
+  assert done.returncode == 0
+  assert 'resumes at step' in done.stdout
+  check_same(folder, undisturbed)
+
+
+@pytest.mark.slow  # At moments of all kinds: tests/faults/test_kills.py.
+@pytest.mark.faults
+def test_killed_inside_an_epoch(undisturbed, data_dir, tmp_path, launch):
+  folder = tmp_path / 'run'
+  code = stop(folder, data_dir, tmp_path, 5, [signal.SIGKILL], 0.03)
   assert code == -signal.SIGKILL
   assert len(metrics(folder)) < EPOCHS
   assert launch(*ARGUMENTS, f'--workdir={folder}').returncode == 0
