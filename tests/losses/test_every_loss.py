@@ -4,18 +4,20 @@ import doctest
 import inspect
 import re
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from sce_jax.methods import table
 from tests.losses import cases, formulas, program
 
 every_loss = pytest.mark.parametrize('name', cases.NAMES)
 
 
 @every_loss
-def test_a_row_of_a_compiled_batch_is_a_single_example(x64, name):
-  """Neither jit, vmap nor a traced hyper-parameter changes anything."""
+def test_a_row_of_a_batch_is_a_single_example(x64, name):
+  """Neither vmap nor a traced hyper-parameter changes anything."""
   plain = cases.plain(name)
   want = program.results(name, plain, jnp.float64)
   z, y, q = cases.arrays(
@@ -25,8 +27,36 @@ def test_a_row_of_a_compiled_batch_is_a_single_example(x64, name):
   for label, result in ((y, want.by_class), (q, want.by_target)):
     one = loss(z, label)
     assert one.shape == ()
-    # The same operations, in an order that the compiler may change.
+    # The same operations, on arrays of other shapes.
     np.testing.assert_allclose(result.value[7], one, rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.landing  # Compiles each loss.
+@every_loss
+def test_compiling_a_loss_changes_nothing(name):
+  """As a user's program is compiled: at random and at extreme logits."""
+  plain = cases.plain(name)
+  want = program.results(name, plain, jnp.float32).by_class
+  static = table.of_kind(name, plain, 'static')
+  hyper = {
+    key: jnp.asarray(value, jnp.float32)
+    for key, value in cases.traced(name).items()
+  }
+
+  def loss(z, label, hyper):
+    return cases.bind(name, static)(z, label, **hyper)
+
+  compiled = jax.jit(
+    jax.vmap(jax.value_and_grad(loss), (0, 0, None)),
+    # XLA's own; conftest.py has less for speed.
+    compiler_options={'xla_backend_optimization_level': 3},
+  )
+  value, gradient = compiled(
+    *cases.arrays(jnp.float32, cases.LOGITS, cases.CLASSES), hyper
+  )
+  # float32's rounding of sums and powers, in another order.
+  np.testing.assert_allclose(value, want.value, rtol=1e-5, atol=1e-5)
+  np.testing.assert_allclose(gradient, want.in_logits, rtol=1e-5, atol=1e-5)
 
 
 @every_loss
