@@ -106,8 +106,8 @@ def test_killed_while_a_checkpoint_is_written(
     ('save', 2, 'writing', 3),
   )
   assert process.returncode == -signal.SIGKILL, process.stderr
-  # The next epochs are trained meanwhile.
-  assert 4 <= len(metrics(folder)) < EPOCHS
+  # Epochs 5 and 6 may be trained meanwhile; the third checkpoint waits for it.
+  assert 4 <= len(metrics(folder)) <= 6
   done = launch(*ARGUMENTS, f'--workdir={folder}')
   assert done.returncode == 0
   assert 'resumes at step' in done.stdout
