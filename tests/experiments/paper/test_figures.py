@@ -153,13 +153,17 @@ def test_points_are_means_and_bars_deviations_that_no_share_passes():
     }
   )
   _, ax = plt.subplots()
-  parameters._line(ax, runs.groupby('alpha').accuracy, {}, 'SL')
+  look = {'color': 'black'}
+  parameters.draw_line(ax, runs.groupby('alpha').accuracy, look, 'SL')
   ((points, _, (bars,)),) = ax.containers
-  np.testing.assert_allclose(points.get_xydata(), [[0.1, 60], [1.0, 290 / 3]])
-  # The deviation of the second is 4.7, which would end at 101.4 %.
+  # Of 9 there is no run that has not diverged.
   np.testing.assert_allclose(
-    [[y for _, y in ends] for ends in bars.get_segments()],
-    [[50, 70], [290 / 3 - np.sqrt(200) / 3, 100]],
+    points.get_xydata(), [[0.1, 60], [1.0, 290 / 3], [9.0, np.nan]]
+  )
+  # The deviation of the second is 5.8, which would end at 102.4 %.
+  np.testing.assert_allclose(
+    [[y for _, y in ends] for ends in bars.get_segments()[:2]],
+    [[60 - 200**0.5, 60 + 200**0.5], [290 / 3 - 10 / 3**0.5, 100]],
   )
 
 
@@ -202,4 +206,6 @@ def test_curves_are_test_accuracies_and_only_sl_has_a_band():
   (band,) = ax.collections
   ends = band.get_paths()[0].vertices
   at_end = ends[ends[:, 0] == 2, 1]
-  assert (at_end.min(), at_end.max()) == pytest.approx((80, 90))
+  assert (at_end.min(), at_end.max()) == pytest.approx(
+    (85 - 50**0.5, 85 + 50**0.5)
+  )
