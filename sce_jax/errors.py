@@ -55,6 +55,8 @@ def reason_of(error: BaseException) -> str:
   """What an error of any library says, for the middle of a message."""
   said = ' '.join(str(error).split())[:200] or type(error).__name__
   # NumPy's advice is to load such a file all the same, which may run its code.
+  if said.startswith('Object arrays'):
+    return 'it holds Python objects, which could run code: save plain arrays'
   if 'allow_pickle' in said:
     return 'it holds something other than plain arrays: save those'
   return said

@@ -27,9 +27,11 @@ def test_nobody_is_told_to_load_a_file_unsafely():
   objects, archive = io.BytesIO(), io.BytesIO()
   np.save(objects, np.array([{}], object))
   np.savez(archive, ids=np.array([{}], object))
-  for content in (b'some text', objects.getvalue(), archive.getvalue()):
+  for content, what in (
+    (b'some text', 'something other than plain arrays: save those'),
+    (objects.getvalue(), 'Python objects, which could run code: save plain'),
+    (archive.getvalue(), 'Python objects, which could run code: save plain'),
+  ):
     with pytest.raises(ValueError, match='allow_pickle') as caught:
       np.load(io.BytesIO(content), allow_pickle=False)['ids']
-    assert reason_of(caught.value) == (
-      'it holds something other than plain arrays: save those'
-    )
+    assert reason_of(caught.value).startswith(f'it holds {what}')

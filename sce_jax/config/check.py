@@ -447,10 +447,10 @@ def _value(path: str, value: Any, hint: Any) -> Any:
   if not fits or not _passes(is_right, value):
     if _is_number(value) and _passes(is_right, value):
       # What is left that can be wrong with a number of the right kind.
-      if not math.isfinite(value):
+      if isinstance(value, int) and abs(value) >= 2**64:
+        wanted = 'of at most 64 bits'  # It may be too large for a float.
+      elif not math.isfinite(value):
         wanted = 'that is finite'
-      elif abs(value) >= 2**64:
-        wanted = 'of at most 64 bits'
     what = ' '.join(filter(None, [_kind_name(kind, hint), wanted]))
     if wanted.startswith(('one of', 'a regular', 'epochs', 'finite')):
       what = wanted

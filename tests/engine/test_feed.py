@@ -151,7 +151,12 @@ def from_files(folder, **data):
   config = digits.get_config('gjs,clean,0')
   config.data.augment.crop = 'resized'
   config.data.update(
-    {'feed': 'stream', 'image_size': 8, 'normalization': 'mean_std'}
+    {
+      'source': 'folder',
+      'feed': 'stream',
+      'image_size': 8,
+      'normalization': 'mean_std',
+    }
   )
   config.data.mean, config.data.std = (0.4,) * 3, (0.3,) * 3
   config.data.pixel_max = 255.0

@@ -116,7 +116,10 @@ def inputs(plain, tmp_path):
     ('predict --model=M --images=T', 'has 9x8 pixels, but the network takes'),
     ('predict --model=M --images=T/small.npy', 'holds uint8 of shape [7, 7,'),
     ('predict --model=M --images=T/float.npy', 'holds float64 of shape'),
-    ('predict --model=M --images=T/objects.npy', 'cannot be read (Object arr'),
+    (
+      'predict --model=M --images=T/objects.npy',
+      'cannot be read (it holds Python objects',
+    ),
     ('predict --model=M --images=T/text.npy', 'cannot be read ('),
     ('predict --model=M --images=T/empty.npy', 'holds no images'),
     ('predict --model=M --images=T/other.npz', 'no array named images or x'),

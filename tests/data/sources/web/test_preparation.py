@@ -355,6 +355,7 @@ def test_another_process_is_waited_for(tmp_path, monkeypatch, capsys):
   folder = tmp_path / 'data' / 'clothing1m' / 'short16-q90'
   folder.mkdir(parents=True)
   held = lock.acquire(folder)
+  monkeypatch.setattr(lock, '_TRIES', 1)  # Or it would sleep, too.
   monkeypatch.setattr(preparation.time, 'sleep', lambda _: held.close())
   assert len(load(tmp_path / 'clothes').train) == 40
   assert f'another process prepares {folder}' in capsys.readouterr().err
