@@ -197,11 +197,11 @@ def refusal(path):
     ({'ids': _IDS, 'labels': np.array([1, 0, 2**32 + 1])}, ''),
     (
       {'ids': _IDS, 'labels': _LABELS.astype(object)},
-      'is no .npz file (it holds something other than plain arrays: save',
+      'is no .npz file (it holds Python objects, which could run code: save',
     ),
     (
       {'ids': _IDS.astype(object), 'labels': _LABELS},
-      'is no .npz file (it holds something other than plain arrays: save',
+      'is no .npz file (it holds Python objects, which could run code: save',
     ),
   ],
 )
