@@ -403,6 +403,6 @@ def _section(
 def _unknown(path: str, config: config_dict.ConfigDict) -> UserError:
   return UserError(
     f'--trials: the config has no field {path!r}'
-    f'{fields.near(path, fields.paths(config))} (all fields:'
+    f'{fields.near(path, fields.own(config))} (all fields:'
     ' sce_jax/config/base.py)'
   )

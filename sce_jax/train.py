@@ -12,8 +12,8 @@ from jaxtyping import Int
 import numpy as np
 
 from sce_jax import methods, models
+from sce_jax.config import caveats, choose, fields
 from sce_jax.config import check as config_lib
-from sce_jax.config import choose, fields
 from sce_jax.config.check import Config, LossConfig
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data import held_out, open_set
@@ -27,12 +27,12 @@ from sce_jax.models import ModelConfig
 from sce_jax.noise.estimation import Evidence
 from sce_jax.parallel import processes
 from sce_jax.runs import (
-  checkpointing,
   files,
   initial,
   metadata,
   progress,
   restore,
+  together,
 )
 from sce_jax.runs import workdir as workdir_lib
 from sce_jax.runs.run import Result, TrainingRun
@@ -183,7 +183,7 @@ def train_many(
   for c in checked:
     info = datasets[(_data_key(c),)].info
     warnings.append(labels_lib.warning(c.noise, info))
-    warnings += config_lib.warnings(c, info)
+    warnings += caveats.of(c, info)
   for line in dict.fromkeys(filter(None, warnings)):
     progress.log(progress.styled(line, 'yellow'))
   groups = list(_groups(checked, chosen, validation))
@@ -195,8 +195,8 @@ def train_many(
     trainer = Trainer(
       checked[group[0]],
       info,
-      _program_size(
-        processes.on_primary(functools.partial(_together, left)),
+      together.program_size(
+        processes.on_primary(functools.partial(_began_with, left)),
         len(group) - len(left),
       ),
       num_examples=_size(chosen[group[0]], info.num_train),
@@ -329,23 +329,8 @@ def _has_ended(
     return False
 
 
-def _together(workdirs: Sequence[str | os.PathLike]) -> list[int]:
+def _began_with(workdirs: Sequence[str | os.PathLike]) -> list[int]:
   return [workdir_lib.together(path) for path in workdirs]
-
-
-def _program_size(together: Sequence[int], num_others: int) -> int:
-  """How many runs a program trains.
-
-  As many as when they began, or they would be rounded otherwise: those that are
-  missing are replaced by others that have ended.
-
-  Args:
-    together: with how many runs each of those that are trained began.
-    num_others: how many others there are that have ended.
-  """
-  size = max(together)
-  num_runs = len(together)
-  return size if num_runs <= size <= num_runs + num_others else num_runs
 
 
 def _ended_config(path: str | os.PathLike) -> dict[str, Any] | None:
@@ -416,49 +401,9 @@ def _train_group(
         f'{", ".join(path.name for path in ended)} in {ended[0].parent}: has'
         ' already ended; name another --workdir to train anew'
       )
-    for group in _resumed_together(unfinished):
-      Loop(_filled(group, runs), dataset).run()
+    for group in together.resumed(unfinished):
+      Loop(together.filled(group, runs), dataset).run()
     return [run.result or {} for run in runs]
-
-
-def _resumed_together(
-  unfinished: Sequence[TrainingRun],
-) -> list[list[TrainingRun]]:
-  """Groups runs that are resumed at a step that each of them has saved.
-
-  Runs that have been trained differently far are not trained together: some
-  would begin anew.
-  """
-  steps = [run.checkpoints.steps() for run in unfinished]
-  groups = [
-    [unfinished[i] for i in group]
-    for group in checkpointing.resumed_together(steps)
-  ]
-  if len(groups) > 1:
-    names = [', '.join(run.workdir.path.name for run in x) for x in groups]
-    progress.log(
-      'these runs have no checkpoints of the same step, so they are trained one'
-      f' group after the other: {"; ".join(names)}'
-    )
-  return groups
-
-
-def _filled(
-  group: Sequence[TrainingRun], runs: Sequence[TrainingRun]
-) -> list[TrainingRun]:
-  """The group, and of the other runs those that fill a place in its program.
-
-  These have ended, or diverged.
-  """
-  names = group[0].hparams.keys()  # Of one that failed early some are missing.
-  others = [
-    run
-    for run in runs
-    if run.result is not None and run.hparams.keys() == names
-  ]
-  size = _program_size([run.workdir.together for run in group], len(others))
-  lanes = {*group, *others[: size - len(group)]}
-  return [run for run in runs if run in lanes]
 
 
 def _prepare(

@@ -4,6 +4,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 import math
 from typing import TYPE_CHECKING, Any
 
+from experiments.analysis import statistics
+from experiments.report.page import Cell
 from sce_jax.runs import read
 from sce_jax.runs.read import Run
 
@@ -122,3 +124,13 @@ def scores(
     key: group.set_index('seed')[figure].dropna()
     for key, group in runs.groupby(by, sort=False)
   }
+
+
+def best(runs: 'pd.DataFrame', by: str | list[str]) -> dict[Hashable, Cell]:
+  """A column of test accuracies, its best marked, see `statistics.mark_best`.
+
+  Args:
+    runs: a row per run.
+    by: as in `scores`, the column's rows.
+  """
+  return statistics.mark_best(scores(runs, by), diverged=diverged(runs, by))

@@ -263,7 +263,7 @@ def _unknown_field(field: str, arguments: Sequence[str]) -> str:
     if x.startswith('--config.')
   ]
   path = next((x for x in given if field in x.split('.')), field)
-  known = fields.paths(base.base_config('', '', '', 0.0, 0))
+  known = fields.own(base.base_config('', '', '', 0.0, 0))
   return f'the config has no field {path!r}{fields.near(path, known)}'
 
 
@@ -278,7 +278,7 @@ def _refuse_flag(name: str, error: flags.UnrecognizedFlagError) -> NoReturn:
   if flag.startswith('config.') and 'config' in flags_of(name):
     raise UserError(f'--{flag} needs a --config before it') from None
   message = _message(error)
-  field = fields.near(flag, fields.paths(base.base_config('', '', '', 0.0, 0)))
+  field = fields.near(flag, fields.own(base.base_config('', '', '', 0.0, 0)))
   if field and 'Did you mean' not in message and 'config' in flags_of(name):
     raise UserError(
       f'--{flag} is not a flag{field} A field of the config is set by'

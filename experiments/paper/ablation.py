@@ -45,9 +45,7 @@ def report(context: Context, runs: 'pd.DataFrame') -> list[Block]:
   """Curves, and the last epoch's figures."""
   del context
   diverged = frame.diverged(runs, 'method')
-  accuracy = statistics.mark_best(
-    frame.scores(runs, 'method'), diverged=diverged
-  )
+  accuracy = frame.best(runs, 'method')
   return [
     Heading(f'{NOISE.capitalize()} noise'),
     Table(

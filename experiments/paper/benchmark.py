@@ -202,9 +202,7 @@ def _accuracy(
   runs: 'pd.DataFrame', names: Mapping[str, str], found: ranks.Ranks | None
 ) -> Table:
   columns = {
-    given: statistics.mark_best(
-      frame.scores(some, 'method'), diverged=frame.diverged(some, 'method')
-    )
+    given: frame.best(some, 'method')
     for given, some in runs.groupby('noise', sort=False)
   }
   ranked = found.average.to_dict() if found else {}

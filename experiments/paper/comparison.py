@@ -128,9 +128,7 @@ def accuracy(runs: 'pd.DataFrame', trained: Sequence[str]) -> Table:
     trained: the methods.
   """
   columns = {
-    given: statistics.mark_best(
-      frame.scores(some, 'method'), diverged=frame.diverged(some, 'method')
-    )
+    given: frame.best(some, 'method')
     for given, some in runs.groupby('noise', sort=False)
   }
   return Table(

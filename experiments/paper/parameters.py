@@ -100,7 +100,7 @@ def _table(
   name: str, fixed: str, runs: 'pd.DataFrame', keys: list[str]
 ) -> Table:
   diverged = frame.diverged(runs, keys)
-  accuracy = statistics.mark_best(frame.scores(runs, keys), diverged=diverged)
+  accuracy = frame.best(runs, keys)
   return Table(
     f'sweep-{name}',
     f'SL under {NOISE} noise, {fixed}: per cent, mean ± standard deviation',

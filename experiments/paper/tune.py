@@ -33,6 +33,7 @@ from experiments.report.page import (
 )
 from sce_jax import train
 from sce_jax.config import check, choose, fields
+from sce_jax.config.check import Config
 from sce_jax.data import dataset as dataset_lib
 from sce_jax.data import open_set
 from sce_jax.data.dataset import Dataset
@@ -71,34 +72,13 @@ def run(
     raise UserError(
       f'--workdir={root}: the journal of experiment tune is a local file'
     )
-  raw = fields.plain(request.raw_config(request.seed, {}))
-  to_choose = {path: choose.FIELDS[path] for path in choose.left(raw)}
-  stand_ins = search_space.stand_ins(
-    request.ranges, request.loss, choose.with_values(raw, to_choose)['loss']
-  )
-  config = request.config(request.seed, stand_ins)
-  dataset = dataset_lib.read(config.data, data_dir)
-  check.check_fits(config, dataset.info)
-  left, config = config.left, choose.complete(config, dataset.info)
-  flat = fields.flatten(config.to_dict())
-  request = dataclasses.replace(request, chosen={k: flat[k] for k in left})
-  all_fields = {path: flat[path] for path in fields.paths(config.to_dict())}
-  space = search_space.parse(
-    request.ranges, all_fields
-  ) or search_space.default(request.loss, config.loss.hparams)
-  own = {k: v for k, v in all_fields.items() if k not in stand_ins}
-  for path, range_ in space.items():  # Before anything is trained.
-    for end in (range_.low, range_.high):
-      value = int(end) if range_.is_whole else end
-      request.config(request.seed, {**stand_ins, path: value})
-  dataset = open_set.apply(
-    dataset, config.data, config.noise, config.seed, data_dir
-  )
+  plan = _plan(request, data_dir)
+  request, config, dataset = plan.request, plan.config, plan.dataset
   data = hide(dataset, config, request.held_out, request.folds)
   digest = fields.fingerprint(
     {
       'config': config.to_dict(),
-      'space': {path: str(range_) for path, range_ in space.items()},
+      'space': {path: str(range_) for path, range_ in plan.space.items()},
       'held_out': request.held_out,
       'folds': request.folds,
     }
@@ -109,11 +89,13 @@ def run(
   folder = paths.path(root) / name
   owner = f'experiment {name}'
   writer.claim(folder, owner)
-  trials = search(request, space, own, data, folder.with_name(f'{name}-trials'))
+  trials = search(
+    request, plan.space, plan.own, data, folder.with_name(f'{name}-trials')
+  )
   if trials[0].diverged:
     raise NonFiniteLoss('all settings that were tried diverge')
   tested = _test(request, trials[0], paths.path(root), dataset)
-  page = _page(request, space, own, data, trials, tested, folder)
+  page = _page(request, plan.space, plan.own, data, trials, tested, folder)
   written = writer.write(page, folder, owner)
   for block in page.blocks:
     if isinstance(block, Table) and block.name in ('trials', 'test'):
@@ -123,6 +105,58 @@ def run(
   if failed:
     raise NonFiniteLoss.of_runs(failed)
   return written
+
+
+@dataclasses.dataclass(frozen=True)
+class _Plan:
+  """What is searched, and in which data.
+
+  Attributes:
+    request: with what the data have chosen.
+    config: what is trained, but for what is searched.
+    space: the ranges by path.
+    own: the config's own values by path.
+    dataset: with the images replaced that the config says.
+  """
+
+  request: Search
+  config: Config
+  space: Mapping[str, Range]
+  own: Mapping[str, Any]
+  dataset: Dataset
+
+
+def _plan(request: Search, data_dir: str | None) -> _Plan:
+  """Reads the data, and finds what is searched in them.
+
+  Raises:
+    UserError: something of it cannot be used.
+  """
+  raw = fields.plain(request.raw_config(request.seed, {}))
+  to_choose = {path: choose.FIELDS[path] for path in choose.left(raw)}
+  stand_ins = search_space.stand_ins(
+    request.ranges, request.loss, choose.with_values(raw, to_choose)['loss']
+  )
+  config = request.config(request.seed, stand_ins)
+  dataset = dataset_lib.read(config.data, data_dir)
+  check.check_fits(config, dataset.info)
+  left, config = config.left, choose.complete(config, dataset.info)
+  values = fields.own(config.to_dict())
+  request = dataclasses.replace(request, chosen={k: values[k] for k in left})
+  space = search_space.parse(request.ranges, values) or search_space.default(
+    request.loss, config.loss.hparams
+  )
+  for path, range_ in space.items():  # Before anything is trained.
+    for end in (range_.low, range_.high):
+      value = int(end) if range_.is_whole else end
+      request.config(request.seed, {**stand_ins, path: value})
+  return _Plan(
+    request,
+    config,
+    space,
+    {path: x for path, x in values.items() if path not in stand_ins},
+    open_set.apply(dataset, config.data, config.noise, config.seed, data_dir),
+  )
 
 
 def _test(

@@ -75,9 +75,9 @@ def flatten(config: RawConfig) -> dict[str, Any]:
   return {**later, **flat}
 
 
-def paths(config: RawConfig) -> list[str]:
-  """The paths of the fields that a config itself has."""
-  return list(_flatten(config, ''))
+def own(config: RawConfig) -> dict[str, Any]:
+  """The fields that a config itself has, by their paths: not those of LATER."""
+  return _flatten(config, '')
 
 
 def _flatten(config: RawConfig, prefix: str) -> dict[str, Any]:

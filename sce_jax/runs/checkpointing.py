@@ -1,15 +1,12 @@
 """Saves and restores runs: the only file that knows orbax."""
 
-import collections
 from collections.abc import Callable, Iterator, Sequence
-from concurrent import futures
 import contextlib
 import errno
 import logging
 import os
 import pathlib
 import shutil
-import tempfile
 import time
 from typing import Any
 
@@ -20,7 +17,8 @@ import orbax.checkpoint as ocp
 from sce_jax.engine.train_state import TrainState
 from sce_jax.errors import UserError, is_of_machine, reason_of
 from sce_jax.parallel import processes
-from sce_jax.runs import leaves, progress
+from sce_jax.runs import cloud_checkpoints, leaves, progress
+from sce_jax.runs.cloud_checkpoints import CloudManager
 from sce_jax.storage import digests, paths
 
 # Orbax reports every step of every save at level INFO and above, and each error
@@ -28,8 +26,7 @@ from sce_jax.storage import digests, paths
 logging.getLogger('absl').setLevel(logging.CRITICAL)
 
 
-# Orbax's own names: for what it writes last, and for what is not whole yet.
-_COMMITTED = 'commit_success.txt'
+# Orbax's own name of what is not whole yet.
 _TEMPORARY = '.orbax-checkpoint-tmp'
 # Bytes of a disk that is as good as full.
 _LITTLE = 2**20
@@ -68,7 +65,7 @@ class Checkpoints:
   ):
     self.folder = folder
     self._saved = saved
-    self._manager: ocp.CheckpointManager | _Cloud | None = None
+    self._manager: ocp.CheckpointManager | CloudManager | None = None
     self._damaged: list[int] = []
     self._writing: int | None = None
     self._has_written = self._failed = False
@@ -81,7 +78,7 @@ class Checkpoints:
       self._manager = (
         _manager(folder, None)  # `_remove_old` removes the old ones.
         if isinstance(folder, pathlib.Path)
-        else _Cloud(folder, check)
+        else CloudManager(folder, check, lambda here: _manager(here, 1))
       )
 
   def steps(self) -> list[int]:
@@ -145,7 +142,7 @@ class Checkpoints:
 
   def _read(self, step: int, like: TrainState) -> Restored | None:
     assert self._manager is not None
-    if isinstance(self._manager, _Cloud):
+    if isinstance(self._manager, CloudManager):
       self._manager.fetch(step)  # A network that fails damages nothing.
     try:
       return self._read_whole(step, like)
@@ -209,7 +206,7 @@ class Checkpoints:
       return
     for step in self._damaged:
       aside = self.folder / f'{_DAMAGED}{step}-{time.time_ns()}'
-      if isinstance(self._manager, _Cloud):
+      if isinstance(self._manager, CloudManager):
         self._manager.move(step, aside)
       else:
         os.rename(self.folder / str(step), aside)
@@ -269,7 +266,7 @@ class Checkpoints:
     if step is None or manager is None or self._failed:
       return
     path = self.folder / str(step)
-    if not isinstance(manager, _Cloud) and not path.exists():
+    if not isinstance(manager, CloudManager) and not path.exists():
       free = shutil.disk_usage(self.folder.parent).free
       number = errno.ENOSPC if free < _LITTLE else errno.EIO
       raise OSError(number, os.strerror(number), str(path))
@@ -332,28 +329,6 @@ def keep_together(checkpoints: Sequence[Checkpoints]) -> None:
     each._group = checkpoints
 
 
-def resumed_together(steps: Sequence[Sequence[int]]) -> list[list[int]]:
-  """Groups runs that can be resumed at a step that each of them has saved.
-
-  Args:
-    steps: those at which each run has a checkpoint.
-
-  Returns:
-    The runs of each group, as indices of `steps`: the largest groups first,
-    those without any checkpoint last.
-  """
-  groups, left = [], list(range(len(steps)))
-  while left:
-    counts = collections.Counter(step for i in left for step in steps[i])
-    group = left
-    if counts:
-      common = max(counts, key=lambda step: (counts[step], step))
-      group = [i for i in left if common in steps[i]]
-    groups.append(group)
-    left = [i for i in left if i not in group]
-  return groups
-
-
 def restore_newest(
   checkpoints: Sequence[Checkpoints], like: TrainState
 ) -> tuple[int, list[Restored]] | None:
@@ -409,115 +384,11 @@ def _remove_temporary(folder: paths.Path) -> None:
       shutil.rmtree(folder / name, ignore_errors=True)
 
 
-class _Cloud:
-  """As much of orbax's CheckpointManager, on a folder in a cloud.
-
-  Each checkpoint is saved to a temporary folder and copied up. Orbax 0.12.8
-  cannot write to s3:// (it takes it for a relative path). It can write to
-  gs://, but through other libraries than files.py's, with credentials of their
-  own; so both go one way, and what lies in the cloud is what orbax would write.
-
-  The object that says that a checkpoint is whole is copied up last, and removed
-  first. Those without it are not there, and are removed after the next save.
-  """
-
-  def __init__(self, folder: paths.Path, check: Callable[[], None]):
-    self._folder = folder
-    self._check = check
-    self._local = tempfile.TemporaryDirectory(prefix='sce_jax_checkpoints')
-    # Orbax's folder, with the last checkpoint that was saved or restored.
-    self._here = pathlib.Path(self._local.name)
-    self._manager = _manager(self._here, 1)
-    self._worker = futures.ThreadPoolExecutor(1)
-    self._saving: futures.Future | None = None
-    self._steps, cut = _steps(folder)
-    for step in cut:
-      progress.log(
-        f'{folder / str(step)}: the checkpoint is not whole (an upload was cut,'
-        ' or a file is missing), it is left out'
-      )
-
-  def all_steps(self) -> list[int]:
-    return list(self._steps)
-
-  def save(self, step: int, args: ocp.args.Composite) -> None:
-    self.wait_until_finished()
-    self._steps.append(step)
-    self._saving = self._worker.submit(self._save, step, args)
-
-  def _save(self, step: int, args: ocp.args.Composite) -> None:
-    self._manager.save(step, args=args)
-    self._manager.wait_until_finished()
-    self._check()
-    paths.upload(
-      self._here / str(step), self._folder / str(step), last=_COMMITTED
-    )
-    for cut in _steps(self._folder)[1]:
-      self._remove(cut)
-
-  def delete(self, step: int) -> None:
-    self.wait_until_finished()
-    self._steps.remove(step)
-    self._saving = self._worker.submit(self._remove, step)
-
-  def _remove(self, step: int) -> None:
-    self._check()
-    paths.remove(self._folder / str(step), first=_COMMITTED)
-
-  def fetch(self, step: int) -> None:
-    """Copies a checkpoint down, to be restored."""
-    self.wait_until_finished()
-    if not (self._here / str(step)).exists():
-      paths.download(self._folder / str(step), self._here / str(step))
-      self._manager.reload()
-
-  def restore(self, step: int, args: ocp.args.Composite) -> Any:
-    return self._manager.restore(step, args=args)
-
-  def move(self, step: int, to: paths.Path) -> None:
-    """Moves a checkpoint that was fetched."""
-    paths.upload(self._here / str(step), to, last=_COMMITTED)
-    paths.remove(self._folder / str(step), first=_COMMITTED)
-    shutil.rmtree(self._here / str(step))
-
-  def reload(self) -> None:
-    self._manager.reload()
-    self._steps = _steps(self._folder)[0]
-
-  def is_saving_in_progress(self) -> bool:
-    return self._saving is not None
-
-  def check_for_errors(self) -> None:
-    if self._saving is not None and self._saving.done():
-      self.wait_until_finished()
-
-  def wait_until_finished(self) -> None:
-    if self._saving is not None:
-      saving, self._saving = self._saving, None
-      saving.result()
-
-  def close(self) -> None:
-    try:
-      self.wait_until_finished()
-    finally:
-      self._worker.shutdown()
-      self._manager.close()
-      self._local.cleanup()
-
-
 def has_any(folder: paths.Path) -> bool:
   """Whether there is a checkpoint; one that is cut in a cloud is none."""
   if paths.is_cloud(folder):
-    return bool(_steps(folder)[0])
+    return bool(cloud_checkpoints.steps(folder)[0])
   return any(name.isdecimal() for name in paths.names(folder))
-
-
-def _steps(folder: paths.Path) -> tuple[list[int], list[int]]:
-  """The checkpoints in a cloud: those that are whole, those that are not."""
-  names = [name.split('/') for name in paths.listing(folder)]
-  steps = {int(name[0]) for name in names if name[0].isdecimal()}
-  whole = {step for step in steps if [str(step), _COMMITTED] in names}
-  return sorted(whole), sorted(steps - whole)
 
 
 def _manager(folder: pathlib.Path, keep: int | None) -> ocp.CheckpointManager:

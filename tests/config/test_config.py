@@ -10,8 +10,8 @@ import pytest
 from configs import common, digits, own
 from experiments.paper import scales
 from sce_jax import errors, methods, models, noise, train
+from sce_jax.config import caveats, fields
 from sce_jax.config import check as config_lib
-from sce_jax.config import fields
 from sce_jax.data import labels
 from sce_jax.data.info import DatasetInfo
 from sce_jax.engine import optim
@@ -312,7 +312,7 @@ def test_too_few_epochs_for_a_method_are_told(loss, epochs, needed):
   info = DatasetInfo(
     'digits', 10, (8, 8, 1), (), 16.0, (0.3,), (0.4,), 1198, 599
   )
-  said = config_lib.warnings(config_lib.check_config(config), info)
+  said = caveats.of(config_lib.check_config(config), info)
   assert len(said) == (needed is not None)
   assert not said or f'{loss} needs {needed} epochs' in said[0]
 
@@ -475,7 +475,7 @@ def test_a_method_that_is_told_another_rate_than_there_is(loss, changes, share):
   info = DatasetInfo(
     'digits', 10, (8, 8, 1), (), 16.0, (0.3,), (0.4,), 1198, 599
   )
-  said = config_lib.warnings(dataclasses.replace(config, noise=noise), info)
+  said = caveats.of(dataclasses.replace(config, noise=noise), info)
   if share is None:
     assert not said
   else:

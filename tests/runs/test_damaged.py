@@ -11,13 +11,12 @@ import pytest
 
 from configs import digits
 from sce_jax import train
-from sce_jax.runs import files, restore
+from sce_jax.runs import files, restore, together
 from sce_jax.runs.checkpointing import (
   Checkpoints,
   has_any,
   keep_together,
   restore_newest,
-  resumed_together,
 )
 from sce_jax.storage import paths
 from tests.data.reading import told
@@ -230,7 +229,7 @@ def test_runs_without_a_common_checkpoint_never_begin_anew(
   ],
 )
 def test_which_runs_are_resumed_together(steps, groups):
-  assert resumed_together(steps) == groups
+  assert together.by_step(steps) == groups
 
 
 def saved_at(checkpoints, like, step):

@@ -1,6 +1,5 @@
 """Looks at label noise, against numbers by hand."""
 
-from matplotlib import pyplot as plt
 import numpy as np
 import pytest
 
@@ -11,12 +10,6 @@ from sce_jax.data.dataset import Split
 CLEAN = np.array([0, 0, 0, 0, 1, 1, 2, 2])
 GIVEN = np.array([0, 1, 1, 2, 1, 0, 2, 2])
 NAMES = ('ape', 'bee', 'cow')
-
-
-@pytest.fixture(autouse=True)
-def close():
-  yield
-  plt.close('all')
 
 
 def texts(ax):

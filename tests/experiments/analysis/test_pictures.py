@@ -17,12 +17,6 @@ CONFIG = {
 }
 
 
-@pytest.fixture(autouse=True)
-def closed():
-  yield
-  plt.close('all')
-
-
 def config(**changes):
   made = copy.deepcopy(CONFIG)
   for key, value in changes.items():

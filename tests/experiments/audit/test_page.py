@@ -175,19 +175,21 @@ def test_keys_and_buttons_decide_and_the_choices_are_exported(tmp_path):
   assert f'given: {CLASSES[1]}' in card
 
 
+def exported(issues, dataset, keys, folder):
+  """The table of choices after some keys on a new page."""
+  source = page.page_text(issues, dataset, 'Choices')
+  pressed = ', '.join(map(repr, keys))
+  script = f'{PRESS} localStorage.clear(); press({pressed}); result = csv();'
+  return browser.evaluate(source, script, folder)
+
+
 @pytest.mark.faults
 @browser.NEEDED
 def test_names_of_files_are_exported_as_csv_has_them(tmp_path):
   issues, dataset = found()
   names = np.array([f'a, "{row}".png' for row in range(SIZE)])
   dataset = dataclasses.replace(dataset, train_names=names)
-  source = page.page_text(issues, dataset, 'Files')
-  script = f"""{PRESS}
-    localStorage.clear();
-    press('ArrowRight', 'd');
-    result = csv();
-  """
-  made = browser.evaluate(source, script, tmp_path)
+  made = exported(issues, dataset, ['ArrowRight', 'd'], tmp_path)
   path = tmp_path / 'choices.csv'
   path.write_text(made)
   numbers, labels = label_files.read_choices(path)
@@ -201,14 +203,8 @@ def test_choices_have_titles_where_these_are_numbers(tmp_path):
   titles = tuple(map(str, range(1, 11)))
   info = dataclasses.replace(dataset.info, class_names=titles)
   dataset = dataclasses.replace(dataset, info=info)
-  source = page.page_text(issues, dataset, 'Numbers')
-  script = f"""{PRESS}
-    localStorage.clear();
-    press('ArrowRight', 'r');
-    result = csv();
-  """
   # The suggested class is the third, which is called 3.
-  made = browser.evaluate(source, script, tmp_path)
+  made = exported(issues, dataset, ['ArrowRight', 'r'], tmp_path)
   assert made == f'example_id,label\n{2**62},3\n'
 
 

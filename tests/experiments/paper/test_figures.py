@@ -24,12 +24,6 @@ CONFIG = {
 }
 
 
-@pytest.fixture(autouse=True)
-def closed():
-  yield
-  plt.close('all')
-
-
 def run(classes, accuracies=(0.5,), confidences=None):
   """A run that has ended; `classes` are the accuracies of its last epoch."""
   metrics = [
