@@ -21,7 +21,8 @@ Sources:
   SR: Zhou et al., ICCV 2021 (2108.00192).
   Mixup: Zhang et al., ICLR 2018 (1710.09412).
   GJS: Englesson and Azizpour, NeurIPS 2021 (2105.04522).
-  NLS: Wei et al., ICML 2022 (2106.04149); LSR with a smoothing below 0.
+  NLS: Wei et al., ICML 2022 (2106.04149); LSR with a smoothing below 0, after
+    `warm_up` epochs of cross entropy.
   SL+LC, SL annealed: nobody's; variants of SL (1908.06112) that are tried in
     experiments/results.
 """
@@ -49,6 +50,7 @@ from sce_jax.methods.loss_wrappers import (
 from sce_jax.methods.mixup import mixup
 from sce_jax.methods.regularizers import (
   annealed,
+  delayed,
   entropy_of_mean,
   l1_penalty,
   sparse_regularization,
@@ -291,10 +293,14 @@ def rows(single: Mapping[str, Spec]) -> dict[str, Spec]:
       tuned_per_rate=True,
     ),
     'nls': Spec(
-      lambda: from_loss(of('lsr')),
+      lambda: delayed(from_loss(of('lsr')), 'smoothing'),
       'negative label smoothing',
       'NLS',
-      {'smoothing': Hparam(None, number(lambda x: x < 0, 'below 0'))},
+      {
+        'smoothing': Hparam(None, number(lambda x: x < 0, 'below 0')),
+        'warm_up': Hparam(0, whole(0)),
+      },
+      starts_after='warm_up',
       paper='2106.04149',
       tuned_per_rate=True,
     ),

@@ -141,6 +141,22 @@ def annealed(base: Method, name: str) -> Method:
   return scheduled(base, moved)
 
 
+def delayed(base: Method, name: str) -> Method:
+  """A method one of whose hyper-parameters is 0 for the first `warm_up` epochs.
+
+  Args:
+    base: the method.
+    name: of the hyper-parameter.
+  """
+
+  def held_back(hparams, context):
+    warm_up, rest = _split(hparams, 'warm_up')
+    begun = context.epoch.astype(jnp.float32) >= warm_up
+    return {**rest, name: jnp.where(begun, rest[name], 0.0)}
+
+  return scheduled(base, held_back)
+
+
 def _split(hparams: Hparams, name: str) -> tuple[Any, Mapping[str, Any]]:
   """A hyper-parameter of one's own, and those of the method below."""
   rest = dict(hparams)

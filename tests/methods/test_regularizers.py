@@ -128,6 +128,22 @@ def test_a_hyper_parameter_moves_over_the_run():
   )
 
 
+@pytest.mark.parametrize(('epoch', 'weight'), [(2, 0.0), (3, 2.0)])
+def test_a_hyper_parameter_is_held_back(epoch, weight):
+  base = from_loss(
+    loss_wrappers.weighted_sum(
+      losses.cross_entropy, losses.cross_entropy, weights=('a', 'b')
+    )
+  )
+  check(
+    regularizers.delayed(base, 'a'),
+    {'a': 2.0, 'b': 1.0, 'warm_up': 3},
+    # Epochs 0 to 2 are the first three.
+    lambda x, y, w: (weight + 1) * calls.nll(x, y, w),
+    calls.context(epoch=epoch),
+  )
+
+
 def test_evaluations_are_those_of_the_base():
   method = mixup(regularizers.entropy_of_mean(regularizers.l1_penalty(CE)))
   images, labels, params = calls.arrays()
