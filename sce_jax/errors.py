@@ -63,11 +63,13 @@ def reason_of(error: BaseException) -> str:
 
 
 def meant(text: str, names: Iterable[str]) -> str:
-  """The likeliest name, for the middle of a message; '' if none is near."""
-  found = difflib.get_close_matches(
-    text.lower().replace('-', '_'), list(names), 1
-  )
-  return f' (is {found[0]} meant?)' if found else ''
+  """The likeliest names, for the middle of a message; '' if none is near."""
+  names = list(names)
+  typed = text.lower().replace('-', '_')
+  # The first part of some names, such as asymmetric, is near to others.
+  longer = [x for x in names if x.startswith(f'{typed}_')][:3]
+  found = longer or difflib.get_close_matches(typed, names, 1)
+  return f' (is {" or ".join(found)} meant?)' if found else ''
 
 
 # Runs that have diverged, that a line tells of.

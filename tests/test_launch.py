@@ -79,6 +79,7 @@ def test_the_first_line_comes_before_what_is_slow(
     (['--config=configs/digit.py'], 'is configs/digits.py meant?'),
     (['--config=digits:SLL'], "'sll' (is sl meant?)"),
     (['--config=digits:sl,symetric'], '(is symmetric meant?)'),
+    (['--config=digits:sl,asymmetric'], '(is asymmetric_mnist or asymmetric_'),
     (['--config=digits', '--config=mnist'], 'give one of them, once'),
     (['--config=digits', '--config_file=x'], 'give one of them, once'),
     (['--config_file=no/run'], 'error: --config_file=no/run cannot be read'),

@@ -13,6 +13,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from matplotlib import pyplot as plt
+from matplotlib import ticker
 from matplotlib.figure import Figure
 from scipy import stats
 
@@ -105,6 +106,10 @@ def plot(ranks: Ranks, wide: float) -> Figure:
   ax.axvspan(best - half, best + half, color=style.GREY, alpha=0.15, lw=0)
   ax.set_yticks(range(len(names)), names, fontsize=8)
   ax.set_ylim(len(names) - 0.4, -0.6)
+  # Differences reach to where there is no rank.
+  ax.xaxis.set_major_locator(
+    ticker.FixedLocator(range(1, len(names) + 1), nbins=10)
+  )
   if math.isfinite(wide):
     low = 1.0
     end = low + wide

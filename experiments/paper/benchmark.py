@@ -271,6 +271,8 @@ def _ranks(
 ) -> list[Block]:
   if found is None or len(found.average) < 2:
     return [Text('Ranks need two methods that have all their runs.')]
+  if found.blocks < 2:
+    return [Text('Ranks of one draw of labels do not tell methods apart.')]
   noises = scores.index.unique('noise')
   wide = ranks.critical_difference(scores.shape[1], len(noises))
   named = dataclasses.replace(found, average=found.average.rename(names))
@@ -297,7 +299,7 @@ def _ranks(
 
 def _friedman(pvalue: float) -> str:
   if math.isnan(pvalue):
-    return "Friedman's test needs three methods and two draws of labels."
+    return "Friedman's test needs three methods."
   return f'Friedman: p = {pvalue:.2g}, each noise and seed a block.'
 
 

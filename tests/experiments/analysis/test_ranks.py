@@ -59,6 +59,7 @@ def test_the_picture_names_all_and_marks_the_tied():
   names = [x.get_text() for x in ax.get_yticklabels()]
   assert names == ['CE', 'SL†', 'c', 'd']
   assert '2.5' in ax.texts[0].get_text()
+  assert list(ax.get_xticks()) == [1, 2, 3, 4]  # There is no rank 0.
   points = [line for line in ax.lines if len(line.get_xdata()) == 1]
   for name, point in zip(('CE', 'SL'), points, strict=False):
     look = style.method(name)

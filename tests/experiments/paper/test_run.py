@@ -445,6 +445,21 @@ def test_a_benchmark_says_what_diverged_and_what_cannot_be_trained(
   assert 'below 15 %: SL: 1 of 2.' in text
   assert 'over 2 draws of labels under 1 noise, ' in text
   assert "Friedman's test needs three methods" in text
+  choice = dataclasses.replace(choice, seeds=1)
+  with pytest.raises(errors.NonFiniteLoss):
+    paper_run.run(
+      'benchmark',
+      'digits',
+      'tiny',
+      tmp_path,
+      data_dir,
+      train_missing=False,
+      choice=choice,
+    )
+  (of_one,) = {*tmp_path.glob('benchmark-*')} - {page.folder}
+  text = (of_one / 'report.md').read_text()
+  assert 'Ranks of one draw of labels do not' in text
+  assert not (of_one / 'ranks.png').exists()
 
 
 def test_what_breaks_a_group_of_runs_does_not_stop_the_others(
