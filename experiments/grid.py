@@ -146,7 +146,8 @@ class Grid:
     )['loss']
     del filled['name']
     hparams = {'loss': methods.complete(loss, filled)}
-    with run.unlocked():
+    # What the config lacked may have been typed as 1 for 1.0.
+    with run.unlocked(), run.ignore_type():
       run.loss.update(choose.with_values(hparams, dict.fromkeys(left))['loss'])
     return run
 

@@ -75,7 +75,7 @@ def _around(value: Any, rule: methods.hparams.Rule) -> Range | None:
 
   if not _is_number(value):
     return None
-  if isinstance(value, int) and not fits(value - 0.5) and not fits(value + 0.5):
+  if methods.hparams.is_whole(value, rule):
     return Range(max(1, value // 3), 3 * value, is_whole=True)
   if fits(0.5) and not fits(1.5):
     low = 0.0 if fits(0.0) else min(0.01, value / 10)

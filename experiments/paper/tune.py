@@ -229,10 +229,14 @@ def _table(
   space: Mapping[str, Range], own: Mapping[str, Any], trials: Sequence[Trial]
 ) -> Table:
   rows: list[list[Cell | str]] = []
+  # The config may lack what is searched.
+  note = ''
   for place, trial in enumerate(trials):
     is_own = all(trial.settings[path] == own.get(path) for path in space)
     if place >= _SHOWN and not is_own:
       continue
+    if is_own:
+      note = 'own: the settings that the config has. '
     rows.append(
       [
         number(trial.number, 'd'),
@@ -248,7 +252,7 @@ def _table(
     'The best settings: accuracy on held-out noisy labels, per cent',
     ['trial', '', 'noisy accuracy', *space],
     rows,
-    'own: the settings that the config has. Searched: '
+    f'{note}Searched: '
     + '; '.join(f'{path} from {range_}' for path, range_ in space.items())
     + '.',
   )

@@ -74,6 +74,13 @@ def whole(low: int) -> Rule:
   return rule
 
 
+def is_whole(value: Any, rule: Rule) -> bool:
+  """Whether it is an int, of a hyper-parameter that has whole numbers alone."""
+  is_int = isinstance(value, int) and not isinstance(value, bool)
+  beside = (value - 0.5, value + 0.5) if is_int else ()
+  return is_int and all(rule(x) is not None for x in beside)
+
+
 def one_of(*names: str) -> Rule:
   """One of some names."""
 

@@ -28,6 +28,8 @@ from sce_jax.methods.hparams import (
   UP_TO_ONE,
   WEIGHT,
   Hparam,
+  Rule,
+  is_whole,
   number,
   one_of,
   whole,
@@ -302,8 +304,15 @@ def complete(name: Any, values: Mapping[str, Any]) -> dict[str, Any]:
       )
   filled = {key: given.get(key, h.default) for key, h in known.items()}
   check(name, filled)
-  # NumPy's numbers become Python's: configs are kept as JSON.
-  return {k: getattr(v, 'item', lambda v=v: v)() for k, v in filled.items()}
+  return {key: _plain(x, known[key].rule) for key, x in filled.items()}
+
+
+def _plain(value: Any, rule: Rule) -> Any:
+  """A value as configs keep it, which are JSON: a Python number, say."""
+  value = getattr(value, 'item', lambda: value)()
+  is_int = isinstance(value, int) and not isinstance(value, bool)
+  # A 1 that was typed for a 1.0 is one.
+  return float(value) if is_int and not is_whole(value, rule) else value
 
 
 def check(name: str, values: Mapping[str, Any]) -> None:

@@ -79,6 +79,15 @@ def test_a_hyper_parameter_that_the_config_leaves_to_its_default():
   assert [c.loss.q for c in found.values()] == [0.5, 1.0]
 
 
+def test_a_number_that_the_config_lacked_and_that_was_typed_as_a_whole_one():
+  config = digits.get_config('nls,symmetric,0.4')
+  config.loss.smoothing = -1  # As --config.loss.smoothing=-1 does.
+  found = configs('loss.smoothing=-0.2,-8', 'loss.warm_up=2', of=config)
+  values = [(c.loss.smoothing, c.loss.warm_up) for c in found.values()]
+  assert values == [(-0.2, 2), (-8.0, 2)]
+  assert {(type(a), type(b)) for a, b in values} == {(float, int)}
+
+
 def test_losses_have_the_parameters_of_the_config_file(tmp_path):
   config = digits.get_config('sl,pair_flip,0.3,seed=4')
   config.loss.alpha = 7.0

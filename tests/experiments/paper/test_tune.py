@@ -352,6 +352,7 @@ def test_a_number_that_the_config_lacks_can_be_searched(
   )
   page = tune.run(request, str(tmp_path), data_dir).markdown.read_text()
   assert '2 settings' in page and '| own |' not in page
+  assert 'own: ' not in page
   (folder,) = tmp_path.glob('digits-nls-symmetric-0.4-seed0-*')
   chosen = read.Run(folder, {}, {}).description['config']['loss']['smoothing']
   assert -8 < chosen < -0.1  # The low end only stood in for a value.
