@@ -280,6 +280,7 @@ def comparison(data_dir, tmp_path_factory):
   return folder / 'runs', done.stdout
 
 
+@pytest.mark.landing
 def test_compare_prints_a_table_and_what_to_try_next(comparison):
   # As a user types it: below the working folder the path is relative.
   python = shutil.which('python')
@@ -299,6 +300,7 @@ def test_compare_prints_a_table_and_what_to_try_next(comparison):
   assert all(f'{interpreter} launch.py' in line for line in suggestions)
 
 
+@pytest.mark.landing
 def test_compare_leaves_a_line_a_run_and_a_picture(comparison):
   folder, _ = comparison
   with open(folder / 'results.csv') as file:
@@ -313,6 +315,7 @@ def test_compare_leaves_a_line_a_run_and_a_picture(comparison):
     assert picture.width > 2 * picture.height
 
 
+@pytest.mark.landing
 def test_a_run_is_given_again_by_its_record(comparison, capsys):
   folder, _ = comparison
   run = folder / 'ce-seed1'
@@ -321,6 +324,7 @@ def test_a_run_is_given_again_by_its_record(comparison, capsys):
   assert json.loads(capsys.readouterr().out) == files.read_config(run)
 
 
+@pytest.mark.landing
 def test_compared_runs_differ_in_loss_and_seed_only(comparison):
   folder, _ = comparison
   first = files.read_config(folder / 'ce-seed0')

@@ -38,6 +38,8 @@ from tests.methods import calls
 from tests.pages import REPOSITORY
 
 WITH_PYTHON = [name for name in pages.NAMES if pages.blocks(name, 'python')]
+# Pages whose examples train networks.
+TRAINS = ('sce_jax/README.md', 'sce_jax/runs/README.md')
 CONFIGS = set(scales.names())
 
 
@@ -181,7 +183,13 @@ def test_the_experiment_can_be_added(experiment):
   assert '  alphas      SL at several alphas.' in described
 
 
-@pytest.mark.parametrize('name', WITH_PYTHON)
+@pytest.mark.parametrize(
+  'name',
+  [
+    pytest.param(x, marks=[pytest.mark.landing] if x in TRAINS else [])
+    for x in WITH_PYTHON
+  ],
+)
 def test_the_examples_run(name, data_dir, request, tmp_path, monkeypatch):
   if name == 'sce_jax/runs/README.md':  # Reads runs that are there already.
     written, _ = request.getfixturevalue('experiment')

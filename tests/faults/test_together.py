@@ -17,7 +17,7 @@ from tests import synthetic
 from tests.faults import inject
 from tests.faults.short_runs import config, final, run, stopped_after
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.landing]
 
 
 def test_another_number_of_runs_together_is_told_and_recorded(

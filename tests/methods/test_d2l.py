@@ -212,6 +212,7 @@ def test_together_each_has_its_own_weight(config, data_dir, tmp_path):
   assert first != second
 
 
+@pytest.mark.landing
 def test_a_run_of_fewer_examples_than_its_split(data_dir, tmp_path):
   """Some are held back: the groups are those of the others."""
   config = digits.get_config('d2l,symmetric,0.4')

@@ -66,7 +66,11 @@ def test_together_as_alone(strategy, alone):
 
 # A run a device, and two.
 @pytest.mark.parametrize(
-  'repeats', [1, pytest.param(2, marks=pytest.mark.slow)]
+  'repeats',
+  [
+    pytest.param(1, marks=pytest.mark.landing),
+    pytest.param(2, marks=pytest.mark.slow),
+  ],
 )
 def test_spread_over_devices_as_alone(repeats, alone):
   runner = runners.RunParallelRunner(jax.devices()[:2])
@@ -105,6 +109,7 @@ def test_when_runs_are_spread(runs, devices, spread):
   assert multirun.use_run_parallel(runs, devices) == spread
 
 
+@pytest.mark.landing
 def test_runs_that_are_spread_need_no_batch_that_devices_share(
   small_network, tmp_path
 ):

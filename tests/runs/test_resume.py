@@ -95,6 +95,7 @@ def check_same(folder, undisturbed):
 
 
 @pytest.mark.faults
+@pytest.mark.landing
 def test_killed_while_a_checkpoint_is_written(
   undisturbed, data_dir, tmp_path, launch
 ):

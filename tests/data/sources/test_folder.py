@@ -351,6 +351,7 @@ def test_odd_folders_are_used_or_refused(examples, tmp_path_factory, cache):
 
 
 @pytest.mark.filterwarnings('ignore:the load_module:DeprecationWarning')
+@pytest.mark.landing
 def test_a_folder_is_trained_on_by_launch(tmp_path, capsys, small_network):
   pictures.write_digits(tmp_path / 'digits', 64)
   (tmp_path / 'digits' / '0' / 'empty.png').write_bytes(b'')

@@ -71,6 +71,7 @@ def blocks():
   return made
 
 
+@pytest.mark.landing
 def test_every_loss_has_a_row_and_a_curve(blocks):
   tables = {b.name: b for b in blocks if isinstance(b, page.Table)}
   rows = {
@@ -108,6 +109,7 @@ def _drawn(blocks):
   return [[line.get_label() for line in f.axes[0].lines] for f in figures]
 
 
+@pytest.mark.landing
 def test_what_is_made_of_losses(blocks):
   (table,) = [b for b in blocks if getattr(b, 'name', '') == 'made']
   made = {row[0] for row in table.rows}
@@ -125,6 +127,7 @@ def test_what_is_made_of_losses(blocks):
   assert drawn == (shorts - apart) | change
 
 
+@pytest.mark.landing
 def test_settings_are_those_published(blocks):
   (table,) = [b for b in blocks if getattr(b, 'name', '') == 'settings']
   rows = {row[0]: row[1:] for row in table.rows}

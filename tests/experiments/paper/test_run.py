@@ -261,6 +261,7 @@ def test_confidence_shows_a_class_once(trained, data_dir, monkeypatch):
   ]
 
 
+@pytest.mark.landing
 def test_parameters(trained, report, tmp_path):
   folder, _ = trained
   for path in folder.glob('digits-sl-symmetric-0.6-*'):
@@ -289,6 +290,7 @@ def test_ablation(report, tmp_path):
   assert row['lost since its best epoch'] == shown(overfitted)
 
 
+@pytest.mark.landing
 def test_classwise(report):
   page = report('classwise')
   found = page.results(method='SL', noise='symmetric 0.4')
@@ -319,6 +321,7 @@ def test_easy_hard(report):
   assert parts == pytest.approx(clean - noisy, abs=0.11)
 
 
+@pytest.mark.landing
 def test_comparison(report):
   page = report('comparison', 'cifar10')
   noise = 'symmetric 0.4'
@@ -614,8 +617,8 @@ def test_comparison_is_trained(tmp_path, data_dir):
   ('dataset', 'scale'),
   [
     ('digits', 'tiny'),
-    ('mnist', 'short'),
-    ('cifar10', 'full'),
+    pytest.param('mnist', 'short', marks=pytest.mark.landing),
+    pytest.param('cifar10', 'full', marks=pytest.mark.landing),
     pytest.param('cifar100', 'full', marks=pytest.mark.slow),
   ],
 )
