@@ -62,12 +62,16 @@ UP_TO_ONE = number(lambda x: 0 < x <= 1, 'above 0 and at most 1')
 BELOW_ONE = number(lambda x: 0 <= x < 1, 'in [0, 1)')
 
 
+def is_int(value: Any) -> bool:
+  """Whether it is a whole number by its type."""
+  return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def whole(low: int) -> Rule:
   """A whole number of at least `low`."""
 
   def rule(value: Any) -> str | None:
-    is_int = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if is_int and value >= low:
+    if is_int(value) and value >= low:
       return None
     return f'is {_short(value)}; give a whole number of at least {low}'
 
@@ -76,9 +80,9 @@ def whole(low: int) -> Rule:
 
 def is_whole(value: Any, rule: Rule) -> bool:
   """Whether it is an int, of a hyper-parameter that has whole numbers alone."""
-  is_int = isinstance(value, int) and not isinstance(value, bool)
-  beside = (value - 0.5, value + 0.5) if is_int else ()
-  return is_int and all(rule(x) is not None for x in beside)
+  return is_int(value) and not any(
+    rule(x) is None for x in (value - 0.5, value + 0.5)
+  )
 
 
 def one_of(*names: str) -> Rule:

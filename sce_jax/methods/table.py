@@ -29,6 +29,7 @@ from sce_jax.methods.hparams import (
   WEIGHT,
   Hparam,
   Rule,
+  is_int,
   is_whole,
   number,
   one_of,
@@ -310,9 +311,9 @@ def complete(name: Any, values: Mapping[str, Any]) -> dict[str, Any]:
 def _plain(value: Any, rule: Rule) -> Any:
   """A value as configs keep it, which are JSON: a Python number, say."""
   value = getattr(value, 'item', lambda: value)()
-  is_int = isinstance(value, int) and not isinstance(value, bool)
   # A 1 that was typed for a 1.0 is one.
-  return float(value) if is_int and not is_whole(value, rule) else value
+  is_float = is_int(value) and not is_whole(value, rule)
+  return float(value) if is_float else value
 
 
 def check(name: str, values: Mapping[str, Any]) -> None:

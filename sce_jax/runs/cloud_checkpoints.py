@@ -132,6 +132,6 @@ class CloudManager:
 def steps(folder: paths.Path) -> tuple[list[int], list[int]]:
   """The checkpoints in a cloud: those that are whole, those that are not."""
   names = [name.split('/') for name in paths.listing(folder)]
-  steps = {int(name[0]) for name in names if name[0].isdecimal()}
-  whole = {step for step in steps if [str(step), _COMMITTED] in names}
-  return sorted(whole), sorted(steps - whole)
+  found = {int(name[0]) for name in names if name[0].isdecimal()}
+  whole = {step for step in found if [str(step), _COMMITTED] in names}
+  return sorted(whole), sorted(found - whole)
